@@ -1,0 +1,58 @@
+"""Settings of one fine-tuning run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from contrastive_seg.errors import ContrastiveSegError
+
+BUDGETS = {"quick": 60.0, "balanced": 180.0, "best": 600.0}
+"""Seconds from Start to the finished mask for each named budget."""
+
+
+@dataclass(frozen=True)
+class FinetuneSettings:
+    """What a user may choose; everything else follows from the data and the budget.
+
+    Attributes:
+        budget: Wall-clock seconds from the call of ``train`` to the finished prediction.
+        seed: Seed of every random choice.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+        weights: Name or path of encoder weights, None for random initialisation.
+        threads: CPU threads, None for all cores.
+    """
+
+    budget: float = BUDGETS["quick"]
+    seed: int = 0
+    device: str = "auto"
+    weights: str | None = None
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        if not self.budget > 0:
+            raise ContrastiveSegError(
+                "bad-budget",
+                f"The time budget is {self.budget} seconds, but must be more than zero.",
+                "Choose quick, balanced, best, or a number of seconds such as 60.",
+            )
+
+
+def parse_budget(text: str) -> float:
+    """Seconds of a budget given as ``quick``, ``balanced``, ``best`` or a number of seconds.
+
+    Raises:
+        ContrastiveSegError: ``bad-budget`` when it is none of these.
+    """
+    if text.strip().lower() in BUDGETS:
+        return BUDGETS[text.strip().lower()]
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise ContrastiveSegError(
+            "bad-budget",
+            f"'{text}' is not a time budget.",
+            "Use quick, balanced, best, or a number of seconds above zero such as 60.",
+        )
+    return seconds
