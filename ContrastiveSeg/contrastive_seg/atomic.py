@@ -12,6 +12,7 @@ import errno
 import itertools
 import json
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +28,7 @@ PART_PREFIX = ".part-"
 
 _DISK_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _counter = itertools.count()
+_FULL_BELOW = 4096
 _REPLACE_TRIES = 20
 _REPLACE_PAUSE = 0.05
 
@@ -93,11 +95,15 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
         _rename(part, path)
         if durable:
             _sync_folder(path.parent)
-    except OSError as error:
+    except BaseException as error:
+        full = isinstance(error, Exception) and _is_full(path.parent)  # asked before space is freed
         _remove(part)
-        raise write_error(path, error) from error
-    except BaseException:
-        _remove(part)
+        if isinstance(error, ContrastiveSegError):
+            raise
+        if full:  # libraries hide the reason behind exceptions of their own
+            raise write_error(path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))) from error
+        if isinstance(error, OSError):
+            raise write_error(path, error) from error
         raise
 
 
@@ -124,8 +130,13 @@ def write_npy(path: Path, array: np.ndarray, *, durable: bool = True) -> None:
     """Writes an array as .npy without pickling, all or nothing (see :func:`replacing`)."""
     import numpy as np
 
+    array = np.ascontiguousarray(array)
+    if array.dtype.hasobject:
+        raise ValueError("arrays of Python objects are not written")
     with open_replacing(path, durable=durable) as file:
-        np.save(file, np.ascontiguousarray(array), allow_pickle=False)
+        # not np.save: its error on a full disk has no errno
+        np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(array))
+        file.write(array.reshape(-1).view(np.uint8).data)
 
 
 def remove_parts(folder: Path, older_than: float = 0.0) -> None:
@@ -167,6 +178,13 @@ def _rename(part: Path, path: Path) -> None:
         except PermissionError:
             time.sleep(_REPLACE_PAUSE)
     os.replace(part, path)
+
+
+def _is_full(folder: Path) -> bool:
+    try:
+        return shutil.disk_usage(folder).free < _FULL_BELOW
+    except OSError:
+        return False
 
 
 def _remove(part: Path) -> None:

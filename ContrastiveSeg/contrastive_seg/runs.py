@@ -1,0 +1,248 @@
+"""The folder of a run: what was asked (job), what was learnt when (history), how (provenance).
+
+=====================  =============================================================
+``job.json``           cases, settings and segments: enough to open the run again
+``history.jsonl``      the learning curve, one point a line, over all rounds
+``provenance.json``    hashes, versions, settings, timing: enough to repeat the run
+``checkpoint.*``       written by the session
+``prediction-0.npy``   results, ``probability-0.npy``, ``uncertainty-0.npy`` likewise
+``preview-0007.npy``   masks announced while training
+=====================  =============================================================
+
+No file holds a patient's name: volumes are numbered, and provenance has hashes instead of paths.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from contrastive_seg.atomic import make_folder, remove_parts, write_bytes, write_error, write_json
+from contrastive_seg.errors import ContrastiveSegError
+
+JOB_FORMAT = 1
+_PART_AGE = 600.0
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A label value and the structure it stands for."""
+
+    value: int
+    name: str
+
+
+@dataclass(frozen=True)
+class JobCase:
+    """Where the arrays of one case are.
+
+    Attributes:
+        image: A .npy array (z, y, x) or an image file; relative to the run folder or absolute.
+        labels: Likewise, or None; -1 is IGNORE.
+        ijk_to_ras: 4x4 matrix for .npy images; None where the image file carries its own geometry.
+        name: What to call it in messages; not stored, as it may be a patient's.
+    """
+
+    image: str
+    labels: str | None = None
+    ijk_to_ras: tuple[tuple[float, ...], ...] | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """What was asked for.
+
+    Attributes:
+        cases: The volumes with their sparse labels.
+        settings: Arguments of :class:`~contrastive_seg.finetuning.settings.FinetuneSettings`.
+        segments: Names of the label values.
+    """
+
+    cases: tuple[JobCase, ...]
+    settings: dict[str, Any] = field(default_factory=dict)
+    segments: tuple[Segment, ...] = ()
+
+
+@dataclass(frozen=True)
+class HistoryPoint:
+    """A point of the learning curve; ``dice`` is estimated on held-out annotated slices."""
+
+    step: int
+    loss: float
+    dice: dict[int, float] = field(default_factory=dict)
+
+
+class RunFolder:
+    """Reads and writes the files of a run.
+
+    Args:
+        path: The folder; created by :meth:`create`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def create(self) -> RunFolder:
+        """Makes the folder where it is missing and checks that it can be written to.
+
+        Raises:
+            ContrastiveSegError: ``disk-full`` or ``no-write-permission``, naming the folder.
+        """
+        make_folder(self.path)
+        probe = self.path / f".probe-{os.getpid()}"
+        try:
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise write_error(self.path, error) from error
+        remove_parts(self.path, older_than=_PART_AGE)
+        return self
+
+    def resolve(self, name: str) -> Path:
+        """The path of a file named in a command or job: absolute, or relative to the folder."""
+        return self.path / Path(name)
+
+    def relative(self, name: str) -> str:
+        """The same file relative to the folder, so that a folder moved with its data still works.
+
+        On another drive (Windows) there is no such path; then the absolute one is kept.
+        """
+        try:
+            return Path(os.path.relpath(self.resolve(name), self.path)).as_posix()
+        except ValueError:
+            return str(self.resolve(name))
+
+    def write_job(self, job: Job) -> Path:
+        """Writes ``job.json`` (without names of cases).
+
+        Raises:
+            ContrastiveSegError: ``disk-full`` or ``no-write-permission``.
+        """
+        cases = [
+            {
+                "image": self.relative(case.image),
+                "labels": None if case.labels is None else self.relative(case.labels),
+                "ijk_to_ras": case.ijk_to_ras,
+            }
+            for case in job.cases
+        ]
+        path = self.path / "job.json"
+        segments = [asdict(segment) for segment in job.segments]
+        write_json(
+            path, {"format": JOB_FORMAT, "cases": cases, "settings": job.settings, "segments": segments}
+        )
+        return path
+
+    def read_job(self) -> Job:
+        """Reads ``job.json``.
+
+        Raises:
+            ContrastiveSegError: ``bad-job`` when it is missing or is not one.
+        """
+        path = self.path / "job.json"
+        advice = "Choose the folder of an earlier run, or start a new run."
+        try:
+            stored = json.loads(path.read_text("utf-8"))
+        except FileNotFoundError as error:
+            raise ContrastiveSegError(
+                "bad-job", f"'{self.path}' holds no earlier run (job.json is missing).", advice
+            ) from error
+        except (OSError, ValueError) as error:
+            raise ContrastiveSegError("bad-job", f"'{path}' cannot be read ({error}).", advice) from error
+        try:
+            return _job_from(stored)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ContrastiveSegError("bad-job", f"'{path}' is not a job of this version.", advice) from error
+
+    def read_provenance(self) -> dict[str, Any]:
+        """The stored provenance; empty where there is none that can be read."""
+        try:
+            stored = json.loads((self.path / "provenance.json").read_text("utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return stored if isinstance(stored, dict) else {}
+
+    def read_history(self) -> list[HistoryPoint]:
+        """The learning curve; the line that a killed process left unfinished is passed over."""
+        points: list[HistoryPoint] = []
+        try:
+            lines = (self.path / "history.jsonl").read_bytes().splitlines()
+        except OSError:
+            return points
+        for line in lines:
+            with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):
+                stored = json.loads(line)
+                dice = {int(value): float(dice) for value, dice in stored["dice"].items()}
+                points.append(HistoryPoint(int(stored["step"]), float(stored["loss"]), dice))
+        return points
+
+
+class History:
+    """The learning curve of a run, kept in memory and in ``history.jsonl``.
+
+    Args:
+        folder: The run's folder.
+        proceed: Whether to go on with the stored curve instead of beginning anew.
+    """
+
+    def __init__(self, folder: RunFolder, *, proceed: bool) -> None:
+        self._path = folder.path / "history.jsonl"
+        self.points = folder.read_history() if proceed else []
+        self._rewrite()
+
+    def add(self, point: HistoryPoint) -> None:
+        """Adds a point. Later ones are dropped: after a kill, training goes on from a checkpoint
+        that is a little older than the last point written.
+
+        Raises:
+            ContrastiveSegError: ``disk-full`` or ``no-write-permission``.
+        """
+        if self.points and self.points[-1].step >= point.step:
+            self.points = [earlier for earlier in self.points if earlier.step < point.step]
+            self._rewrite()
+        self.points.append(point)
+        try:
+            with self._path.open("ab") as file:
+                file.write(_line(point))
+        except OSError as error:
+            raise write_error(self._path, error) from error
+
+    def _rewrite(self) -> None:
+        write_bytes(self._path, b"".join(_line(point) for point in self.points))
+
+
+def _line(point: HistoryPoint) -> bytes:
+    return (json.dumps(asdict(point)) + "\n").encode("ascii")
+
+
+def _job_from(stored: dict[str, Any]) -> Job:
+    if stored["format"] != JOB_FORMAT:
+        raise ValueError("another format")
+    return Job(
+        cases=tuple(
+            JobCase(
+                image=str(case["image"]),
+                labels=None if case["labels"] is None else str(case["labels"]),
+                ijk_to_ras=None
+                if case["ijk_to_ras"] is None
+                else tuple(tuple(float(number) for number in row) for row in case["ijk_to_ras"]),
+            )
+            for case in stored["cases"]
+        ),
+        settings=dict(stored["settings"]),
+        segments=tuple(Segment(int(s["value"]), str(s["name"])) for s in stored["segments"]),
+    )
+
+
+def job_cases(images: Sequence[Path], labels: Sequence[Path | None]) -> tuple[JobCase, ...]:
+    """Cases of a job from files on disk (the command line's way in)."""
+    return tuple(
+        JobCase(str(image.resolve()), None if label is None else str(label.resolve()))
+        for image, label in zip(images, labels, strict=True)
+    )
