@@ -1,0 +1,100 @@
+"""The arrays of a job: opened from the run folder or from image files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from contrastive_seg.data.checks import check_labels, check_volume
+from contrastive_seg.data.read import read_labels, read_volume
+from contrastive_seg.data.sparse_labels import IGNORE, SparseLabels
+from contrastive_seg.data.volume import Volume
+from contrastive_seg.errors import ContrastiveSegError
+from contrastive_seg.runs import JobCase, RunFolder
+
+
+def open_volume(folder: RunFolder, case: JobCase, number: int) -> Volume:
+    """The image of a case; .npy files are mapped into memory, not read.
+
+    Raises:
+        ContrastiveSegError: ``unreadable-file``, or what ``check_volume`` finds.
+    """
+    path = folder.resolve(case.image)
+    name = case.name or f"volume {number + 1}"
+    if path.suffix.lower() == ".npy":
+        array = _open_npy(path, "iuf")
+        if array.dtype.itemsize > 4 or not array.dtype.isnative:
+            array = array.astype(np.float32)  # scanner units fit; torch wants the native order
+        volume = Volume(array, np.asarray(case.ijk_to_ras, dtype=float), name)
+    else:
+        read = read_volume(path)
+        matrix = read.ijk_to_ras if case.ijk_to_ras is None else np.asarray(case.ijk_to_ras, dtype=float)
+        volume = Volume(read.array, matrix, name)
+    check_volume(volume)
+    return volume
+
+
+def open_labels(folder: RunFolder, case: JobCase, volume: Volume) -> SparseLabels:
+    """The sparse labels of a case, on the grid of its volume.
+
+    Raises:
+        ContrastiveSegError: ``unreadable-file``, ``grid-mismatch``, or what ``check_labels`` finds.
+    """
+    if case.labels is None:
+        raise ContrastiveSegError(
+            "bad-job", f"'{volume.name}' has no labels.", "Paint the structure on a few slices."
+        )
+    path = folder.resolve(case.labels)
+    if path.suffix.lower() == ".npy":
+        array = _open_npy(path, "iub")
+        if array.shape != volume.array.shape:
+            raise ContrastiveSegError(
+                "grid-mismatch",
+                f"The labels of '{volume.name}' have {_size(array)} voxels, but the image has "
+                f"{_size(volume.array)}.",
+                "Export labels and image on the same grid.",
+            )
+        if array.dtype != np.dtype(np.int16):
+            array = _as_int16(array, path)
+        labels = SparseLabels(array)
+    else:
+        labels = read_labels(path, volume, ignore=IGNORE)
+    check_labels(labels, volume)
+    return labels
+
+
+def _open_npy(path: Path, kinds: str) -> np.ndarray:
+    advice = "Write the array again as .npy (z, y, x) without pickled objects."
+    try:
+        try:
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
+        except ValueError:  # also an array without voxels, which cannot be mapped
+            array = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ContrastiveSegError(
+            "unreadable-file", f"'{path}' cannot be read as an array ({reason}).", advice
+        ) from error
+    if not isinstance(array, np.ndarray) or array.ndim not in (2, 3):
+        raise ContrastiveSegError("unreadable-file", f"'{path}' is not an array with 3 axes.", advice)
+    if array.dtype.kind not in kinds:
+        raise ContrastiveSegError(
+            "unreadable-file", f"'{path}' holds values of type {array.dtype}, which do not fit.", advice
+        )
+    return array[np.newaxis] if array.ndim == 2 else array
+
+
+def _as_int16(array: np.ndarray, path: Path) -> np.ndarray:
+    if array.size and (array.min() < IGNORE or array.max() > np.iinfo(np.int16).max):
+        raise ContrastiveSegError(
+            "unreadable-file",
+            f"The labels in '{path}' go from {array.min()} to {array.max()}, but must lie between "
+            f"{IGNORE} (nothing said) and 32767.",
+            "Give the segments label values between 1 and 32767.",
+        )
+    return array.astype(np.int16)
+
+
+def _size(array: np.ndarray) -> str:
+    return " x ".join(str(length) for length in reversed(array.shape))

@@ -1,0 +1,147 @@
+"""Carries out the commands: holds the session, the volumes and the run's folder between them."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from contrastive_seg.data.volume import Volume
+from contrastive_seg.errors import ContrastiveSegError
+from contrastive_seg.finetuning.session import Case
+from contrastive_seg.inference.prediction import Prediction
+from contrastive_seg.provenance import Round
+from contrastive_seg.runs import RunFolder
+from contrastive_seg.worker.arrays import open_labels, open_volume
+from contrastive_seg.worker.channel import EventWriter
+from contrastive_seg.worker.outputs import volumes_ml, write_prediction
+from contrastive_seg.worker.protocol import Id, Open, Predict, Train
+from contrastive_seg.worker.relay import Relay
+from contrastive_seg.worker.run import Run, job_of
+
+
+class Host:
+    """Holds one run. After an error it holds what it held before and takes the next command.
+
+    Args:
+        writer: Where the events go.
+        is_quitting: Whether the process is to end, so that results are no longer wanted.
+    """
+
+    def __init__(self, writer: EventWriter, is_quitting: Callable[[], bool]) -> None:
+        self._writer = writer
+        self._is_quitting = is_quitting
+        self._run: Run | None = None
+        self._usable = False
+
+    def open(self, command: Open) -> None:
+        """Opens a run, or its next round with the network kept warm."""
+        self._status("opening", "Reading the images.", command.id)
+        self._usable = False  # a train sent along must not work on the labels of an earlier round
+        folder = RunFolder(Path(command.run).absolute()).create()
+        job, settings = job_of(command, folder)
+        cases = []
+        for number, job_case in enumerate(job.cases):
+            volume = open_volume(folder, job_case, number)
+            cases.append(Case(volume, open_labels(folder, job_case, volume)))
+        run = self._run
+        warm = run is not None and run.continues(folder, settings)
+        if run is None or not warm:
+            self._run = None  # its network and volumes, before those of the next one come
+            run = self._run = Run(folder, settings, resume=command.resume)
+        run.job, run.settings, run.cases = job, settings, cases
+        run.session.set_cases(cases)
+        folder.write_job(job)
+        self._usable = True
+        self._writer.send(
+            "result",
+            reply_to=command.id,
+            **{"for": "open", "case": None},
+            cases=len(cases),
+            warm=warm,
+            resumed=command.resume and not warm,
+        )
+        self._status("ready", "Ready.", command.id)
+
+    def train(self, command: Train, should_stop: Callable[[], bool]) -> None:
+        """Trains, then writes and announces the result of every case."""
+        run = self._open_run()
+        self._status("training", "Training.", command.id)
+        budget = command.budget or run.settings.budget
+        started, clock = datetime.now(timezone.utc), time.monotonic()
+        predictions = run.session.train(
+            on_event=Relay(self._writer, run, command.id), should_stop=should_stop, budget=budget
+        )
+        if self._is_quitting():
+            return
+        stopped = should_stop()
+        results = [
+            self._result(
+                {"for": "train", "case": number, "stopped": stopped},
+                (command.id, str(number)),
+                run.cases[number].volume,
+                prediction,
+            )
+            for number, prediction in enumerate(predictions)
+        ]
+        seconds = round(time.monotonic() - clock, 3)
+        run.rounds.append(Round(started.isoformat(timespec="seconds"), seconds, budget, stopped))
+        run.write_provenance(results)
+
+    def predict(self, command: Predict, should_stop: Callable[[], bool]) -> None:
+        """Segments a case of the run or another image."""
+        run = self._open_run()
+        self._status("predicting", "Segmenting the volume.", command.id)
+        labels = None
+        if command.case is not None:
+            if command.case >= len(run.cases):
+                raise ContrastiveSegError(
+                    "bad-command",
+                    f"There is no case {command.case}; the run has {len(run.cases)}, counted from 0.",
+                    "Name one of them, or give an image.",
+                )
+            volume, labels = run.cases[command.case].volume, run.cases[command.case].labels
+        else:
+            assert command.image is not None  # the protocol sees to it
+            volume = open_volume(run.folder, command.image, 0)
+            if command.image.labels is not None:
+                labels = open_labels(run.folder, command.image, volume)
+        prediction = run.session.predict(
+            volume, labels, on_event=Relay(self._writer, run, command.id), should_stop=should_stop
+        )
+        if self._is_quitting():
+            return
+        name = command.output or ("image" if command.case is None else str(command.case))
+        about = {"for": "predict", "case": command.case, "stopped": should_stop()}
+        self._result(about, (command.id, name), volume, prediction)
+
+    def _result(
+        self, about: dict[str, Any], to: tuple[Id, str], volume: Volume, prediction: Prediction
+    ) -> dict[str, Any]:
+        """Writes and announces a result; ``to`` is the command's id and the files' last part."""
+        run = self._open_run()
+        id_, name = to
+        names = write_prediction(run.folder.path, name, prediction)
+        values = tuple(segment.value for segment in run.job.segments)
+        found = {
+            "dice_estimate": {str(k): v for k, v in prediction.dice_estimate.items() if math.isfinite(v)},
+            "volume_ml": volumes_ml(prediction.labels, volume.ijk_to_ras, values),
+        }
+        self._writer.drop_progress()
+        self._writer.send("result", reply_to=id_, **about, **names, **found)
+        return {"case": about["case"], **found}
+
+    def _open_run(self) -> Run:
+        if self._run is None or not self._usable:
+            raise ContrastiveSegError(
+                "bad-command",
+                "No run is open, so there is nothing to train or to segment with.",
+                "Send open first, and wait until it has succeeded.",
+            )
+        return self._run
+
+    def _status(self, state: str, message: str, id_: Id) -> None:
+        self._writer.send("status", reply_to=id_, state=state, message=message)

@@ -1,0 +1,112 @@
+"""Arrays that the worker leaves in the run folder: results and previews."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from pathlib import Path
+
+import numpy as np
+
+from contrastive_seg.atomic import write_npy
+from contrastive_seg.inference.prediction import Prediction
+
+_KEPT = 2
+_SHARE = 0.1
+
+
+def write_prediction(folder: Path, name: str, prediction: Prediction) -> dict[str, str]:
+    """Writes the three arrays of a result.
+
+    They do not wait for the disk: with 300 slices that would take longer than Stop may, and the
+    checkpoint makes them again.
+
+    Args:
+        folder: The run folder.
+        name: Last part of the file names, e.g. the number of the case.
+        prediction: What to write.
+
+    Returns:
+        File names by kind: ``prediction`` (int16), ``probability`` and ``uncertainty`` (uint8, percent).
+
+    Raises:
+        ContrastiveSegError: ``disk-full`` or ``no-write-permission``.
+    """
+    arrays: dict[str, np.ndarray] = {
+        "prediction": prediction.labels.astype(np.int16, copy=False),
+        "probability": prediction.probability.astype(np.uint8, copy=False),
+        "uncertainty": prediction.uncertainty.astype(np.uint8, copy=False),
+    }
+    names = {kind: f"{kind}-{name}.npy" for kind in arrays}
+    for kind, array in arrays.items():
+        write_npy(folder / names[kind], array, durable=False)
+    return names
+
+
+def volumes_ml(labels: np.ndarray, ijk_to_ras: np.ndarray, values: tuple[int, ...]) -> dict[str, float]:
+    """Millilitres by label value.
+
+    Args:
+        labels: Integer array (z, y, x), 0 for background.
+        ijk_to_ras: 4x4 matrix in mm.
+        values: Label values to name even where they do not occur.
+    """
+    voxel_ml = abs(float(np.linalg.det(np.asarray(ijk_to_ras, dtype=float)[:3, :3]))) / 1000.0
+    counts: dict[int, int] = {value: 0 for value in values}
+    for part in labels:  # slice by slice: bincount makes 64-bit copies
+        for value, count in enumerate(np.bincount(part.ravel())):
+            if value and count:
+                counts[value] = counts.get(value, 0) + int(count)
+    return {str(value): round(count * voxel_ml, 4) for value, count in sorted(counts.items())}
+
+
+class Previews:
+    """Numbered preview files; of each case the last two stay, as a reader may still be at one.
+
+    Args:
+        folder: The run folder; previews left there by an earlier process are deleted.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._kept: dict[int, list[Path]] = {}
+        self._number = 0
+        self._seconds: dict[int, tuple[float, float]] = {}
+        for path in folder.glob("preview-*.npy"):
+            with contextlib.suppress(ValueError):
+                self._number = max(self._number, int(path.stem.removeprefix("preview-")))
+            _remove(path)
+
+    def write(self, case: int, labels: np.ndarray) -> str | None:
+        """Writes a preview.
+
+        Args:
+            case: Index of the case.
+            labels: Integer array (z, y, x).
+
+        Returns:
+            The file's name; None where writing would take more than a tenth of the time, which
+            belongs to the training.
+
+        Raises:
+            ContrastiveSegError: ``disk-full`` or ``no-write-permission``.
+        """
+        started = time.monotonic()
+        written_at, took = self._seconds.get(case, (float("-inf"), 0.0))
+        if started - written_at < took / _SHARE:
+            return None
+        self._number += 1
+        path = self._folder / f"preview-{self._number:04d}.npy"
+        write_npy(path, labels.astype(np.int16, copy=False), durable=False)
+        ended = time.monotonic()
+        self._seconds[case] = (ended, ended - started)
+        kept = self._kept.setdefault(case, [])
+        kept.append(path)
+        while len(kept) > _KEPT:
+            _remove(kept.pop(0))
+        return path.name
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):  # Windows: somebody has it open
+        path.unlink()

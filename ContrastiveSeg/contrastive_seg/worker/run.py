@@ -1,0 +1,72 @@
+"""One open run: the session with what was said about it and what it has learnt."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, fields
+from typing import Any
+
+from contrastive_seg.compute import choose_compute
+from contrastive_seg.finetuning.session import Case, FinetuningSession
+from contrastive_seg.finetuning.settings import FinetuneSettings
+from contrastive_seg.provenance import read_rounds, write_provenance
+from contrastive_seg.runs import History, Job, RunFolder
+from contrastive_seg.worker.outputs import Previews
+from contrastive_seg.worker.protocol import Open
+
+
+class Run:
+    """A session with what was said about it and what it has learnt.
+
+    Args:
+        folder: The run's folder.
+        settings: What the user chose.
+        resume: Whether to go on from the folder's checkpoint.
+    """
+
+    def __init__(self, folder: RunFolder, settings: FinetuneSettings, resume: bool) -> None:
+        self.folder = folder
+        self.settings = settings
+        self.job = Job(())
+        self.cases: list[Case] = []
+        self.session = (
+            FinetuningSession.resume(folder.path, settings)
+            if resume
+            else FinetuningSession(folder.path, settings)
+        )
+        self.history = History(folder, proceed=resume)
+        self.rounds = read_rounds(folder.read_provenance()) if resume else []
+        self.previews = Previews(folder.path)
+
+    def continues(self, folder: RunFolder, settings: FinetuneSettings) -> bool:
+        """Whether the warm session serves: same folder, and nothing changed but the budget."""
+        if self.folder.path != folder.path:
+            return False
+        return all(
+            getattr(self.settings, one.name) == getattr(settings, one.name)
+            for one in fields(settings)
+            if one.name != "budget"
+        )
+
+    def write_provenance(self, results: list[dict[str, Any]]) -> None:
+        """Writes ``provenance.json`` with all rounds so far."""
+        write_provenance(
+            self.folder.path,
+            cases=self.cases,
+            settings=self.settings,
+            device=str(choose_compute(self.settings.device, self.settings.threads).device),
+            history=self.history.points,
+            rounds=self.rounds,
+            segments=self.job.segments,
+            results=results,
+        )
+
+
+def job_of(command: Open, folder: RunFolder) -> tuple[Job, FinetuneSettings]:
+    """The job to do: what the command says, and what the folder says about the rest."""
+    if command.cases:
+        job = Job(command.cases, command.settings, command.segments)
+    else:
+        stored = folder.read_job()
+        job = Job(stored.cases, {**stored.settings, **command.settings}, command.segments or stored.segments)
+    settings = FinetuneSettings(**job.settings)
+    return Job(job.cases, asdict(settings), job.segments), settings
