@@ -120,10 +120,15 @@ def write_bytes(path: Path, data: bytes, *, durable: bool = True) -> None:
         file.write(data)
 
 
+def write_text(path: Path, text: str, *, durable: bool = True) -> None:
+    """Writes ``text`` as UTF-8, all or nothing (see :func:`replacing`)."""
+    write_bytes(path, text.encode("utf-8"), durable=durable)
+
+
 def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
     """Writes ``value`` as indented UTF-8 JSON, all or nothing (see :func:`replacing`)."""
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
-    write_bytes(path, (text + "\n").encode("utf-8"), durable=durable)
+    write_text(path, text + "\n", durable=durable)
 
 
 def write_npy(path: Path, array: np.ndarray, *, durable: bool = True) -> None:

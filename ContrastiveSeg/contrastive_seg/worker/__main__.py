@@ -81,6 +81,7 @@ def _greet(writer: EventWriter) -> None:
 
 
 def _work(inbox: Inbox, writer: EventWriter, lifecycle: Lifecycle) -> None:
+    from contrastive_seg.inference.scores import Stopped
     from contrastive_seg.worker.failures import as_user_error
     from contrastive_seg.worker.host import Host
 
@@ -92,10 +93,12 @@ def _work(inbox: Inbox, writer: EventWriter, lifecycle: Lifecycle) -> None:
         id_ = task.command.id
         try:
             idle = _carry_out(host, task)
+        except Stopped:
+            idle = "Stopped before there was a result."
         except Exception as error:
-            writer.drop_progress()
             send_error(writer, as_user_error(error), id_)
             idle = "Ready for the next command."
+        writer.drop_progress()
         inbox.done(task)
         lifecycle.end()
         if idle:

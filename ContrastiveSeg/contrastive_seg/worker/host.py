@@ -52,6 +52,13 @@ class Host:
         if run is None or not warm:
             self._run = None  # its network and volumes, before those of the next one come
             run = self._run = Run(folder, settings, resume=command.resume)
+            if command.resume and not run.resumed:
+                self._writer.send(
+                    "note",
+                    reply_to=command.id,
+                    code="no-checkpoint",
+                    message="The run had not saved anything yet, so it begins anew.",
+                )
         run.job, run.settings, run.cases = job, settings, cases
         run.session.set_cases(cases)
         folder.write_job(job)
@@ -62,7 +69,8 @@ class Host:
             **{"for": "open", "case": None},
             cases=len(cases),
             warm=warm,
-            resumed=command.resume and not warm,
+            resumed=run.resumed,
+            step=run.session.step,
         )
         self._status("ready", "Ready.", command.id)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, fields
 from typing import Any
 
-from contrastive_seg.compute import choose_compute
+from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.finetuning.session import Case, FinetuningSession
 from contrastive_seg.finetuning.settings import FinetuneSettings
 from contrastive_seg.provenance import read_rounds, write_provenance
@@ -28,13 +28,11 @@ class Run:
         self.settings = settings
         self.job = Job(())
         self.cases: list[Case] = []
-        self.session = (
-            FinetuningSession.resume(folder.path, settings)
-            if resume
-            else FinetuningSession(folder.path, settings)
-        )
-        self.history = History(folder, proceed=resume)
-        self.rounds = read_rounds(folder.read_provenance()) if resume else []
+        session = _resumed(folder, settings) if resume else None
+        self.resumed = session is not None
+        self.session = session or FinetuningSession(folder.path, settings)
+        self.history = History(folder, proceed=self.resumed)
+        self.rounds = read_rounds(folder.read_provenance()) if self.resumed else []
         self.previews = Previews(folder.path)
 
     def continues(self, folder: RunFolder, settings: FinetuneSettings) -> bool:
@@ -53,12 +51,22 @@ class Run:
             self.folder.path,
             cases=self.cases,
             settings=self.settings,
-            device=str(choose_compute(self.settings.device, self.settings.threads).device),
+            device=str(self.session.compute.device),
             history=self.history.points,
             rounds=self.rounds,
             segments=self.job.segments,
             results=results,
         )
+
+
+def _resumed(folder: RunFolder, settings: FinetuneSettings) -> FinetuningSession | None:
+    """The session of the checkpoint; None where the worker was killed before the first one."""
+    try:
+        return FinetuningSession.resume(folder.path, settings)
+    except ContrastiveSegError as error:
+        if error.code != "no-checkpoint" or not (folder.path / "job.json").is_file():
+            raise
+        return None
 
 
 def job_of(command: Open, folder: RunFolder) -> tuple[Job, FinetuneSettings]:
