@@ -2,15 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from contrastive_seg.data.sparse_labels import SparseLabels
+import numpy as np
+import torch
+
+from contrastive_seg.atomic import make_folder
+from contrastive_seg.compute import Compute, choose_compute
+from contrastive_seg.data.orientation import Orientation
+from contrastive_seg.data.sparse_labels import IGNORE, SparseLabels
 from contrastive_seg.data.volume import Volume
-from contrastive_seg.finetuning.events import EventSink
-from contrastive_seg.finetuning.settings import FinetuneSettings
+from contrastive_seg.errors import ContrastiveSegError
+from contrastive_seg.finetuning.case_data import (
+    AxisPlan,
+    PreparedView,
+    choose_pixel,
+    plan_axes,
+    prepare_view,
+)
+from contrastive_seg.finetuning.checkpoint import RunState, load_state, load_tensors, save_checkpoint
+from contrastive_seg.finetuning.estimate import estimate_dice
+from contrastive_seg.finetuning.events import EventSink, Preview, Progress
+from contrastive_seg.finetuning.held_out import choose_held_out
+from contrastive_seg.finetuning.model import Architecture, grow
+from contrastive_seg.finetuning.settings import FinetuneSettings, network_width, region_pixels
+from contrastive_seg.finetuning.trainer import Trainer
+from contrastive_seg.finetuning.training_loop import TrainingLoop
+from contrastive_seg.finetuning.view import View, whole_plane
+from contrastive_seg.inference.combine import ViewScores, combine
 from contrastive_seg.inference.prediction import Prediction
+from contrastive_seg.inference.scores import Stopped, score_view
+from contrastive_seg.networks.unet import UNet
+from contrastive_seg.preprocessing import Normalisation
 
 
 @dataclass(frozen=True)
@@ -21,6 +47,16 @@ class Case:
     labels: SparseLabels
 
 
+@dataclass
+class _PreparedCase:
+    """A case in the common orientation with its views."""
+
+    volume: Volume
+    labels: SparseLabels
+    orientation: Orientation
+    views: list[PreparedView]
+
+
 class FinetuningSession:
     """Trains on sparse labels and predicts; a later ``train`` continues from the last state.
 
@@ -28,10 +64,19 @@ class FinetuningSession:
         folder: Run folder; checkpoints are written there (``checkpoint.safetensors`` and
             ``checkpoint.json``, each beside and renamed). Created when missing.
         settings: What the user chose.
+
+    Raises:
+        ContrastiveSegError: ``unknown-device``, ``no-write-permission``, ``disk-full``.
     """
 
     def __init__(self, folder: Path, settings: FinetuneSettings) -> None:
-        raise NotImplementedError
+        self.folder = make_folder(Path(folder))
+        self.settings = settings
+        self.compute: Compute = choose_compute(settings.device, settings.threads)
+        self.state: RunState | None = None
+        self.trainer: Trainer | None = None
+        self._cases: list[Case] = []
+        self._prepared: list[_PreparedCase] | None = None
 
     @classmethod
     def resume(cls, folder: Path, settings: FinetuneSettings | None = None) -> FinetuningSession:
@@ -42,11 +87,116 @@ class FinetuningSession:
         Raises:
             ContrastiveSegError: ``no-checkpoint`` or ``bad-checkpoint``.
         """
-        raise NotImplementedError
+        state = load_state(Path(folder))
+        session = cls(folder, settings or FinetuneSettings())
+        trainer = Trainer(state.architecture, session.compute, session.settings.seed)
+        load_tensors(session.folder, trainer)
+        trainer.step_count = state.step
+        session.state, session.trainer = state, trainer
+        return session
+
+    @property
+    def step(self) -> int:
+        """Optimiser steps since the run began."""
+        return self.trainer.step_count if self.trainer else 0
 
     def set_cases(self, cases: Sequence[Case]) -> None:
-        """Replaces the cases (a new round: more labels on the same volumes, or further volumes)."""
-        raise NotImplementedError
+        """Replaces the cases (a new round: more labels on the same volumes, or further volumes).
+
+        Raises:
+            ContrastiveSegError: ``no-annotation`` or ``one-class``, ``label-outside-image``.
+        """
+        values: set[int] = set()
+        for case in cases:
+            if case.labels.array.shape != case.volume.array.shape:
+                raise ContrastiveSegError(
+                    "label-outside-image",
+                    f"The labels of '{case.volume.name}' have the shape {case.labels.array.shape} (z, y, x), "
+                    f"the image has {case.volume.array.shape}.",
+                    "Export both on the same grid.",
+                )
+            values.update(case.labels.values)
+        if not values - {0}:
+            raise ContrastiveSegError(
+                "no-annotation",
+                "No structure is painted on any slice.",
+                "Paint at least one structure on a few slices, then start again.",
+            )
+        if len(values) < 2:
+            raise ContrastiveSegError(
+                "one-class",
+                f"Only one class ({values.pop()}) is annotated, and nothing says what is not it.",
+                "Mark the painted slices as complete, or paint some background too.",
+            )
+        self._cases = list(cases)
+        self._prepared = None
+
+    def _prepare(self, should_stop: Callable[[], bool]) -> list[_PreparedCase]:
+        """Builds views, priors and the trainer, once for a set of cases."""
+        if self._prepared is not None:
+            return self._prepared
+        if not self._cases:
+            raise ContrastiveSegError("no-annotation", "No volume is open.", "Open a volume first.")
+        turned = []
+        values: set[int] = {0}
+        for case in self._cases:
+            orientation = Orientation.of(case.volume)
+            volume = orientation.turn(case.volume)
+            labels = SparseLabels(orientation.apply(case.labels.array))
+            turned.append((volume, labels, orientation, plan_axes(labels, volume.spacing_zyx)))
+            values.update(case.labels.values)
+        annotated = [t for t in turned if t[3]]
+        axes = tuple(dict.fromkeys(p.axis for t in annotated for p in t[3]))
+        self._ensure_trainer(values, axes, lambda: self._pixel(annotated))
+        assert self.state is not None
+        split = choose_held_out(
+            [[(p.axis, i, painted) for p, i, painted in _slices(t[3], t[1])] for t in turned], self.state
+        )
+        architecture = self.state.architecture
+        prepared = []
+        for number, (volume, labels, orientation, plans) in enumerate(turned):
+            views = [
+                prepare_view(
+                    volume,
+                    labels,
+                    plan,
+                    architecture.values,
+                    architecture.pixel,
+                    lambda i, n=number, a=plan.axis: (n, a, i) in split,  # type: ignore[misc]
+                    should_stop,
+                )
+                for plan in plans
+            ]
+            prepared.append(_PreparedCase(volume, labels, orientation, views))
+        self._prepared = prepared
+        return prepared
+
+    def _pixel(self, turned: list[tuple[Volume, SparseLabels, Orientation, list[AxisPlan]]]) -> float:
+        target = region_pixels(self.settings.budget)
+        sizes = [choose_pixel(volume, plans, labels, target) for volume, labels, _, plans in turned]
+        return sorted(sizes)[len(sizes) // 2]
+
+    def _ensure_trainer(self, values: set[int], axes: tuple[int, ...], pixel: Callable[[], float]) -> None:
+        """A trainer for these classes: new, kept, or grown from the one of the last round."""
+        if self.state is None or self.trainer is None:
+            ordered = tuple(sorted(values))
+            architecture = Architecture(ordered, network_width(self.settings.budget), pixel(), axes)
+            self.state = RunState(architecture)
+            self.trainer = Trainer(architecture, self.compute, self.settings.seed)
+            return
+        old = self.state.architecture
+        new = replace(
+            old,
+            values=(*old.values, *sorted(values - set(old.values))),
+            axes=tuple(dict.fromkeys((*axes, *old.axes))),
+        )
+        self.state.architecture = new
+        if new.values != old.values:
+            network = grow(self.trainer.average.network.cpu(), old, new)
+            steps = self.trainer.step_count
+            self.trainer = Trainer(new, self.compute, self.settings.seed, network)
+            self.trainer.step_count = steps
+        self.trainer.architecture = new
 
     def train(
         self,
@@ -56,10 +206,93 @@ class FinetuningSession:
     ) -> list[Prediction]:
         """Trains within the budget and predicts every case; stopped early it keeps the best state.
 
+        Args:
+            on_event: Told progress, metrics, previews and notes, in the calling thread.
+            should_stop: Asked often; True ends training, and what has been learnt is predicted.
+            budget: Wall-clock seconds for everything, prediction included; None for the settings'.
+
         Returns:
             One prediction per case.
+
+        Raises:
+            ContrastiveSegError: ``out-of-memory``, ``disk-full`` and what :meth:`set_cases` says.
         """
-        raise NotImplementedError
+        begin = time.monotonic()
+        budget = self.settings.budget if budget is None else budget
+        on_event(Progress("preparing", 0.0, budget))
+        prepared = self._prepare(should_stop)
+        assert self.trainer is not None and self.state is not None
+        loop = TrainingLoop(
+            self.trainer,
+            self.state,
+            [view for case in prepared for view in case.views],
+            begin,
+            budget,
+            self.settings.steps,
+            on_event=on_event,
+            should_stop=should_stop,
+            preview=lambda network: self._preview(network, on_event, should_stop),
+            save=lambda: save_checkpoint(self.folder, self.trainer, self.state),  # type: ignore[arg-type]
+        )
+        loop.run()
+        self.compute = self.trainer.compute
+        network = self.trainer.average.network
+        self.state.dice = estimate_dice(
+            [v for c in prepared for v in c.views], network, self.state.architecture, self.compute
+        )
+        self.state.elapsed = 0.0
+        predictions = []
+        for number, case in enumerate(prepared):
+            begun = loop.fraction_after_training
+            share = (1 - begun) / len(prepared)
+
+            def tell(part: float, offset: float = begun + share * number, share: float = share) -> None:
+                left = max(0.0, begin + budget - time.monotonic())
+                on_event(Progress("predicting", min(1.0, offset + share * part), left))
+
+            predictions.append(self._predict_prepared(case, network, lambda: False, tell))
+        on_event(Progress("saving", 1.0, 0.0))
+        save_checkpoint(self.folder, self.trainer, self.state)
+        return predictions
+
+    def _preview(self, network: UNet | None, on_event: EventSink, should_stop: Callable[[], bool]) -> None:
+        """The mask of the first case as it would be now."""
+        assert self._prepared is not None
+        case = self._prepared[0]
+        if network is None and not any(view.priors for view in case.views):
+            return
+        try:
+            prediction = self._predict_prepared(case, network, should_stop, lambda fraction: None)
+        except Stopped:
+            return
+        on_event(Preview(0, prediction))
+
+    def _predict_prepared(
+        self,
+        case: _PreparedCase,
+        network: UNet | None,
+        should_stop: Callable[[], bool],
+        on_fraction: Callable[[float], None],
+    ) -> Prediction:
+        assert self.state is not None
+        values = self.state.architecture.values
+        items = []
+        for number, item in enumerate(case.views):
+            scores = score_view(
+                network,
+                item.view,
+                item.priors,
+                len(values),
+                self.compute,
+                should_stop,
+                lambda f, n=number: on_fraction((n + f) / len(case.views)),  # type: ignore[misc]
+            )
+            items.append(ViewScores(item.view, scores, item.weight))
+        turned = combine(items, case.volume.shape, values, case.labels.array)
+        undo = case.orientation.undo
+        return Prediction(
+            undo(turned.labels), undo(turned.probability), undo(turned.uncertainty), dict(self.state.dice)
+        )
 
     def predict(
         self,
@@ -68,5 +301,62 @@ class FinetuningSession:
         on_event: EventSink = lambda event: None,
         should_stop: Callable[[], bool] = lambda: False,
     ) -> Prediction:
-        """Segments a volume, with the help of its own sparse labels where it has some."""
-        raise NotImplementedError
+        """Segments a volume, with the help of its own sparse labels where it has some.
+
+        Args:
+            volume: In any orientation; it is seen the way round the run was trained.
+            labels: Of the same shape, or None.
+            on_event: Told the progress.
+            should_stop: True raises :class:`Stopped`; nothing is returned then.
+
+        Raises:
+            ContrastiveSegError: ``no-checkpoint`` when nothing has been trained yet.
+            Stopped: When asked to stop.
+        """
+        if self.state is None or self.trainer is None:
+            raise ContrastiveSegError(
+                "no-checkpoint", "Nothing has been learnt yet.", "Train on annotated slices first."
+            )
+        begin = time.monotonic()
+        architecture = self.state.architecture
+        orientation = Orientation.of(volume)
+        turned = orientation.turn(volume)
+        known = SparseLabels(orientation.apply(labels.array)) if labels is not None else None
+        views: list[PreparedView] = []
+        if known is not None and any(v > 0 for v in known.values):
+            views = [
+                prepare_view(turned, known, plan, architecture.values, architecture.pixel)
+                for plan in plan_axes(known, turned.spacing_zyx)
+            ]
+        else:
+            normalisation = Normalisation.of(turned.array)
+            # Slices thicker than half the longest edge's share carry no in-plane shape to look at.
+            for axis in architecture.axes:
+                view = View(turned, normalisation, axis, whole_plane(turned, axis), architecture.pixel)
+                views.append(PreparedView(view, [], {}, 1.0))
+        on_event(Progress("predicting", 0.0, None))
+
+        def tell(fraction: float) -> None:
+            spent = time.monotonic() - begin
+            left = spent * (1 - fraction) / fraction if fraction > 0 else None
+            on_event(Progress("predicting", fraction, left))
+
+        if known is None:
+            known = SparseLabels(_nothing_known(turned.shape))
+        case = _PreparedCase(turned, known, orientation, views)
+        with torch.inference_mode():
+            return self._predict_prepared(case, self.trainer.average.network, should_stop, tell)
+
+
+def _nothing_known(shape: tuple[int, int, int]) -> np.ndarray:
+    """IGNORE everywhere, without memory."""
+    return np.broadcast_to(np.int16(IGNORE), shape)
+
+
+def _slices(plans: list[AxisPlan], labels: SparseLabels) -> Iterator[tuple[AxisPlan, int, bool]]:
+    """(plan, index, painted?) of every slice that teaches."""
+    for plan in plans:
+        for index in plan.complete:
+            yield plan, index, bool((np.take(labels.array, index, axis=plan.axis) > 0).any())
+        for index in plan.partial:
+            yield plan, index, False

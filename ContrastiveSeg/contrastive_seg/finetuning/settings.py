@@ -20,6 +20,8 @@ class FinetuneSettings:
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
         weights: Name or path of encoder weights, None for random initialisation.
         threads: CPU threads, None for all cores.
+        steps: Exactly so many optimiser steps a round instead of what the budget allows, for a
+            result that does not depend on the speed of the machine.
     """
 
     budget: float = BUDGETS["quick"]
@@ -27,6 +29,7 @@ class FinetuneSettings:
     device: str = "auto"
     weights: str | None = None
     threads: int | None = None
+    steps: int | None = None
 
     def __post_init__(self) -> None:
         if not self.budget > 0:
@@ -35,6 +38,16 @@ class FinetuneSettings:
                 f"The time budget is {self.budget} seconds, but must be more than zero.",
                 "Choose quick, balanced, best, or a number of seconds such as 60.",
             )
+
+
+def network_width(budget: float) -> int:
+    """Channels of the first level of the U-Net that a budget can train."""
+    return 16 if budget < 150 else 24 if budget < 400 else 32
+
+
+def region_pixels(budget: float) -> int:
+    """Pixels of the region of interest that a budget can look at, a slice."""
+    return 96**2 if budget < 150 else 144**2 if budget < 400 else 192**2
 
 
 def parse_budget(text: str) -> float:

@@ -1,0 +1,91 @@
+"""Where and in which precision the network runs."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass
+
+import torch
+
+from contrastive_seg.errors import ContrastiveSegError
+
+
+@dataclass(frozen=True)
+class Compute:
+    """A device and the precision that suits it.
+
+    Attributes:
+        device: Where tensors go.
+        precision: dtype of autocast; float32 switches it off.
+    """
+
+    device: torch.device
+    precision: torch.dtype = torch.float32
+
+    def autocast(self) -> contextlib.AbstractContextManager[object]:
+        """Context in which the network runs in mixed precision."""
+        if self.precision == torch.float32:
+            return contextlib.nullcontext()
+        return torch.autocast(self.device.type, self.precision)
+
+    def describe(self) -> dict[str, object]:
+        """Name, kind and memory for the user."""
+        if self.device.type == "cuda":
+            properties = torch.cuda.get_device_properties(self.device)
+            name, memory = properties.name, properties.total_memory
+        else:
+            import psutil
+
+            name, memory = self.device.type.upper(), psutil.virtual_memory().total
+        return {
+            "name": name,
+            "kind": self.device.type,
+            "memory_gb": round(memory / 2**30, 1),
+            "precision": str(self.precision).removeprefix("torch."),
+        }
+
+
+def cpu_has_bfloat16() -> bool:
+    """Whether the CPU multiplies bfloat16 in hardware (else mixed precision only costs time)."""
+    for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
+        probe = getattr(torch.cpu, name, None)
+        if probe is not None and probe():
+            return True
+    return False
+
+
+def choose_compute(device: str = "auto", threads: int | None = None) -> Compute:
+    """The compute for ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+
+    Args:
+        device: What the user asked for.
+        threads: CPU threads; None for all cores.
+
+    Raises:
+        ContrastiveSegError: ``unknown-device``, also when the device is known but not there.
+    """
+    torch.set_num_threads(threads or os.cpu_count() or 1)
+    name = device.strip().lower()
+    mps = torch.backends.mps.is_available()
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if mps else "cpu"
+    kind, _, index = name.partition(":")
+    if kind not in ("cpu", "cuda", "mps") or (index and not (kind == "cuda" and index.isdigit())):
+        raise ContrastiveSegError(
+            "unknown-device", f"'{device}' is not a device.", "Use auto, cpu, cuda, cuda:0 or mps."
+        )
+    if kind == "cuda":
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if int(index or 0) >= count:
+            raise ContrastiveSegError(
+                "unknown-device",
+                f"The device '{device}' is not there: PyTorch finds {count} CUDA GPU(s).",
+                "Choose auto or cpu, or install a PyTorch build that supports the GPU.",
+            )
+        precision = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+        return Compute(torch.device(name), precision)
+    if kind == "mps" and not mps:
+        raise ContrastiveSegError("unknown-device", "The device 'mps' is not there.", "Choose auto or cpu.")
+    precision = torch.bfloat16 if kind == "cpu" and cpu_has_bfloat16() else torch.float32
+    return Compute(torch.device(kind), precision)

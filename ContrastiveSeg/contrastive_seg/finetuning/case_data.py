@@ -1,0 +1,155 @@
+"""From a volume and its sparse labels to training slices and priors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from contrastive_seg.data.sparse_labels import IGNORE, SparseLabels
+from contrastive_seg.data.volume import Volume
+from contrastive_seg.finetuning.samples import TrainingSlice
+from contrastive_seg.finetuning.view import Box, View, region_of_interest
+from contrastive_seg.preprocessing import Normalisation
+from contrastive_seg.priors.propagation import Propagator, SlicePrior
+
+_MOST_PIXELS_IN_MEMORY = 150_000_000
+_MOST_LEFT_OUT = 24
+
+
+@dataclass
+class AxisPlan:
+    """Which slices along one axis teach something.
+
+    Attributes:
+        axis: 0 axial, 1 coronal, 2 sagittal.
+        complete: Slices of which every pixel is truth.
+        partial: Slices with some truth.
+    """
+
+    axis: int
+    complete: list[int] = field(default_factory=list)
+    partial: list[int] = field(default_factory=list)
+
+    @property
+    def count(self) -> int:
+        """Slices that teach."""
+        return len(self.complete) + len(self.partial)
+
+
+def plan_axes(labels: SparseLabels, spacing_zyx: tuple[float, float, float]) -> list[AxisPlan]:
+    """Along which planes a volume was annotated, most annotated first.
+
+    A completely labelled volume is read along its coarsest axis, where slices are sharpest. Paint
+    that belongs to no complete slice (scribbles) is read along the plane that gathers it in the
+    fewest slices.
+    """
+    array = labels.array
+    known = array != IGNORE
+    complete = [labels.annotated_slices(axis) for axis in range(3)]
+    if all(len(complete[a]) == array.shape[a] for a in range(3)):
+        # Coarsest spacing; among equal ones the third array axis of the common orientation.
+        axis = max(range(3), key=lambda a: (round(spacing_zyx[a], 3), -a))
+        return [AxisPlan(axis, complete[axis])]
+    plans = [AxisPlan(a, complete[a]) for a in range(3)]
+    rest = known
+    for plan in plans:
+        if plan.complete:
+            rest = rest.copy() if rest is known else rest
+            np.moveaxis(rest, plan.axis, 0)[plan.complete] = False
+    if rest.any():
+        counts = []
+        for axis in range(3):
+            other = tuple(a for a in range(3) if a != axis)
+            counts.append(np.flatnonzero(rest.any(axis=other)))
+        axis = min(range(3), key=lambda a: (len(counts[a]) / array.shape[a], a))
+        plans[axis].partial = [int(i) for i in counts[axis]]
+    return sorted((p for p in plans if p.count), key=lambda p: -p.count)
+
+
+@dataclass
+class PreparedView:
+    """A view with everything that training and prediction need."""
+
+    view: View
+    samples: list[TrainingSlice]
+    priors: dict[int, SlicePrior]
+    weight: float
+
+
+def choose_pixel(volume: Volume, plans: list[AxisPlan], labels: SparseLabels, target_pixels: int) -> float:
+    """Pixel size in mm at which the region of interest has about ``target_pixels`` pixels.
+
+    Never finer than the image itself.
+    """
+    axis = plans[0].axis
+    spacing = [s for a, s in enumerate(volume.spacing_zyx) if a != axis]
+    box = region_of_interest(labels.array, axis)
+    area = box.size[0] * spacing[0] * box.size[1] * spacing[1]
+    return float(max(min(spacing), np.sqrt(area / target_pixels)))
+
+
+def prepare_view(
+    volume: Volume,
+    labels: SparseLabels,
+    plan: AxisPlan,
+    values: tuple[int, ...],
+    pixel: float,
+    held_out: Callable[[int], bool] = lambda index: False,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> PreparedView:
+    """Builds the slices of one axis, propagates what is annotated, and collects what to learn.
+
+    Args:
+        volume: Image.
+        labels: Its sparse labels.
+        plan: Slices of the axis.
+        values: Label values by class.
+        pixel: mm.
+        held_out: Whether a slice is kept for the estimate.
+        should_stop: See :class:`Propagator`.
+    """
+    box: Box = region_of_interest(labels.array, plan.axis)
+    view = View(volume, Normalisation.of(volume.array), plan.axis, box, pixel)
+    if view.count * view.size[0] * view.size[1] <= _MOST_PIXELS_IN_MEMORY:
+        view.cache()
+    priors: dict[int, SlicePrior] = {}
+    propagator: Propagator | None = None
+    own: dict[int, torch.Tensor] = {}
+    dense = len(plan.complete) > 0.5 * view.count
+    painted = any((np.take(labels.array, i, axis=plan.axis) > 0).any() for i in plan.complete)
+    if painted and not dense:
+        own = {i: view.distances(labels.array, i, values) for i in plan.complete}
+        propagator = Propagator(view.cache(), own, view.slice_pixels, should_stop)
+        priors = propagator.propagate()
+    gaps = np.diff([max(0, plan.complete[0] - 8), *plan.complete]) if plan.complete else np.array([0])
+    largest_gap = float(gaps.max()) / 2 * view.slice_pixels
+    samples = []
+    for index in [*plan.complete, *plan.partial]:
+        soft = view.soft_labels(labels.array, index, values).half()
+        present = tuple(c for c in range(len(values)) if bool((soft[c] > 0.5).any()))
+        left_out = []
+        if propagator is not None and index in own and len(samples) < _MOST_LEFT_OUT:
+            left_out = _left_out_priors(propagator, plan.complete, index)
+        elif propagator is not None and index in priors:
+            left_out = [priors[index]]
+        samples.append(
+            TrainingSlice(view, index, soft, left_out, own.get(index), largest_gap, held_out(index), present)
+        )
+    return PreparedView(view, samples, priors, float(plan.count))
+
+
+def _left_out_priors(propagator: Propagator, complete: list[int], index: int) -> list[SlicePrior]:
+    """Priors of an annotated slice from the others; also without a neighbour when there are many."""
+    position = complete.index(index)
+    groups = [[index]]
+    if len(complete) > 6:
+        groups += [[index, complete[p]] for p in (position - 1, position + 1) if 0 <= p < len(complete)]
+    found = []
+    for group in groups:
+        prior = propagator.propagate(leave_out=group, only=index).get(index)
+        if prior is not None:
+            found.append(prior)
+    return found

@@ -1,0 +1,155 @@
+"""Checkpoints of a run: safetensors for the tensors, JSON for the rest; never a pickle."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save
+
+from contrastive_seg.atomic import write_bytes, write_json
+from contrastive_seg.errors import ContrastiveSegError
+from contrastive_seg.finetuning.model import Architecture
+from contrastive_seg.finetuning.trainer import Trainer
+
+VERSION = 1
+TENSORS = "checkpoint.safetensors"
+
+
+@dataclass
+class RunState:
+    """Everything of a session that is not a tensor.
+
+    Attributes:
+        architecture: Of the network.
+        step: Optimiser steps so far.
+        round: Rounds begun so far.
+        elapsed: Seconds of training in the round under way; 0 once it has ended.
+        held_out: Slices kept for the estimate, as [case, axis, index]; fixed for the run's life.
+        trained: Slices trained on, likewise; such a slice is never held out later.
+        history: Points of the learning curve.
+        dice: Latest estimate by label value.
+    """
+
+    architecture: Architecture
+    step: int = 0
+    round: int = 0
+    elapsed: float = 0.0
+    held_out: list[list[int]] = field(default_factory=list)
+    trained: list[list[int]] = field(default_factory=list)
+    history: list[dict[str, Any]] = field(default_factory=list)
+    dice: dict[int, float] = field(default_factory=dict)
+
+
+def _optimizer_tensors(trainer: Trainer) -> dict[str, torch.Tensor]:
+    tensors = {}
+    names = [name for name, _ in trainer.network.named_parameters()]
+    for index, state in trainer.optimizer.state_dict()["state"].items():
+        for key, value in state.items():
+            tensors[f"optimizer/{names[index]}/{key}"] = torch.as_tensor(value)
+    return tensors
+
+
+def save_checkpoint(folder: Path, trainer: Trainer, state: RunState) -> None:
+    """Writes ``checkpoint.safetensors`` (everything) and ``checkpoint.json`` (the state, to read).
+
+    Each is written beside and renamed; because the state also lies in the tensors' metadata, a
+    crash between the two renames loses nothing.
+    """
+    state.step = trainer.step_count
+    tensors = {f"network/{k}": v for k, v in trainer.network.state_dict().items()}
+    tensors |= {f"average/{k}": v for k, v in trainer.average.network.state_dict().items()}
+    tensors |= _optimizer_tensors(trainer)
+    contiguous = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
+    content = {
+        "version": VERSION,
+        "architecture": state.architecture.to_dict(),
+        "step": state.step,
+        "round": state.round,
+        "elapsed": round(state.elapsed, 3),
+        "held_out": state.held_out,
+        "trained": state.trained,
+        "history": state.history,
+        "dice": {str(k): v for k, v in state.dice.items()},
+    }
+    metadata = {"state": json.dumps(content)}
+    write_bytes(folder / TENSORS, save(contiguous, metadata), durable=False)
+    write_json(folder / "checkpoint.json", content, durable=False)
+
+
+def load_state(folder: Path) -> RunState:
+    """The non-tensor part of a checkpoint.
+
+    Raises:
+        ContrastiveSegError: ``no-checkpoint`` or ``bad-checkpoint``.
+    """
+    path = folder / TENSORS
+    if not path.is_file():
+        raise ContrastiveSegError(
+            "no-checkpoint",
+            f"The run folder '{folder}' holds no checkpoint.",
+            "Start the run from the beginning.",
+        )
+    try:
+        with safe_open(path, framework="pt") as file:
+            content = json.loads((file.metadata() or {})["state"])
+        if content["version"] != VERSION:
+            raise ValueError(f"its version is {content['version']}, this engine reads {VERSION}")
+        a = content["architecture"]
+        architecture = Architecture(
+            tuple(int(v) for v in a["values"]),
+            int(a["width"]),
+            float(a["pixel"]),
+            tuple(int(v) for v in a["axes"]),
+        )
+        return RunState(
+            architecture,
+            int(content["step"]),
+            int(content["round"]),
+            float(content["elapsed"]),
+            [[int(v) for v in row] for row in content["held_out"]],
+            [[int(v) for v in row] for row in content["trained"]],
+            list(content["history"]),
+            {int(k): float(v) for k, v in content["dice"].items()},
+        )
+    except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, OSError) as error:
+        raise _bad(path, error) from error
+
+
+def load_tensors(folder: Path, trainer: Trainer) -> None:
+    """Fills network, average and optimiser.
+
+    Raises:
+        ContrastiveSegError: ``bad-checkpoint``.
+    """
+    path = folder / TENSORS
+    try:
+        tensors = load_file(path)
+        groups: dict[str, dict[str, torch.Tensor]] = {"network": {}, "average": {}, "optimizer": {}}
+        for key, value in tensors.items():
+            group, _, name = key.partition("/")
+            groups[group][name] = value
+        trainer.network.load_state_dict(groups["network"])
+        trainer.average.network.load_state_dict(groups["average"])
+        names = [name for name, _ in trainer.network.named_parameters()]
+        states: dict[int, dict[str, torch.Tensor]] = {}
+        for key, value in groups["optimizer"].items():
+            name, _, part = key.rpartition("/")
+            states.setdefault(names.index(name), {})[part] = value
+        whole = trainer.optimizer.state_dict()
+        trainer.optimizer.load_state_dict({"state": states, "param_groups": whole["param_groups"]})
+    except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
+        raise _bad(path, error) from error
+
+
+def _bad(path: Path, error: Exception) -> ContrastiveSegError:
+    first_line = (str(error).splitlines() or [""])[0]
+    return ContrastiveSegError(
+        "bad-checkpoint",
+        f"The checkpoint {path} cannot be used: {first_line}.",
+        "Start the run from the beginning; its annotations are not lost.",
+    )

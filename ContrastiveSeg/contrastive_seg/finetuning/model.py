@@ -1,0 +1,94 @@
+"""The network of a run and what it was built for."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import torch
+
+from contrastive_seg.finetuning.samples import CONTEXT, prior_channels
+from contrastive_seg.networks.unet import UNet
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """All that is needed to build the network again.
+
+    Attributes:
+        values: Label values by class, background (0) first.
+        width: Channels of the first level.
+        pixel: Pixel size the network works at, mm.
+        axes: Axes (0 axial, 1 coronal, 2 sagittal) the slices lie along, most annotated first.
+    """
+
+    values: tuple[int, ...]
+    width: int
+    pixel: float
+    axes: tuple[int, ...] = (0,)
+
+    @property
+    def in_channels(self) -> int:
+        """Context images and prior."""
+        return CONTEXT + prior_channels(len(self.values))
+
+    def build(self) -> UNet:
+        """A network with random weights."""
+        return UNet(self.in_channels, len(self.values), self.width)
+
+    def to_dict(self) -> dict[str, object]:
+        """For JSON."""
+        return {"network": "unet", **asdict(self)}
+
+
+def grow(network: UNet, old: Architecture, new: Architecture) -> UNet:
+    """A network for more classes that starts from what the old one has learnt.
+
+    Input channels (prior distance) and output channels of classes known before are copied, the rest
+    starts afresh.
+    """
+    grown = new.build()
+    state = grown.state_dict()
+    known = {v: i for i, v in enumerate(old.values)}
+    for key, value in network.state_dict().items():
+        if key == "head.weight":
+            for i, v in enumerate(new.values):
+                if v in known:
+                    state[key][i] = value[known[v]]
+        elif key == "encoder.levels.0.0.weight":
+            fixed = CONTEXT + 2
+            state[key][:, :fixed] = value[:, :fixed]
+            state[key][:, fixed:] = 0.0
+            for i, v in enumerate(new.values[1:]):
+                if v in known:
+                    state[key][:, fixed + i] = value[:, fixed + known[v] - 1]
+        else:
+            state[key] = value
+    grown.load_state_dict(state)
+    return grown
+
+
+class MovingAverage:
+    """Exponential moving average of a network: what predicts, at whatever moment one stops.
+
+    Args:
+        network: The network that is trained.
+        decay: Share of the old average kept at each step.
+    """
+
+    def __init__(self, network: UNet, architecture: Architecture, decay: float = 0.99) -> None:
+        device = next(network.parameters()).device
+        self.network = architecture.build().to(device, memory_format=torch.channels_last)
+        self.network.load_state_dict(network.state_dict())
+        self.network.requires_grad_(False)
+        self.decay = decay
+
+    @torch.no_grad()
+    def update(self, network: UNet, step: int) -> None:
+        """Takes in the network's present state; early steps are forgotten faster."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        theirs = network.state_dict()
+        for key, value in self.network.state_dict().items():
+            if value.is_floating_point():
+                value.lerp_(theirs[key], 1 - decay)
+            else:
+                value.copy_(theirs[key])

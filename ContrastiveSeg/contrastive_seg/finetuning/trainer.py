@@ -1,0 +1,158 @@
+"""One optimiser step after another, and the way out when memory is short."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from contrastive_seg.compute import Compute
+from contrastive_seg.errors import ContrastiveSegError
+from contrastive_seg.finetuning.events import Note
+from contrastive_seg.finetuning.model import Architecture, MovingAverage
+from contrastive_seg.finetuning.samples import CONTEXT, SliceSampler, prior_channels
+from contrastive_seg.losses.masked import MaskedDiceCELoss
+from contrastive_seg.networks.unet import UNet
+from contrastive_seg.transforms.augmentation import random_deformation, random_intensity
+
+WEIGHT_DECAY = 1e-4
+
+
+def learning_rate(fraction: float, peak: float, warm_up: float = 0.1) -> float:
+    """One cycle: linear rise during ``warm_up``, then a cosine to zero; ``fraction`` is 0..1."""
+    fraction = min(max(fraction, 0.0), 1.0)
+    if fraction < warm_up:
+        return peak * (0.1 + 0.9 * fraction / warm_up)
+    return peak * 0.5 * (1 + math.cos(math.pi * (fraction - warm_up) / (1 - warm_up)))
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception means that memory ran out, on the CPU or a GPU."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and (
+        "out of memory" in text or "can't allocate memory" in text or "not enough memory" in text
+    )
+
+
+class Trainer:
+    """Network, its moving average and its optimiser.
+
+    Args:
+        architecture: What to build.
+        compute: Where to run.
+        seed: Seed; step n draws the same numbers whether or not the run was interrupted before it.
+        network: Start from this one instead of random weights.
+    """
+
+    def __init__(
+        self, architecture: Architecture, compute: Compute, seed: int, network: UNet | None = None
+    ) -> None:
+        torch.manual_seed(seed)
+        self.architecture = architecture
+        self.compute = compute
+        self.seed = seed
+        self.step_count = 0
+        self.batch = 8
+        self.largest_crop = 160
+        self.network = (network or architecture.build()).to(compute.device, memory_format=torch.channels_last)
+        self.average = MovingAverage(self.network, architecture)
+        self.optimizer = torch.optim.AdamW(self.network.parameters(), weight_decay=WEIGHT_DECAY)
+        self.loss = MaskedDiceCELoss()
+        half = compute.precision == torch.float16
+        self.scaler = torch.amp.GradScaler(compute.device.type, enabled=half)
+
+    def move(self, compute: Compute) -> None:
+        """To another device, optimiser state included."""
+        self.compute = compute
+        self.network.to(compute.device)
+        self.average.network.to(compute.device)
+        self.optimizer.load_state_dict(self.optimizer.state_dict())  # moves its state to the parameters
+        self.scaler = torch.amp.GradScaler(compute.device.type, enabled=compute.precision == torch.float16)
+
+    def crop_size(self, sampler: SliceSampler) -> tuple[int, int]:
+        """Size of training crops: the slices', at most ``largest_crop``."""
+        height = max(s.soft.shape[-2] for s in sampler.samples)
+        width = max(s.soft.shape[-1] for s in sampler.samples)
+        return min(height, self.largest_crop), min(width, self.largest_crop)
+
+    def step(self, sampler: SliceSampler, fraction: float, peak: float) -> float:
+        """One step; the loss.
+
+        Args:
+            sampler: Where batches come from.
+            fraction: Position in the learning-rate cycle, 0..1.
+            peak: Highest learning rate.
+        """
+        rng = np.random.default_rng((self.seed, self.step_count))
+        generator = torch.Generator().manual_seed(hash((self.seed, self.step_count)) & 0x7FFFFFFF)
+        size = self.crop_size(sampler)
+        rows = sampler.draw(self.batch, size, rng)
+        grid = random_deformation(len(rows), size, generator)
+        rows = F.grid_sample(
+            rows.to(self.compute.device),
+            grid.to(self.compute.device),
+            align_corners=False,
+            padding_mode="border",
+        )
+        classes = len(self.architecture.values)
+        inputs = CONTEXT + prior_channels(classes)
+        images = random_intensity(rows[:, :CONTEXT], generator)
+        network_input = torch.cat([images, rows[:, CONTEXT:inputs]], dim=1)
+        truth, known = rows[:, inputs : inputs + classes], rows[:, -1:]
+        self.network.train()
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(fraction, peak)
+        with self.compute.autocast():
+            logits = self.network(network_input.contiguous(memory_format=torch.channels_last))
+        loss = self.loss(logits, truth, (known > 0.5).float())
+        self.optimizer.zero_grad(set_to_none=True)
+        self.scaler.scale(loss).backward()
+        self.scaler.unscale_(self.optimizer)
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.step_count += 1
+        self.average.update(self.network, self.step_count)
+        return float(loss.detach())
+
+    def step_or_retreat(
+        self, sampler: SliceSampler, fraction: float, peak: float, on_note: Callable[[Note], None]
+    ) -> float:
+        """Like :meth:`step`; short of memory it halves the batch, then the crop, then uses the CPU.
+
+        Raises:
+            ContrastiveSegError: ``out-of-memory`` when nothing is left to try.
+        """
+        while True:
+            try:
+                return self.step(sampler, fraction, peak)
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error):
+                    raise
+            self._retreat(on_note)
+
+    def _retreat(self, on_note: Callable[[Note], None]) -> None:
+        self.optimizer.zero_grad(set_to_none=True)
+        if self.compute.device.type == "cuda":
+            torch.cuda.empty_cache()
+        if self.batch > 2:
+            self.batch //= 2
+            said = f"Memory is short: going on with {self.batch} slices at a time."
+        elif self.largest_crop > 64:
+            self.largest_crop = max(64, self.largest_crop // 32 * 16)
+            said = f"Memory is short: going on with patches of {self.largest_crop} pixels."
+        elif self.compute.device.type != "cpu":
+            self.move(Compute(torch.device("cpu")))
+            said = "The GPU's memory is too small: going on with the processor, which is slower."
+        else:
+            raise ContrastiveSegError(
+                "out-of-memory",
+                "The memory of this computer is too small for this volume.",
+                "Close other programs, or crop the volume around the structure and start again.",
+            )
+        on_note(Note("out-of-memory", said))

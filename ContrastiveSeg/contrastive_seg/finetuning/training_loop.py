@@ -1,0 +1,185 @@
+"""Training against the clock: previews, estimates, checkpoints and a finished mask in time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from contrastive_seg.finetuning.case_data import PreparedView
+from contrastive_seg.finetuning.checkpoint import RunState
+from contrastive_seg.finetuning.estimate import estimate_dice
+from contrastive_seg.finetuning.events import EventSink, Metric, Progress
+from contrastive_seg.finetuning.samples import SliceSampler
+from contrastive_seg.finetuning.trainer import Trainer
+from contrastive_seg.networks.unet import UNet
+
+PEAK = 2e-3
+"""Highest learning rate of a network from random weights; later rounds use half of it."""
+
+_SECONDS_BETWEEN_CHECKPOINTS = 8.0
+_SECONDS_TO_SAVE = 0.8
+_FLAT = 0.002
+_ANNEAL_FROM = 0.8
+
+
+class TrainingLoop:
+    """One round of training.
+
+    Args:
+        trainer: Network and optimiser.
+        state: Of the run; elapsed time, history and estimate are kept in it.
+        prepared: Views of all cases.
+        begin: ``time.monotonic()`` when the round began.
+        budget: Seconds from ``begin`` to the finished prediction.
+        steps: Exactly so many steps instead, or None.
+        on_event: Told progress and metrics.
+        should_stop: True ends the loop after the step under way.
+        preview: Shows the mask as the given network (None: the prior alone) would predict it.
+        save: Writes a checkpoint.
+    """
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        state: RunState,
+        prepared: list[PreparedView],
+        begin: float,
+        budget: float,
+        steps: int | None,
+        *,
+        on_event: EventSink,
+        should_stop: Callable[[], bool],
+        preview: Callable[[UNet | None], None],
+        save: Callable[[], None],
+    ) -> None:
+        self.trainer = trainer
+        self.state = state
+        self.prepared = prepared
+        self.begin = begin
+        self.budget = budget
+        self.steps = steps
+        self.on_event = on_event
+        self.should_stop = should_stop
+        self.preview = preview
+        self.save = save
+        self.classes = len(state.architecture.values)
+        self.sampler = SliceSampler([s for p in prepared for s in p.samples], self.classes)
+        # An interrupted round goes on where it was; a new one begins at zero.
+        self.earlier = min(state.elapsed, 0.75 * budget)
+        self.preview_cost = 1.0
+        self.predict_cost = 1.0
+        self._shift = 0.0
+        self._losses: list[float] = []
+        self._has_held_out = any(s.held_out for p in prepared for s in p.samples)
+
+    @property
+    def fraction_after_training(self) -> float:
+        """Where the progress bar stands when training has ended."""
+        return 0.9
+
+    def _fraction(self, done: int) -> float:
+        """Position in the learning-rate cycle, 0..1; 1 ends the loop."""
+        if self.steps is not None:
+            return done / self.steps
+        spent = time.monotonic() - self.begin
+        usable = self.budget - self._reserve()
+        return min(1.0, (spent + self.earlier) / max(usable, 1e-3) + self._shift)
+
+    def _reserve(self) -> float:
+        """Seconds to keep for the last prediction and for saving it."""
+        return min(1.3 * self.predict_cost + _SECONDS_TO_SAVE, 0.6 * self.budget)
+
+    def run(self) -> None:
+        """Trains until the time is used, the estimate is flat, or somebody asks to stop."""
+        if self.earlier == 0.0:
+            self.state.round += 1
+        peak = PEAK if self.state.round <= 1 else PEAK / 2
+        self._timed_preview(None)
+        now = time.monotonic()
+        started = now
+        saved = now
+        told = 0.0
+        previewed = now
+        first_preview = True
+        measured = 0.1
+        done = 0
+        while not self.should_stop():
+            fraction = self._fraction(done)
+            if fraction >= 1.0:
+                break
+            self._losses.append(self.trainer.step_or_retreat(self.sampler, fraction, peak, self.on_event))
+            done += 1
+            now = time.monotonic()
+            self.state.elapsed = self.earlier + now - self.begin
+            if now - told >= 0.25:
+                self._tell(fraction, done, now - started)
+                told = now
+            if fraction >= measured:
+                self._measure()
+                measured = fraction + 0.08
+                if self._is_flat(fraction):
+                    self._shift += max(0.0, _ANNEAL_FROM - fraction)
+            if now - saved >= _SECONDS_BETWEEN_CHECKPOINTS:
+                self.save()
+                saved = time.monotonic()
+            wait = 3.0 if first_preview else max(5.0, 10 * self.preview_cost)
+            if now - previewed >= wait and fraction < 0.9:
+                self._timed_preview(self.trainer.average.network)
+                first_preview = False
+                previewed = time.monotonic()
+        if self._losses:
+            self._measure()
+
+    def _tell(self, fraction: float, done: int, spent: float) -> None:
+        if self.steps is not None:
+            left = spent / done * (self.steps - done) + self._reserve()
+        elif self._shift:
+            left = (1 - fraction) * self.budget + self._reserve()
+        else:
+            left = max(0.0, self.begin + self.budget - self.earlier - time.monotonic())
+        self.on_event(Progress("training", fraction * self.fraction_after_training, left))
+
+    def _measure(self) -> None:
+        """A point of the learning curve."""
+        dice: dict[int, float] = {}
+        if self._has_held_out:
+            network = self.trainer.average.network
+            dice = estimate_dice(self.prepared, network, self.state.architecture, self.trainer.compute)
+            self.state.dice = dice
+        loss = sum(self._losses) / len(self._losses)
+        self._losses = []
+        step = self.trainer.step_count
+        self.state.history.append(
+            {
+                "step": step,
+                "loss": round(loss, 5),
+                "dice": {str(k): v for k, v in self.state.dice.items()},
+                "seconds": round(self.state.elapsed, 2),
+                "round": self.state.round,
+            }
+        )
+        self.on_event(Metric(step, loss, dict(self.state.dice)))
+
+    def _is_flat(self, fraction: float) -> bool:
+        """Whether the held-out estimate has not moved for a while, so that annealing may begin."""
+        if not self._has_held_out or self._shift or not 0.4 <= fraction < _ANNEAL_FROM:
+            return False
+        recent = [h for h in self.state.history if h["round"] == self.state.round][-4:]
+        if len(recent) < 4:
+            return False
+        means = [sum(h["dice"].values()) / max(1, len(h["dice"])) for h in recent]
+        return max(means) - min(means) < _FLAT
+
+    def _timed_preview(self, network: UNet | None) -> None:
+        begun = time.monotonic()
+        self.preview(network)
+        if network is not None:
+            self.preview_cost = time.monotonic() - begun
+            self.predict_cost = self.preview_cost * self._cases_per_preview()
+
+    def _cases_per_preview(self) -> float:
+        """A preview shows the first case, the final prediction all."""
+        first = self.prepared[0].view.volume
+        total = sum(p.view.count * p.view.size[0] * p.view.size[1] for p in self.prepared)
+        mine = [p for p in self.prepared if p.view.volume is first]
+        return max(1.0, total / max(1, sum(p.view.count * p.view.size[0] * p.view.size[1] for p in mine)))

@@ -1,0 +1,98 @@
+"""The 2D U-Net of positional contrastive learning, the default network.
+
+Zeng et al., "Positional Contrastive Learning for Volumetric Medical Image Segmentation",
+MICCAI 2021.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+
+def _conv_block(channels_in: int, channels_out: int, *, normalise: bool = True) -> nn.Sequential:
+    """Two 3x3 convolutions; the centre of the published network has ReLU and no normalisation."""
+    layers: list[nn.Module] = []
+    for channels in (channels_in, channels_out):
+        layers.append(nn.Conv2d(channels, channels_out, 3, padding=1))
+        if normalise:
+            layers += [nn.BatchNorm2d(channels_out), nn.LeakyReLU(0.01)]
+        else:
+            layers.append(nn.ReLU())
+    return nn.Sequential(*layers)
+
+
+class UNetEncoder(nn.Module):
+    """Four levels of width f, 2f, 4f, 8f and a centre of 16f channels.
+
+    Args:
+        in_channels: Channels of the input image.
+        width: f, channels of the first level.
+        levels: Number of poolings.
+    """
+
+    def __init__(self, in_channels: int = 1, width: int = 32, levels: int = 4) -> None:
+        super().__init__()
+        self.channels = [width * 2**i for i in range(levels + 1)]
+        inputs = [in_channels, *self.channels[:-1]]
+        self.levels = nn.ModuleList(
+            _conv_block(inputs[i], self.channels[i], normalise=i < levels) for i in range(levels + 1)
+        )
+        self.pool = nn.MaxPool2d(2)
+
+    def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """Feature maps from full resolution, (B, f, H, W), to the centre, (B, 16f, H/16, W/16)."""
+        features: list[torch.Tensor] = []
+        for i, level in enumerate(self.levels):
+            x = level(x if i == 0 else self.pool(x))
+            features.append(x)
+        return features
+
+
+class UNetDecoder(nn.Module):
+    """Transposed convolution, concatenated skip, two convolutions, for each level upwards."""
+
+    def __init__(self, width: int = 32, levels: int = 4) -> None:
+        super().__init__()
+        channels = [width * 2**i for i in range(levels + 1)]
+        self.up = nn.ModuleList(
+            nn.ConvTranspose2d(channels[i + 1], channels[i], 2, stride=2) for i in range(levels)
+        )
+        self.blocks = nn.ModuleList(_conv_block(2 * channels[i], channels[i]) for i in range(levels))
+
+    def forward(self, features: list[torch.Tensor]) -> torch.Tensor:
+        """Full-resolution features (B, f, H, W) from the encoder's list."""
+        x = features[-1]
+        for i in reversed(range(len(self.blocks))):
+            x = self.blocks[i](torch.cat([self.up[i](x), features[i]], dim=1))
+        return x
+
+
+class UNet(nn.Module):
+    """U-Net with a bias-free 1x1 head.
+
+    With width 32, one input channel and 8 classes it has 7 763 584 parameters, of which the
+    encoder has 4 713 568.
+
+    Args:
+        in_channels: Channels of the input image.
+        classes: Output channels, background included.
+        width: f, channels of the first level.
+        levels: Number of poolings; H and W of the input must be multiples of 2**levels.
+    """
+
+    def __init__(self, in_channels: int = 1, classes: int = 2, width: int = 32, levels: int = 4) -> None:
+        super().__init__()
+        self.encoder = UNetEncoder(in_channels, width, levels)
+        self.decoder = UNetDecoder(width, levels)
+        self.head = nn.Conv2d(width, classes, 1, bias=False)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+                nn.init.kaiming_normal_(module.weight, a=0.01)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Logits (B, classes, H, W) for images (B, in_channels, H, W)."""
+        logits: torch.Tensor = self.head(self.decoder(self.encoder(x)))
+        return logits

@@ -1,0 +1,187 @@
+"""What a volume offers by itself: annotated slices propagated to their neighbours.
+
+Between two annotated slices the signed distances of both are carried along the anatomy, by
+composing the registrations of neighbouring slices, and blended by distance. Where the image gives
+nothing to follow this is shape interpolation; where it does, the contour follows the image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from contrastive_seg.priors.registration import gaussian_smooth, register_pairs, warp
+from contrastive_seg.priors.shape import FAR, vanishing_distance
+
+REACH = 24
+"""Slices beyond the first and last annotated one that the prior still speaks about."""
+
+_CHUNK_PIXELS = 600_000
+
+
+@dataclass
+class SlicePrior:
+    """What the annotated slices say about one slice.
+
+    Attributes:
+        distance: Signed distance in pixels by foreground class, (C-1, H, W).
+        disagreement: |from below - from above| in pixels, largest over classes, (H, W).
+        gap: Distance to the nearest annotated slice, in pixels.
+    """
+
+    distance: torch.Tensor
+    disagreement: torch.Tensor
+    gap: float
+
+
+class Propagator:
+    """Propagates annotated slices through a stack.
+
+    Args:
+        stack: Images (n, H, W), about zero mean and unit deviation.
+        annotated: Signed distances (C-1, H, W) in pixels by index of annotated slice.
+        slice_pixels: Distance of neighbouring slices, in pixels.
+        should_stop: Asked between chunks; True ends the registration early (identity from there).
+    """
+
+    def __init__(
+        self,
+        stack: torch.Tensor,
+        annotated: dict[int, torch.Tensor],
+        slice_pixels: float = 1.0,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.slice_pixels = slice_pixels
+        self.size = stack.shape[-2:]
+        self.count = stack.shape[0]
+        self.annotated = annotated
+        self.first = max(0, min(annotated) - REACH)
+        self.last = min(self.count - 1, max(annotated) + REACH)
+        self.down, self.up = self._register(stack, should_stop)
+
+    def _register(
+        self, stack: torch.Tensor, should_stop: Callable[[], bool]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Displacements from each slice to the one below (index - 1) and to the one above."""
+        part = stack[self.first : self.last + 1].float()[:, None]
+        # Only edges matter: two units over the central intensity range suit the demons force.
+        part = gaussian_smooth(part.clamp(-3, 3), 0.7) / 2
+        down = torch.zeros(part.shape[0], 2, *self.size, device=part.device)
+        up = torch.zeros_like(down)
+        pixels = self.size[0] * self.size[1]
+        # A large stack is registered at the coarser levels only: the field is smooth anyway.
+        coarse = part.shape[0] * pixels > 5_000_000
+        levels, iterations = ((4, 2), (20, 15)) if coarse else ((4, 2, 1), (20, 20, 10))
+        chunk = max(1, _CHUNK_PIXELS // pixels)
+        for start in range(1, part.shape[0], chunk):
+            if should_stop():
+                break
+            stop = min(start + chunk, part.shape[0])
+            above, below = part[start:stop], part[start - 1 : stop - 1]
+            down[start:stop] = self._pairs(above, below, levels, iterations)
+            up[start - 1 : stop - 1] = self._pairs(below, above, levels, iterations)
+        return down, up
+
+    def _pairs(
+        self,
+        fixed: torch.Tensor,
+        moving: torch.Tensor,
+        levels: tuple[int, ...],
+        iterations: tuple[int, ...],
+    ) -> torch.Tensor:
+        if min(self.size) < 8:
+            return torch.zeros(fixed.shape[0], 2, *self.size, device=fixed.device)
+        displacement = register_pairs(fixed, moving, 1.5, levels, iterations)
+        if displacement.shape[-2:] != self.size:
+            scale = self.size[1] / displacement.shape[-1]
+            displacement = (
+                torch.nn.functional.interpolate(displacement, self.size, mode="bilinear", align_corners=True)
+                * scale
+            )
+        return displacement
+
+    def _distances(self, indices: Sequence[int]) -> dict[int, torch.Tensor]:
+        """Distances by annotated slice, classes absent from it replaced by a vanishing shape."""
+        result: dict[int, torch.Tensor] = {}
+        for position, index in enumerate(indices):
+            own = self.annotated[index]
+            planes = []
+            for c in range(own.shape[0]):
+                if float(own[c].max()) > 0:
+                    planes.append(own[c])
+                    continue
+                beside = [
+                    self.annotated[indices[p]][c].cpu().numpy()
+                    for p in (position - 1, position + 1)
+                    if 0 <= p < len(indices)
+                ]
+                shape = (int(self.size[0]), int(self.size[1]))
+                planes.append(torch.from_numpy(vanishing_distance(beside, shape)).to(own.device))
+            result[index] = torch.stack(planes)
+        return result
+
+    def _carry(self, distance: torch.Tensor, start: int, stop: int) -> dict[int, torch.Tensor]:
+        """``distance`` of slice ``start`` carried slice by slice to ``stop`` (exclusive of start)."""
+        step = 1 if stop > start else -1
+        fields = self.down if step > 0 else self.up
+        total = torch.zeros(1, 2, *self.size, device=distance.device)
+        carried: dict[int, torch.Tensor] = {start: distance}
+        for index in range(start + step, stop + step, step):
+            field = fields[index - self.first][None]
+            total = field + warp(total, field)
+            carried[index] = warp(distance[None], total)[0]
+        return carried
+
+    def propagate(self, leave_out: Sequence[int] = (), only: int | None = None) -> dict[int, SlicePrior]:
+        """Priors by slice index.
+
+        Args:
+            leave_out: Annotated slices to pretend unknown.
+            only: The one slice that is wanted; None for all slices in reach.
+
+        Returns:
+            Empty when no annotated slice is left.
+        """
+        indices = sorted(set(self.annotated) - set(leave_out))
+        if not indices:
+            return {}
+        distances = self._distances(indices)
+        wanted = range(self.first, self.last + 1) if only is None else [only]
+        result: dict[int, SlicePrior] = {}
+        bounds = [None, *indices, None]
+        for low, high in zip(bounds[:-1], bounds[1:], strict=True):
+            begin = self.first if low is None else low
+            end = self.last if high is None else high
+            inside = [i for i in wanted if begin <= i <= end and i not in result]
+            if not inside:
+                continue
+            below = self._carry(distances[low], low, max(inside)) if low is not None else None
+            above = self._carry(distances[high], high, min(inside)) if high is not None else None
+            for index in inside:
+                result[index] = self._blend(index, low, high, below, above)
+        return result
+
+    def _blend(
+        self,
+        index: int,
+        low: int | None,
+        high: int | None,
+        below: dict[int, torch.Tensor] | None,
+        above: dict[int, torch.Tensor] | None,
+    ) -> SlicePrior:
+        if below is not None and above is not None and low is not None and high is not None:
+            weight = (high - index) / (high - low)
+            distance = weight * below[index] + (1 - weight) * above[index]
+            disagreement = (below[index] - above[index]).abs().amax(dim=0) * 2 * min(weight, 1 - weight)
+            gap = min(index - low, high - index) * self.slice_pixels
+            return SlicePrior(distance, disagreement, gap)
+        carried = below if below is not None else above
+        nearest = low if low is not None else high
+        assert carried is not None and nearest is not None
+        gap = abs(index - nearest) * self.slice_pixels
+        # Beyond the last annotated slice nobody knows where the structure ends: it fades.
+        distance = (carried[index] - 0.5 * gap).clamp(-FAR, FAR)
+        return SlicePrior(distance, torch.full_like(distance[0], gap), gap)

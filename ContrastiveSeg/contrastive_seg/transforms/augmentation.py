@@ -1,0 +1,59 @@
+"""Random spatial and intensity changes of a batch, on the batch's device."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+
+
+def random_deformation(
+    count: int,
+    size: tuple[int, int],
+    generator: torch.Generator,
+    *,
+    rotation: float = 15.0,
+    scale: float = 0.15,
+    shift: float = 0.05,
+    elastic: float = 3.0,
+) -> torch.Tensor:
+    """Sampling grids (count, H, W, 2) for ``grid_sample`` with ``align_corners=False``.
+
+    Args:
+        count: Batch size.
+        size: Height and width.
+        generator: CPU generator, so that a seed means the same on every device.
+        rotation: Largest angle, degrees.
+        scale: Largest relative change of size.
+        shift: Largest shift, share of half the image.
+        elastic: Largest standard deviation of the displacement's control points, pixels.
+    """
+    height, width = size
+    angle = (torch.rand(count, generator=generator) * 2 - 1) * math.radians(rotation)
+    factor = 1 + (torch.rand(count, generator=generator) * 2 - 1) * scale
+    offset = (torch.rand(count, 2, generator=generator) * 2 - 1) * shift
+    cos, sin = torch.cos(angle) * factor, torch.sin(angle) * factor
+    # Normalised coordinates: the aspect ratio keeps a rotation from shearing.
+    first = torch.stack([cos, -sin * (height / width), offset[:, 0]], dim=1)
+    second = torch.stack([sin * (width / height), cos, offset[:, 1]], dim=1)
+    grid = F.affine_grid(torch.stack([first, second], dim=1), [count, 1, height, width], align_corners=False)
+    cells = (max(2, height // 16), max(2, width // 16))
+    points = torch.randn(count, 2, *cells, generator=generator)
+    points = points * elastic * torch.rand(count, 1, 1, 1, generator=generator)
+    field = F.interpolate(points, size, mode="bicubic", align_corners=False).permute(0, 2, 3, 1)
+    return grid + field * torch.tensor([2.0 / width, 2.0 / height])
+
+
+def random_intensity(
+    images: torch.Tensor, generator: torch.Generator, *, gain: float = 0.25, noise: float = 0.1
+) -> torch.Tensor:
+    """Random gain, offset and noise of normalised images (B, C, H, W), the same for all channels."""
+    count = images.shape[0]
+
+    def draw() -> torch.Tensor:
+        return torch.rand(count, 1, 1, 1, generator=generator).to(images.device)
+
+    changed = images * (1 + (draw() * 2 - 1) * gain) + (draw() * 2 - 1) * gain
+    strength = draw() * noise
+    return changed + torch.randn(images.shape, generator=generator).to(images.device) * strength
