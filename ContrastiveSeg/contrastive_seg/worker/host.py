@@ -50,8 +50,10 @@ class Host:
         run = self._run
         warm = run is not None and run.continues(folder, settings)
         if run is None or not warm:
-            self._run = None  # its network and volumes, before those of the next one come
-            run = self._run = Run(folder, settings, resume=command.resume)
+            # with another device or seed the run still goes on, from what it has saved
+            resume = command.resume or (run is not None and run.folder.path == folder.path)
+            self._run = run = None  # its network and volumes go before those of the next one come
+            run = self._run = Run(folder, settings, resume=resume)
             if command.resume and not run.resumed:
                 self._writer.send(
                     "note",
