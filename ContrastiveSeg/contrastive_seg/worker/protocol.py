@@ -29,6 +29,7 @@ _SETTINGS: dict[str, tuple[type, ...]] = {
     "device": (str,),
     "weights": (str, type(None)),
     "threads": (int, type(None)),
+    "steps": (int, type(None)),
 }
 
 

@@ -24,7 +24,8 @@ IJK_TO_RAS = [[-1.0, 0, 0, 10], [0, -1.0, 0, 20], [0, 0, 2.0, -5], [0, 0, 0, 1]]
 
 def worker_environment(**more: str) -> dict[str, str]:
     """The environment in which the application starts the worker."""
-    environment = dict(os.environ, PYTHONPATH=str(ENGINE), PYTHONUNBUFFERED="1", OMP_NUM_THREADS="1")
+    path = os.pathsep.join(filter(None, [str(ENGINE), os.environ.get("PYTHONPATH")]))
+    environment = dict(os.environ, PYTHONPATH=path, PYTHONUNBUFFERED="1", OMP_NUM_THREADS="1")
     environment.pop("CONTRASTIVE_SEG_PARENT_PID", None)
     return environment | {"PYTHONIOENCODING": "utf-8"} | more
 
@@ -178,3 +179,22 @@ def open_command(a_run_folder: Path) -> Callable[..., dict[str, Any]]:
         } | fields
 
     return make
+
+
+@pytest.fixture
+def a_host() -> Callable[[dict[str, Any]], Any]:
+    """Lets the worker's host carry out an ``open`` in this process; gives the error it raises."""
+
+    def open_and_fail(command: dict[str, Any]) -> Any:
+        from contrastive_seg.errors import ContrastiveSegError
+        from contrastive_seg.worker.channel import EventWriter
+        from contrastive_seg.worker.host import Host
+        from contrastive_seg.worker.protocol import Open, parse_command
+
+        opening = parse_command(json.dumps(command).encode())
+        assert isinstance(opening, Open)
+        with pytest.raises(ContrastiveSegError) as told:
+            Host(EventWriter(None, on_broken=lambda: None), lambda: False).open(opening)
+        return told.value
+
+    return open_and_fail
