@@ -45,7 +45,9 @@ def test_a_job_comes_back_as_it_was_stored_without_names_of_patients(a_folder: R
     assert a_folder.resolve(job.cases[1].image).resolve() == outside
 
 
-@pytest.mark.parametrize("text", [None, "", "[]", "{}", '{"format": 99}', '{"format": 1, "cases": [{}]}', "\udcff"])
+@pytest.mark.parametrize(
+    "text", [None, "", "[]", "{}", '{"format": 99}', '{"format": 1, "cases": [{}]}', "\udcff"]
+)
 def test_a_folder_without_a_readable_job_is_told(a_folder: RunFolder, text: str | None) -> None:
     if text is not None:
         (a_folder.path / "job.json").write_bytes(text.encode("utf-8", "surrogateescape"))
@@ -70,7 +72,10 @@ def test_the_learning_curve_goes_on_and_drops_what_a_kill_made_void(a_folder: Ru
 
 def test_provenance_repeats_the_run_but_names_nobody(a_folder: RunFolder, a_case: Case) -> None:
     settings = FinetuneSettings(budget=5, seed=7, weights="C:\\Doe Jane\\weights\\pcl-ct")
-    rounds = [Round("2026-01-01T00:00:00+00:00", 5.5, 5.0), Round("2026-01-01T00:01:00+00:00", 2.0, 5.0, True)]
+    rounds = [
+        Round("2026-01-01T00:00:00+00:00", 5.5, 5.0),
+        Round("2026-01-01T00:01:00+00:00", 2.0, 5.0, True),
+    ]
     path = write_provenance(
         a_folder.path,
         cases=[a_case],

@@ -167,7 +167,9 @@ def test_after_a_failed_open_nothing_is_trained_on_older_labels(
     assert a_worker.wait_type("result", reply_to=4)["warm"] is True
 
 
-def test_a_run_folder_that_cannot_be_written_is_told(a_worker: Any, open_command: Open, tmp_path: Path) -> None:
+def test_a_run_folder_that_cannot_be_written_is_told(
+    a_worker: Any, open_command: Open, tmp_path: Path
+) -> None:
     (tmp_path / "file").write_text("")
     a_worker.send(**open_command(run=str(tmp_path / "file" / "run")))
     error = a_worker.wait_type("error", reply_to=1)

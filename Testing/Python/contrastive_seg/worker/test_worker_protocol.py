@@ -113,14 +113,25 @@ def test_an_error_in_a_case_names_the_field_and_the_command(change: dict[str, An
 
 @pytest.mark.parametrize(
     "settings",
-    [{"speed": 1}, {"seed": 1.5}, {"seed": -1}, {"seed": True}, {"device": 0}, {"threads": 0}, {"weights": 1}, 7],
+    [
+        {"speed": 1},
+        {"seed": 1.5},
+        {"seed": -1},
+        {"seed": True},
+        {"device": 0},
+        {"threads": 0},
+        {"weights": 1},
+        7,
+    ],
 )
 def test_settings_that_do_not_exist_or_fit_are_refused(settings: Any) -> None:
     with pytest.raises(BadMessage, match="settings"):
         parse(command="open", run="r", cases=[CASE], settings=settings)
 
 
-@pytest.mark.parametrize("segment", [{"value": 0, "name": "a"}, {"value": 40000, "name": "a"}, {"value": 1}, 3])
+@pytest.mark.parametrize(
+    "segment", [{"value": 0, "name": "a"}, {"value": 40000, "name": "a"}, {"value": 1}, 3]
+)
 def test_segments_need_a_value_and_a_name(segment: Any) -> None:
     with pytest.raises(BadMessage, match=r"segments\[0\]"):
         parse(command="open", run="r", cases=[CASE], segments=[segment])
@@ -132,7 +143,8 @@ _json = st.recursive(
     max_leaves=10,
 )
 _fields = st.sampled_from(
-    "id run cases settings segments resume budget case image labels ijk_to_ras output name".split()
+    ["id", "run", "cases", "settings", "segments", "resume", "budget"]
+    + ["case", "image", "labels", "ijk_to_ras", "output", "name"]
 )
 
 
