@@ -57,4 +57,6 @@ class Orientation:
     def turn(self, volume: Volume) -> Volume:
         """The volume in the common orientation; spacing follows, the origin is not kept."""
         spacing = [volume.spacing_zyx[a] for a in self.order]
-        return Volume(self.apply(volume.array), np.diag([spacing[2], spacing[1], spacing[0], 1.0]), volume.name)
+        return Volume(
+            self.apply(volume.array), np.diag([spacing[2], spacing[1], spacing[0], 1.0]), volume.name
+        )

@@ -22,7 +22,8 @@ class SparseLabels:
     """An integer label map with IGNORE where nothing was said.
 
     Attributes:
-        array: int16, shape (z, y, x): 0 background, positive label values, or :data:`IGNORE`.
+        array: int16, shape (z, y, x): 0 background, positive label values, or :data:`IGNORE`;
+            possibly a read-only memory map.
     """
 
     array: np.ndarray
@@ -30,17 +31,25 @@ class SparseLabels:
     @property
     def values(self) -> tuple[int, ...]:
         """Label values that occur, background (0) included when it does, IGNORE excluded, sorted."""
-        found = np.unique(self.array)
-        return tuple(int(v) for v in found if v != IGNORE)
+        found: set[int] = set()
+        for plane in self.array:  # a slice at a time: most of a large volume says nothing
+            if int(plane.max(initial=IGNORE)) != IGNORE:
+                found.update(int(v) for v in np.unique(plane))
+        return tuple(sorted(found - {IGNORE}))
 
     def annotated_slices(self, axis: int) -> list[int]:
         """Indices of slices along ``axis`` of which every pixel is truth."""
-        other = tuple(a for a in range(3) if a != axis)
-        complete = (self.array != IGNORE).all(axis=other)
-        return [int(i) for i in np.flatnonzero(complete)]
+        return self._slices(axis, complete=True)
 
     def touched_slices(self, axis: int) -> list[int]:
         """Indices of slices along ``axis`` with at least one pixel of truth."""
-        other = tuple(a for a in range(3) if a != axis)
-        touched = (self.array != IGNORE).any(axis=other)
-        return [int(i) for i in np.flatnonzero(touched)]
+        return self._slices(axis, complete=False)
+
+    def _slices(self, axis: int, *, complete: bool) -> list[int]:
+        extreme = np.min if complete else np.max
+        if self.array.size == 0:
+            return []
+        # Collapsing z first keeps the memory access in order, whatever the axis.
+        others = tuple(a for a in range(3) if a != axis)
+        values = extreme(self.array, axis=others)
+        return [int(i) for i in np.flatnonzero(values > IGNORE)]

@@ -126,7 +126,7 @@ def prepare_view(
         priors = propagator.propagate()
     gaps = np.diff([max(0, plan.complete[0] - 8), *plan.complete]) if plan.complete else np.array([0])
     largest_gap = float(gaps.max()) / 2 * view.slice_pixels
-    samples = []
+    samples: list[TrainingSlice] = []
     for index in [*plan.complete, *plan.partial]:
         soft = view.soft_labels(labels.array, index, values).half()
         present = tuple(c for c in range(len(values)) if bool((soft[c] > 0.5).any()))

@@ -100,7 +100,7 @@ def crop_window(
 ) -> tuple[slice, slice]:
     """Window of ``size`` within the slice, two times in three centred on a painted pixel."""
     height, width = sample.soft.shape[-2:]
-    centre = (rng.integers(height), rng.integers(width))
+    centre = (int(rng.integers(height)), int(rng.integers(width)))
     foreground = [c for c in sample.classes if c > 0]
     if foreground and (height > size[0] or width > size[1]) and rng.random() < 0.67:
         chosen = foreground[int(rng.integers(len(foreground)))]

@@ -140,12 +140,12 @@ def region_of_interest(labels: np.ndarray, axis: int) -> Box:
     The whole plane when nothing but background is painted.
     """
     plane_shape = [s for a, s in enumerate(labels.shape) if a != axis]
-    painted = (labels > 0).any(axis=axis)
+    painted: np.ndarray = np.any(labels > 0, axis=axis)
     if not painted.any():
         return Box(0, plane_shape[0], 0, plane_shape[1])
     bounds = []
     for other, length in ((1, plane_shape[0]), (0, plane_shape[1])):
-        found = np.flatnonzero(painted.any(axis=other))
+        found = np.flatnonzero(np.any(painted, axis=other))
         margin = max(16, (int(found[-1]) - int(found[0])) // 4)
         bounds.append((max(0, int(found[0]) - margin), min(length, int(found[-1]) + 1 + margin)))
     return Box(bounds[0][0], bounds[0][1], bounds[1][0], bounds[1][1])

@@ -7,10 +7,10 @@ nothing to follow this is shape interpolation; where it does, the contour follow
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 
 from contrastive_seg.priors.registration import gaussian_smooth, register_pairs, warp
@@ -152,7 +152,7 @@ class Propagator:
         wanted = range(self.first, self.last + 1) if only is None else [only]
         result: dict[int, SlicePrior] = {}
         bounds = [None, *indices, None]
-        for low, high in zip(bounds[:-1], bounds[1:], strict=True):
+        for low, high in itertools.pairwise(bounds):
             begin = self.first if low is None else low
             end = self.last if high is None else high
             inside = [i for i in wanted if begin <= i <= end and i not in result]
