@@ -1,0 +1,147 @@
+"""The qMRML widgets that the panel uses: a widget that knows the scene, and a node selector."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PySide6 import QtWidgets
+from PySide6.QtCore import Property, Signal
+
+from slicer_harness.ctk_module import _strict
+
+
+class _Widget(QtWidgets.QWidget):
+    """Hands the scene on to its children, as the .ui file's connections do in the application."""
+
+    mrmlSceneChanged = Signal(object)
+
+    def __init__(self, parent: Any = None) -> None:
+        super().__init__(parent)
+        self._scene: Any = None
+        self._entered = True
+
+    def setMRMLScene(self, scene: Any) -> None:
+        self._scene = scene
+        for child in self.findChildren(QtWidgets.QWidget):
+            if isinstance(child, _NodeComboBox):
+                child.setMRMLScene(scene)
+
+    def mrmlScene(self) -> Any:
+        return self._scene
+
+    isEntered = Property(bool, lambda self: self._entered)
+
+
+class _NodeComboBox(QtWidgets.QWidget):
+    """Lists the nodes of some classes and keeps one of them selected."""
+
+    currentNodeChanged = Signal(object)
+    currentNodeIDChanged = Signal(str)
+
+    def __init__(self, parent: Any = None) -> None:
+        super().__init__(parent)
+        layout = QtWidgets.QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        self._box = QtWidgets.QComboBox(self)
+        layout.addWidget(self._box)
+        self._scene: Any = None
+        self._tags: list[tuple[Any, int]] = []
+        self._options: dict[str, Any] = {
+            "nodeTypes": [], "noneEnabled": False, "addEnabled": True, "removeEnabled": True,
+            "editEnabled": False, "renameEnabled": False, "noneDisplay": "None", "showChildNodeTypes": True,
+            "showHidden": False, "selectNodeUponCreation": True, "baseName": "",
+        }  # fmt: skip
+        self._ids: list[str] = []
+        self._box.currentIndexChanged.connect(self._changed)
+
+    def setMRMLScene(self, scene: Any) -> None:
+        for sender, tag in self._tags:
+            sender.RemoveObserver(tag)
+        self._tags = []
+        self._scene = scene
+        if scene is not None:
+            for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndCloseEvent):
+                self._tags.append((scene, scene.AddObserver(event, lambda *_: self._fill())))
+        self._fill()
+
+    def _fill(self) -> None:
+        selected = self.currentNodeID
+        self._box.blockSignals(True)
+        self._box.clear()
+        self._ids = []
+        if self._options["noneEnabled"] or self._scene is None:
+            self._box.addItem(self._options["noneDisplay"])
+            self._ids.append("")
+        if self._scene is not None:
+            for index in range(self._scene.GetNumberOfNodes()):
+                node = self._scene.GetNthNode(index)
+                if self._suits(node):
+                    self._box.addItem(node.GetName() or "")
+                    self._ids.append(node.GetID())
+        self._box.setCurrentIndex(self._ids.index(selected) if selected in self._ids else 0)
+        self._box.blockSignals(False)
+        if self.currentNodeID != selected:
+            self._changed()
+
+    def _suits(self, node: Any) -> bool:
+        if node.GetHideFromEditors() and not self._options["showHidden"]:
+            return False
+        if self._options["showChildNodeTypes"]:
+            return any(node.IsA(kind) for kind in self._options["nodeTypes"])
+        return node.GetClassName() in self._options["nodeTypes"]
+
+    def _changed(self, *_: Any) -> None:
+        self.currentNodeChanged.emit(self.currentNode())
+        self.currentNodeIDChanged.emit(self.currentNodeID)
+
+    def currentNode(self) -> Any:
+        return self._scene.GetNodeByID(self.currentNodeID) if self._scene and self.currentNodeID else None
+
+    def setCurrentNode(self, node: Any) -> None:
+        self._select("" if node is None else node.GetID())
+
+    def _select(self, node_id: str) -> None:
+        if node_id in self._ids:
+            self._box.setCurrentIndex(self._ids.index(node_id))
+        elif not node_id:
+            self._box.setCurrentIndex(-1)
+
+    def _id(self) -> str:
+        index = self._box.currentIndex()
+        return self._ids[index] if 0 <= index < len(self._ids) else ""
+
+    def addNode(self) -> Any:
+        """What the entry "Create new ..." does."""
+        node = self._scene.AddNewNodeByClass(self._options["nodeTypes"][0])
+        self.setCurrentNode(node)
+        return node
+
+    def nodeCount(self) -> int:
+        return len([one for one in self._ids if one])
+
+    def setOption(self, name: str, value: Any) -> None:
+        self._options[name] = value
+        self._fill()
+
+    currentNodeID = Property(str, _id, _select)
+    nodeTypes = Property(
+        "QStringList", lambda s: s._options["nodeTypes"], lambda s, v: s.setOption("nodeTypes", list(v))
+    )
+
+
+def _add_options() -> None:
+    kinds = {"noneDisplay": str, "baseName": str}
+    names = (
+        "noneEnabled addEnabled removeEnabled editEnabled renameEnabled noneDisplay showChildNodeTypes "
+        "showHidden selectNodeUponCreation baseName"
+    ).split()
+    for name in names:
+        read = lambda self, name=name: self._options[name]  # noqa: E731
+        write = lambda self, value, name=name: self.setOption(name, value)  # noqa: E731
+        setattr(_NodeComboBox, name, Property(kinds.get(name, bool), read, write))
+
+
+def install(slicer: Any) -> None:
+    """Adds the widgets to the module ``slicer``."""
+    slicer.qMRMLWidget = _strict(_Widget, "qMRMLWidget")
+    slicer.qMRMLNodeComboBox = _strict(_NodeComboBox, "qMRMLNodeComboBox")

@@ -1,0 +1,124 @@
+"""``qt`` as PythonQt gives it, made from PySide6.
+
+PythonQt has properties without parentheses (``button.text``), the setters beside them
+(``button.setText``), ``connect("clicked(bool)", function)`` on every object, ``name`` for the
+object's name, and refuses to make new attributes on a wrapped object.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from types import ModuleType
+from typing import Any
+
+from PySide6 import QtCore, QtGui, QtWidgets
+
+# PySide calls these back by name when Qt lays a widget out, so they stay methods
+_VIRTUAL = {"sizeHint", "minimumSizeHint", "hasHeightForWidth"}
+_WIDGETS = (
+    "QWidget QFrame QLabel QPushButton QToolButton QCheckBox QComboBox QSlider QSpinBox QProgressBar "
+    "QGroupBox QLineEdit QDoubleSpinBox"
+).split()
+_LAYOUTS = ("QVBoxLayout", "QHBoxLayout", "QFormLayout", "QGridLayout")
+_CORE = ("QTimer", "QProcess")
+_AS_THEY_ARE = {
+    QtCore: "Qt QObject QByteArray QFile QIODevice QSettings QSize QUrl QProcessEnvironment QEventLoop QDir "
+    "QStandardPaths",
+    QtGui: "QIcon QPixmap QColor QFont QPalette QFontMetrics",
+    QtWidgets: "QApplication QSizePolicy QSpacerItem QMessageBox QStyle",
+}
+_names: dict[type, dict[str, Any]] = {}
+
+
+def stand_in(base: type) -> type:
+    """A subclass of a PySide class that behaves as PythonQt's wrapper of the same Qt class."""
+    attributes: dict[str, Any] = {
+        "connect": _connect,
+        "disconnect": _disconnect,
+        "className": lambda self: self.metaObject().className(),
+        "name": property(lambda self: QtCore.QObject.objectName(self), lambda self, n: self.setObjectName(n)),
+        "__setattr__": _set_known,
+    }
+    meta = base.staticMetaObject  # type: ignore[attr-defined]
+    for index in range(meta.propertyCount()):
+        about = meta.property(index)
+        name = about.name()
+        declared = isinstance(inspect.getattr_static(base, name, None), QtCore.Property)
+        if name not in _VIRTUAL and not declared:
+            attributes[name] = _property(name, about.isWritable())
+    return type(base.__name__, (base,), attributes)
+
+
+def _property(name: str, writable: bool) -> property:
+    def read(self: Any) -> Any:
+        return self.property(name)
+
+    def write(self: Any, value: Any) -> None:
+        self.setProperty(name, value)
+
+    return property(read, write if writable else None)
+
+
+def _set_known(self: Any, name: str, value: Any) -> None:
+    about = inspect.getattr_static(type(self), name, None)
+    if not isinstance(about, property | QtCore.Property):
+        raise AttributeError(
+            f"{type(self).__name__} has no property '{name}', and none can be added to a Qt object"
+        )
+    if isinstance(about, property):
+        about.__set__(self, value)
+    else:
+        self.setProperty(name, value)
+
+
+def _connect(self: QtCore.QObject, *about: Any) -> Any:
+    return _link(QtCore.QObject.connect, self, *about)
+
+
+def _disconnect(self: QtCore.QObject, *about: Any) -> Any:
+    return _link(QtCore.QObject.disconnect, self, *about)
+
+
+def _link(link: Any, self: QtCore.QObject, first: Any, *rest: Any) -> Any:
+    if not isinstance(first, str):  # PySide's own signal.connect(function) comes back to here
+        return link(first, *rest)
+    _check_signal(self, first)
+    (function,) = rest
+    if not callable(function):
+        raise TypeError(f"only a function can be connected to '{first}'")
+    return bool(link(self, QtCore.SIGNAL(first), function))
+
+
+def _check_signal(sender: QtCore.QObject, signature: str) -> None:
+    normalized = bytes(QtCore.QMetaObject.normalizedSignature(signature).data()).decode("ascii")
+    if sender.metaObject().indexOfSignal(normalized) < 0:
+        raise ValueError(f"{type(sender).__name__} has no signal '{signature}'")
+
+
+class _Module(ModuleType):
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"the stand-in for the module '{self.__name__}' has no '{name}'")
+
+
+def install() -> ModuleType:
+    """Puts the module ``qt`` in place and starts the application object."""
+    if "qt" in sys.modules:
+        return sys.modules["qt"]
+    module = _Module("qt")
+    if QtWidgets.QApplication.instance() is None:
+        module._application = QtWidgets.QApplication(["ContrastiveSegTest"])  # type: ignore[attr-defined]
+    for source, names in _AS_THEY_ARE.items():
+        for name in names.split():
+            setattr(module, name, getattr(source, name))
+    for name in _WIDGETS:
+        setattr(module, name, stand_in(getattr(QtWidgets, name)))
+    for name in _LAYOUTS:
+        setattr(module, name, stand_in(getattr(QtWidgets, name)))
+    for name in _CORE:
+        setattr(module, name, stand_in(getattr(QtCore, name)))
+    from slicer_harness.ui_loader import make_loader
+
+    module.QUiLoader = make_loader(module)  # type: ignore[attr-defined]
+    sys.modules["qt"] = module
+    return module

@@ -1,0 +1,117 @@
+"""The base classes of a scripted module, with the behaviour that modules rely on."""
+
+from __future__ import annotations
+
+import os
+import sys
+import unittest
+from types import ModuleType
+from typing import Any
+
+
+class ScriptedLoadableModule:
+    """Describes a module to the application through ``parent``."""
+
+    def __init__(self, parent: Any) -> None:
+        self.parent = parent
+        self.moduleName = type(self).__name__
+
+    def resourcePath(self, filename: str) -> str:
+        return os.path.join(os.path.dirname(self.parent.path), "Resources", filename)
+
+    def runTest(self, msec: int = 100, **kwargs: Any) -> None:
+        module = sys.modules[type(self).__module__]
+        getattr(module, f"{self.moduleName}Test")().runTest(**kwargs)
+
+
+class ScriptedLoadableModuleWidget:
+    """A module's panel; without a parent it makes its own window and sets itself up."""
+
+    def __init__(self, parent: Any = None) -> None:
+        super().__init__()
+        import qt
+        import slicer
+
+        self.moduleName = type(self).__name__.removesuffix("Widget")
+        self.developerMode = False
+        own = parent is None
+        if own:
+            parent = slicer.qMRMLWidget()
+            parent.setLayout(qt.QVBoxLayout())
+            parent.setMRMLScene(slicer.mrmlScene)
+        self.parent = parent
+        self.layout = self.parent.layout()
+        slicer.app.moduleManager().connect("moduleAboutToBeUnloaded(QString)", self._onUnload)
+        if own:
+            self.setup()
+            self.parent.show()
+
+    def resourcePath(self, filename: str) -> str:
+        path = sys.modules[type(self).__module__].__file__
+        assert path is not None
+        return os.path.join(os.path.dirname(path), "Resources", filename)
+
+    def setup(self) -> None:
+        """Overridden by modules."""
+
+    def cleanup(self) -> None:
+        """Overridden by modules."""
+
+    def _onUnload(self, name: str) -> None:
+        import slicer
+
+        if name == self.moduleName:
+            self.cleanup()
+            slicer.app.moduleManager().disconnect("moduleAboutToBeUnloaded(QString)", self._onUnload)
+
+
+class ScriptedLoadableModuleLogic:
+    """Keeps the module's one parameter node in the scene."""
+
+    def __init__(self, parent: Any = None) -> None:
+        super().__init__()
+        self.moduleName = type(self).__name__.removesuffix("Logic")
+        self.isSingletonParameterNode = True
+
+    def getParameterNode(self) -> Any:
+        import slicer
+
+        node = slicer.mrmlScene.GetSingletonNode(self.moduleName, "vtkMRMLScriptedModuleNode")
+        if node is None:
+            node = slicer.mrmlScene.CreateNodeByClass("vtkMRMLScriptedModuleNode")
+            node.UnRegister(None)
+            node.SetSingletonTag(self.moduleName)
+            node.SetName(self.moduleName)
+            node = slicer.mrmlScene.AddNode(node)
+        node.SetAttribute("ModuleName", self.moduleName)
+        return node
+
+
+class ScriptedLoadableModuleTest(unittest.TestCase):
+    """Runs its methods whose names begin with ``test``."""
+
+    def runTest(self) -> None:
+        type(self).setUpClass()
+        for name in [one for one in dir(self) if one.startswith("test")]:
+            self.setUp()
+            try:
+                getattr(self, name)()
+            finally:
+                self.tearDown()
+        type(self).tearDownClass()
+
+    def delayDisplay(self, message: str, requestedDelay: Any = None, msec: Any = None) -> None:
+        import slicer
+
+        slicer.app.processEvents()
+
+
+def install(slicer: Any) -> None:
+    """Puts ``slicer.ScriptedLoadableModule`` in place."""
+    module = ModuleType("slicer.ScriptedLoadableModule")
+    names = ["", "Widget", "Logic", "Test"]
+    module.__all__ = [f"ScriptedLoadableModule{name}" for name in names]  # type: ignore[attr-defined]
+    for name in module.__all__:
+        setattr(module, name, globals()[name])
+    sys.modules["slicer.ScriptedLoadableModule"] = module
+    slicer.ScriptedLoadableModule = module

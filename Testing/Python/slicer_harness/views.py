@@ -1,0 +1,105 @@
+"""Offscreen slice and 3D views of the real scene, drawn through EGL by the real displayable managers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+class SliceView:
+    """A slice view of a volume with the segmentations over it.
+
+    Args:
+        name: ``Red``, ``Yellow`` or ``Green``.
+        orientation: ``Axial``, ``Sagittal`` or ``Coronal``.
+        size: Width and height in pixels.
+    """
+
+    def __init__(
+        self, name: str = "Red", orientation: str = "Axial", size: tuple[int, int] = (400, 400)
+    ) -> None:
+        import slicer
+        import vtk
+
+        scene = slicer.mrmlScene
+        self._logic = slicer.vtkMRMLSliceLogic()
+        self._logic.SetMRMLScene(scene)
+        self._logic.SetMRMLApplicationLogic(slicer.app.applicationLogic())
+        self.node = scene.GetNodeByID(f"vtkMRMLSliceNode{name}") or self._logic.AddSliceNode(name)
+        self._logic.SetSliceNode(self.node)
+        self.composite = self._logic.GetSliceCompositeNode()
+        self.node.SetOrientation(orientation)
+        self.node.SetDimensions(size[0], size[1], 1)
+        self.node.SetMappedInLayout(1)
+
+        self._window = vtk.vtkRenderWindow()
+        self._window.SetOffScreenRendering(1)
+        self._window.SetMultiSamples(0)
+        self._window.SetSize(*size)
+        self._window.SetNumberOfLayers(2)
+        self._background, self._overlay = vtk.vtkRenderer(), vtk.vtkRenderer()
+        self._overlay.SetLayer(1)
+        for renderer in (self._background, self._overlay):
+            renderer.GetActiveCamera().ParallelProjectionOn()
+            self._window.AddRenderer(renderer)
+        self._interactor = vtk.vtkRenderWindowInteractor()
+        self._interactor.SetRenderWindow(self._window)
+        self._mapper, self._actor = vtk.vtkImageMapper(), vtk.vtkActor2D()
+        self._mapper.SetColorWindow(255)
+        self._mapper.SetColorLevel(127.5)
+        self._actor.SetMapper(self._mapper)
+        self._background.AddActor2D(self._actor)
+        factory = slicer.vtkMRMLSliceViewDisplayableManagerFactory.GetInstance()
+        factory.SetMRMLApplicationLogic(slicer.app.applicationLogic())
+        self._managers = slicer.vtkMRMLDisplayableManagerGroup()
+        manager = slicer.vtkMRMLSegmentationsDisplayableManager2D()
+        manager.SetMRMLApplicationLogic(slicer.app.applicationLogic())
+        self._manager = manager
+        self._managers.SetRenderer(self._overlay)
+        self._managers.AddDisplayableManager(manager)
+        self._managers.SetMRMLDisplayableNode(self.node)
+
+    def show(self, volume: Any, offset: float | None = None) -> None:
+        """Shows a volume, at a position along the view's normal where one is given."""
+        self.composite.SetBackgroundVolumeID(volume.GetID())
+        self._logic.FitSliceToAll()
+        if offset is not None:
+            self._logic.SetSliceOffset(offset)
+
+    def pixels(self) -> np.ndarray:
+        """The picture as uint8 (rows from the top, columns, red-green-blue)."""
+        import vtk
+        from vtk.util.numpy_support import vtk_to_numpy
+
+        self._logic.UpdatePipeline()
+        connection = self._logic.GetImageDataConnection()
+        if connection is not None:
+            self._mapper.SetInputConnection(connection)
+            self._actor.SetVisibility(True)
+        else:
+            self._actor.SetVisibility(False)
+        self._window.Render()
+        grab = vtk.vtkWindowToImageFilter()
+        grab.SetInput(self._window)
+        grab.ReadFrontBufferOff()
+        grab.Update()
+        image = grab.GetOutput()
+        width, height, _ = image.GetDimensions()
+        return vtk_to_numpy(image.GetPointData().GetScalars()).reshape(height, width, 3)[::-1].copy()
+
+    def save(self, path: Path) -> None:
+        """Writes the picture as PNG."""
+        write_png(self.pixels(), path)
+
+
+def write_png(pixels: np.ndarray, path: Path) -> None:
+    """Writes uint8 pixels (rows, columns, red-green-blue) as PNG."""
+    from PySide6.QtGui import QImage
+
+    height, width, _ = pixels.shape
+    data = np.ascontiguousarray(pixels)
+    image = QImage(data.data, width, height, 3 * width, QImage.Format.Format_RGB888)
+    if not image.save(str(path)):
+        raise OSError(f"the picture '{path}' cannot be written")
