@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,23 +14,6 @@ import pytest
 
 from contrastive_seg.atomic import make_folder, open_replacing, remove_parts, replacing, write_json, write_npy
 from contrastive_seg.errors import ContrastiveSegError
-
-
-@pytest.fixture
-def a_small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 256 kB."""
-    place = tmp_path / "small disk ü"
-    place.mkdir()
-    mounted = (
-        sys.platform == "linux"
-        and not subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(place)], capture_output=True, check=False
-        ).returncode
-    )
-    if not mounted:
-        pytest.skip("A small file system can only be mounted by root on Linux.")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
 
 
 def test_what_is_written_can_be_read_and_nothing_lies_beside_it(tmp_path: Path) -> None:
