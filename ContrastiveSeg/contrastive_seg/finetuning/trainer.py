@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from contrastive_seg.compute import Compute
 from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.finetuning.events import Note
-from contrastive_seg.finetuning.model import Architecture, MovingAverage
+from contrastive_seg.finetuning.model import Architecture, MovingAverage, to_compute
 from contrastive_seg.finetuning.samples import CONTEXT, SliceSampler, prior_channels
 from contrastive_seg.losses.masked import MaskedDiceCELoss
 from contrastive_seg.networks.unet import UNet
@@ -59,7 +59,7 @@ class Trainer:
         self.step_count = 0
         self.batch = 8
         self.largest_crop = 160
-        self.network = (network or architecture.build()).to(compute.device, memory_format=torch.channels_last)
+        self.network = to_compute(network or architecture.build(), compute.device)
         self.average = MovingAverage(self.network, architecture)
         self.optimizer = torch.optim.AdamW(self.network.parameters(), weight_decay=WEIGHT_DECAY)
         self.loss = MaskedDiceCELoss()

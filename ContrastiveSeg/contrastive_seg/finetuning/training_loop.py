@@ -168,7 +168,7 @@ class TrainingLoop:
         if len(recent) < 4:
             return False
         means = [sum(h["dice"].values()) / max(1, len(h["dice"])) for h in recent]
-        return max(means) - min(means) < _FLAT
+        return bool(max(means) - min(means) < _FLAT)
 
     def _timed_preview(self, network: UNet | None) -> None:
         begun = time.monotonic()
