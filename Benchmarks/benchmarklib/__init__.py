@@ -1,0 +1,1 @@
+"""Parts of the benchmarks: cases, placement of annotated slices, child processes, tables."""
