@@ -136,15 +136,17 @@ def combine(
             whole[(slice(None), *where)] = part
             scores[1:] += whole * share
         shares = torch.softmax(scores, dim=0)
-        best = shares.topk(2, dim=0)
+        best, index = shares.max(dim=0)
+        background = shares[0].clone()
+        second = shares.scatter_(0, index[None], -1.0).amax(dim=0)
         target = (
             slice(begin, end),
             slice(region[1][0], region[1][1]),
             slice(region[2][0], region[2][1]),
         )
-        labels[target] = lookup[best.indices[0].numpy()]
-        probability[target] = ((1 - shares[0]) * 100).round().to(torch.uint8).numpy()
-        margin = 1 - (best.values[0] - best.values[1])
+        labels[target] = lookup[index.numpy()]
+        probability[target] = ((1 - background) * 100).round().to(torch.uint8).numpy()
+        margin = 1 - (best - second)
         uncertainty[target] = (margin * 100).round().to(torch.uint8).numpy()
     if truth is not None:
         for z in range(shape[0]):

@@ -72,36 +72,20 @@ class Propagator:
         down = torch.zeros(part.shape[0], 2, *self.size, device=part.device)
         up = torch.zeros_like(down)
         pixels = self.size[0] * self.size[1]
-        # A large stack is registered at the coarser levels only: the field is smooth anyway.
-        coarse = part.shape[0] * pixels > 5_000_000
-        levels, iterations = ((4, 2), (20, 15)) if coarse else ((4, 2, 1), (20, 20, 10))
         chunk = max(1, _CHUNK_PIXELS // pixels)
         for start in range(1, part.shape[0], chunk):
             if should_stop():
                 break
             stop = min(start + chunk, part.shape[0])
             above, below = part[start:stop], part[start - 1 : stop - 1]
-            down[start:stop] = self._pairs(above, below, levels, iterations)
-            up[start - 1 : stop - 1] = self._pairs(below, above, levels, iterations)
+            down[start:stop] = self._pairs(above, below)
+            up[start - 1 : stop - 1] = self._pairs(below, above)
         return down, up
 
-    def _pairs(
-        self,
-        fixed: torch.Tensor,
-        moving: torch.Tensor,
-        levels: tuple[int, ...],
-        iterations: tuple[int, ...],
-    ) -> torch.Tensor:
+    def _pairs(self, fixed: torch.Tensor, moving: torch.Tensor) -> torch.Tensor:
         if min(self.size) < 8:
             return torch.zeros(fixed.shape[0], 2, *self.size, device=fixed.device)
-        displacement = register_pairs(fixed, moving, 1.5, levels, iterations)
-        if displacement.shape[-2:] != self.size:
-            scale = self.size[1] / displacement.shape[-1]
-            displacement = (
-                torch.nn.functional.interpolate(displacement, self.size, mode="bilinear", align_corners=True)
-                * scale
-            )
-        return displacement
+        return register_pairs(fixed, moving)
 
     def _distances(self, indices: Sequence[int]) -> dict[int, torch.Tensor]:
         """Distances by annotated slice, classes absent from it replaced by a vanishing shape."""
