@@ -52,7 +52,7 @@ def volumes_ml(labels: np.ndarray, ijk_to_ras: np.ndarray, values: tuple[int, ..
         values: Label values to name even where they do not occur.
     """
     voxel_ml = abs(float(np.linalg.det(np.asarray(ijk_to_ras, dtype=float)[:3, :3]))) / 1000.0
-    counts: dict[int, int] = {value: 0 for value in values}
+    counts: dict[int, int] = dict.fromkeys(values, 0)
     for part in labels:  # slice by slice: bincount makes 64-bit copies
         for value, count in enumerate(np.bincount(part.ravel())):
             if value and count:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 
 VARIABLE = "CONTRASTIVE_SEG_PARENT_PID"
 """Process id of the application. Needed where a launcher stands between it and the worker, or
@@ -42,15 +42,15 @@ class Parent:
         if self._by_birth:
             return os.getppid() == self._born_of
         if not self._visible:
-            return psutil.pid_exists(self.pid)
+            return bool(psutil.pid_exists(self.pid))
         if self._process is None:
             return False
         try:
-            return self._process.is_running() and self._process.status() != psutil.STATUS_ZOMBIE
+            return bool(self._process.is_running() and self._process.status() != psutil.STATUS_ZOMBIE)
         except psutil.NoSuchProcess:
             return False
         except (psutil.Error, OSError):
-            return psutil.pid_exists(self.pid)
+            return bool(psutil.pid_exists(self.pid))
 
 
 def _named() -> int | None:

@@ -143,8 +143,7 @@ _json = st.recursive(
     max_leaves=10,
 )
 _fields = st.sampled_from(
-    ["id", "run", "cases", "settings", "segments", "resume", "budget"]
-    + ["case", "image", "labels", "ijk_to_ras", "output", "name"]
+    ("id", "run", "cases", "settings", "segments", "resume", "budget", "case", "image", "labels", "output")
 )
 
 
