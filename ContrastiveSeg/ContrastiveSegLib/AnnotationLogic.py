@@ -1,0 +1,128 @@
+"""What a person has annotated in a segmentation node."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ContrastiveSegLib.LabelBox import LabelBox
+from ContrastiveSegLib.SegmentResampler import SegmentResampler
+from ContrastiveSegLib.SliceRule import Slice, SliceRule
+from ContrastiveSegLib.VolumeGrid import VolumeGrid
+
+_EMPTY = "ContrastiveSeg.EmptySlices"
+_MANUAL = "ContrastiveSeg.ManualSlices"
+_LETTERS = "kji"
+
+
+class AnnotationLogic:
+    """Finds the annotated slices of a segmentation on a volume's grid.
+
+    A slice counts as annotated as a whole, background included, once any of the segments is painted
+    on it; :class:`SliceRule` says which plane it belongs to. Slices that show nothing of the
+    structures can be marked as complete; the marks are an attribute of the segmentation node, as
+    index along a grid axis (``k12 j3``), and so are saved with the scene.
+
+    Where a prediction was accepted into the segmentation, its voxels are not a person's word: the
+    slices that were annotated before count, and those on which anything was changed since.
+    """
+
+    @staticmethod
+    def segmentIds(segmentationNode: Any) -> list[str]:
+        """IDs of the segments that take part: the visible ones, in their order."""
+        display = segmentationNode.GetDisplayNode()
+        return [
+            segmentId
+            for segmentId in segmentationNode.GetSegmentation().GetSegmentIDs()
+            if display is None or display.GetSegmentVisibility(segmentId)
+        ]
+
+    @classmethod
+    def annotatedSlices(
+        cls,
+        segmentationNode: Any,
+        labels: LabelBox,
+        grid: VolumeGrid,
+        *,
+        axis: int | None = None,
+        accepted: Path | None = None,
+    ) -> list[Slice]:
+        """The annotated slices, those marked as empty included.
+
+        Args:
+            segmentationNode: Whose marks count.
+            labels: Its segments on the volume's grid.
+            grid: The volume's grid.
+            axis: Only slices along this array axis; None for whatever the painting shows.
+            accepted: The file that :class:`AcceptLogic` left, where there is one.
+
+        Returns:
+            (axis, index) pairs, sorted.
+        """
+        axes = (0, 1, 2) if axis is None else (axis,)
+        manual = cls._read(segmentationNode, _MANUAL)
+        if manual:
+            labels = cls._changedSince(labels, accepted)
+        found = set(SliceRule.find(labels, grid.acquisitionAxis(), axes))
+        found.update(one for one in manual if one[0] in axes)
+        found.update(one for one in cls.emptySlices(segmentationNode) if one[0] in axes)
+        return sorted((a, index) for a, index in found if 0 <= index < grid.shape[a])
+
+    @staticmethod
+    def _changedSince(labels: LabelBox, accepted: Path | None) -> LabelBox:
+        nothing = LabelBox(np.zeros((0, 0, 0), np.int16), (0, 0, 0), labels.shape)
+        if accepted is None or not accepted.is_file():
+            return nothing
+        before = np.load(accepted, mmap_mode="r", allow_pickle=False)
+        if before.shape != labels.shape:
+            return nothing
+        return LabelBox.of(labels.whole() != before)
+
+    @classmethod
+    def emptySlices(cls, segmentationNode: Any) -> list[Slice]:
+        """Slices marked as complete although nothing is painted on them."""
+        return cls._read(segmentationNode, _EMPTY)
+
+    @classmethod
+    def setEmpty(cls, segmentationNode: Any, one: Slice, empty: bool = True) -> None:
+        """Marks a slice as complete without any structure, or takes the mark away."""
+        marks = [other for other in cls.emptySlices(segmentationNode) if other != one]
+        cls._write(segmentationNode, _EMPTY, [*marks, one] if empty else marks)
+
+    @classmethod
+    def recordManual(cls, segmentationNode: Any, slices: list[Slice]) -> None:
+        """Remembers which slices are a person's, before a prediction is accepted into the node."""
+        cls._write(segmentationNode, _MANUAL, slices)
+
+    @classmethod
+    def manualSlices(cls, segmentationNode: Any) -> list[Slice]:
+        """What :meth:`recordManual` remembered."""
+        return cls._read(segmentationNode, _MANUAL)
+
+    @staticmethod
+    def sliceAt(grid: VolumeGrid, positionRas: tuple[float, float, float], axis: int) -> Slice | None:
+        """The slice along an array axis that holds a position in world space, None beyond the volume."""
+        ijk = np.linalg.inv(grid.ijkToWorld()) @ np.array([*positionRas, 1.0])
+        index = int(np.floor(ijk[2 - axis] + 0.5))
+        return (axis, index) if 0 <= index < grid.shape[axis] else None
+
+    @classmethod
+    def labelsOf(cls, segmentationNode: Any, grid: VolumeGrid, values: dict[str, int]) -> LabelBox:
+        """The segments on the volume's grid; :class:`SegmentResampler` tells how."""
+        return SegmentResampler(segmentationNode, grid).labels(values)
+
+    @staticmethod
+    def _read(node: Any, name: str) -> list[Slice]:
+        found = []
+        for word in (node.GetAttribute(name) or "").split():
+            if word[0] in _LETTERS and word[1:].isdigit():
+                found.append((_LETTERS.index(word[0]), int(word[1:])))
+        return sorted(set(found))
+
+    @staticmethod
+    def _write(node: Any, name: str, slices: list[Slice]) -> None:
+        text = " ".join(f"{_LETTERS[axis]}{index}" for axis, index in sorted(set(slices)))
+        # an attribute that is None is removed
+        node.SetAttribute(name, text or None)

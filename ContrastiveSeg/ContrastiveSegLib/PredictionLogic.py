@@ -1,0 +1,200 @@
+"""From the worker's arrays to nodes of the scene."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import slicer
+from slicer.i18n import tr as _
+
+from ContrastiveSegLib.LabelBox import LabelBox
+from ContrastiveSegLib.LabelledSegment import LabelledSegment
+from ContrastiveSegLib.PercentVolume import PercentVolume
+from ContrastiveSegLib.UserError import UserError
+from ContrastiveSegLib.VolumeGrid import VolumeGrid
+
+_ROLE = "ContrastiveSegPrediction"
+_VOLUME_ROLE = "ContrastiveSegVolume"
+
+
+class PredictionLogic:
+    """Shows predictions in a segmentation node of their own; the user's one is never touched.
+
+    The node is called ``<name> (predicted)``, lies under the volume's transform, and its segments
+    have the names, colours and terminology of the user's. Later predictions go into the same node,
+    and the 3D view keeps its camera. The user's segmentation refers to it, so that both are found
+    again in a saved scene.
+    """
+
+    @staticmethod
+    def predicted(segmentationNode: Any) -> Any:
+        """The prediction that belongs to a segmentation, None where there is none."""
+        return segmentationNode.GetNodeReference(_ROLE) if segmentationNode else None
+
+    @classmethod
+    def update(
+        cls, volumeNode: Any, segmentationNode: Any, labels: np.ndarray, segments: list[LabelledSegment]
+    ) -> Any:
+        """Shows a predicted label map; returns the node.
+
+        Args:
+            volumeNode: The volume it was made for.
+            segmentationNode: The user's segmentation.
+            labels: Integers (z, y, x) on the volume's grid, 0 for background.
+            segments: Which value stands for which segment.
+
+        Raises:
+            UserError: The array does not fit the volume.
+        """
+        grid = VolumeGrid(volumeNode)
+        cls.checkShape(labels, grid)
+        node = cls._node(volumeNode, segmentationNode)
+        segmentation = node.GetSegmentation()
+        name = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
+        surface = slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
+        hadSurface = segmentation.ContainsRepresentation(surface)
+        # one image shared by all segments: one layer, as Slicer itself keeps segments that do not overlap
+        image = cls._image(grid, labels, segments)
+        modifying = node.StartModify()
+        try:
+            cls._copySegments(segmentationNode, segmentation, segments)
+            for one in segments:
+                segment = segmentation.GetSegment(one.segmentId)
+                segment.SetLabelValue(one.value)
+                segment.AddRepresentation(name, image)
+            if hadSurface:
+                segmentation.RemoveRepresentation(surface)
+                segmentation.CreateRepresentation(surface)
+        finally:
+            node.EndModify(modifying)
+        image.Modified()
+        return node
+
+    @classmethod
+    def updateMaps(
+        cls, volumeNode: Any, segmentationNode: Any, maps: dict[str, np.ndarray]
+    ) -> dict[str, Any]:
+        """Shows probability and uncertainty, in percent, as volumes on the volume's grid.
+
+        Args:
+            volumeNode: The volume they were made for.
+            segmentationNode: The user's segmentation.
+            maps: uint8 (z, y, x) arrays by ``probability`` and ``uncertainty``.
+
+        Returns:
+            The nodes by the same names.
+        """
+        names = {
+            "probability": _("{name} (probability)"),
+            "uncertainty": _("{name} (uncertainty)"),
+        }
+        grid = VolumeGrid(volumeNode)
+        nodes = {}
+        for kind, array in maps.items():
+            cls.checkShape(array, grid)
+            percent = PercentVolume(segmentationNode, kind)
+            nodes[kind] = percent.update(grid, array, names[kind].format(name=segmentationNode.GetName()))
+        return nodes
+
+    @classmethod
+    def setVisible(cls, segmentationNode: Any, visible: bool) -> None:
+        """Shows or hides the prediction, in slice and 3D views."""
+        node = cls.predicted(segmentationNode)
+        if node is not None and node.GetDisplayNode() is not None:
+            node.GetDisplayNode().SetVisibility(visible)
+
+    @classmethod
+    def setOpacity(cls, segmentationNode: Any, percent: int) -> None:
+        """How much of the image the prediction covers in slice views, 0 to 100."""
+        node = cls.predicted(segmentationNode)
+        if node is not None and node.GetDisplayNode() is not None:
+            node.GetDisplayNode().SetOpacity2DFill(percent / 100.0)
+
+    @classmethod
+    def setShown3D(cls, segmentationNode: Any, shown: bool) -> None:
+        """Makes the surfaces of the prediction, or removes them."""
+        node = cls.predicted(segmentationNode)
+        if node is None:
+            return
+        if shown:
+            node.CreateClosedSurfaceRepresentation()
+        else:
+            node.RemoveClosedSurfaceRepresentation()
+
+    @staticmethod
+    def read(path: Path) -> np.ndarray:
+        """An array the worker left.
+
+        Raises:
+            UserError: It cannot be read.
+        """
+        try:
+            return np.load(path, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise UserError(
+                _("The result '{path}' cannot be read ({reason}).").format(path=path, reason=error),
+                _("Start the learning again."),
+            ) from error
+
+    @staticmethod
+    def checkShape(array: np.ndarray, grid: VolumeGrid) -> None:
+        """Raises where an array does not lie on the grid.
+
+        Raises:
+            UserError: It has other sizes.
+        """
+        if array.shape != grid.shape:
+            raise UserError(
+                _("The result has {result} voxels, but the volume '{name}' has {volume}.").format(
+                    result=" x ".join(str(n) for n in array.shape[::-1]),
+                    name=grid.node.GetName(),
+                    volume=" x ".join(str(n) for n in grid.shape[::-1]),
+                ),
+                _("The volume was changed while learning; start again."),
+            )
+
+    @classmethod
+    def _node(cls, volumeNode: Any, segmentationNode: Any) -> Any:
+        node = cls.predicted(segmentationNode)
+        if node is None:
+            name = _("{name} (predicted)").format(name=segmentationNode.GetName())
+            node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
+            node.CreateDefaultDisplayNodes()
+            display = node.GetDisplayNode()
+            display.SetOpacity2DOutline(1.0)
+            display.SetOpacity2DFill(0.4)
+            segmentationNode.SetNodeReferenceID(_ROLE, node.GetID())
+        if node.GetNodeReference(_VOLUME_ROLE) is not volumeNode:
+            node.SetNodeReferenceID(_VOLUME_ROLE, volumeNode.GetID())
+            node.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
+        if node.GetTransformNodeID() != volumeNode.GetTransformNodeID():
+            node.SetAndObserveTransformNodeID(volumeNode.GetTransformNodeID())
+        return node
+
+    @staticmethod
+    def _image(grid: VolumeGrid, labels: np.ndarray, segments: list[LabelledSegment]) -> Any:
+        known = np.isin(labels, [one.value for one in segments])
+        box = LabelBox.of(np.where(known, labels, 0))
+        # cut to what is predicted: surfaces of a small structure in a large CT are then quick
+        array = box.array if box.array.size else np.zeros((1, 1, 1), np.int16)
+        small = max((one.value for one in segments), default=0) < 256
+        return grid.orientedImage(array.astype(np.uint8 if small else np.int16), box.start)
+
+    @staticmethod
+    def _copySegments(segmentationNode: Any, segmentation: Any, segments: list[LabelledSegment]) -> None:
+        wanted = {one.segmentId for one in segments}
+        for segmentId in segmentation.GetSegmentIDs():
+            if segmentId not in wanted:
+                segmentation.RemoveSegment(segmentId)
+        for one in segments:
+            source = segmentationNode.GetSegmentation().GetSegment(one.segmentId)
+            segment = segmentation.GetSegment(one.segmentId)
+            if segment is None:
+                segment = slicer.vtkSegment()
+                segment.SetName(one.name)
+                segmentation.AddSegment(segment, one.segmentId)
+                segment = segmentation.GetSegment(one.segmentId)
+            if source is not None:
+                segment.DeepCopyMetadata(source)  # name, colour, terminology

@@ -1,0 +1,114 @@
+"""Where the runs of this computer's user live."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import uuid
+from pathlib import Path
+from typing import Any
+
+import slicer
+from slicer.i18n import tr as _
+
+from ContrastiveSegLib.UserError import UserError
+
+_ATTRIBUTE = "ContrastiveSeg.Run"
+_NAME = re.compile(r"[0-9a-f]{32}")
+
+
+class RunFolder:
+    """The run of one volume: a folder beside the application's settings.
+
+    Its name is a random number, kept as an attribute of the volume node and so saved with the
+    scene; no patient's name comes into a path.
+
+    Args:
+        path: The folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @staticmethod
+    def root() -> Path:
+        """The folder of all runs, in the folder of the user's settings."""
+        return Path(os.path.dirname(slicer.app.slicerUserSettingsFilePath)) / "ContrastiveSeg" / "Runs"
+
+    @classmethod
+    def ofVolume(cls, volumeNode: Any) -> RunFolder:
+        """The run of a volume; gives the volume a number where it has none, but makes no folder."""
+        name = volumeNode.GetAttribute(_ATTRIBUTE) or ""
+        if not _NAME.fullmatch(name):
+            name = uuid.uuid4().hex
+            volumeNode.SetAttribute(_ATTRIBUTE, name)
+        return cls(cls.root() / name)
+
+    @classmethod
+    def existing(cls, volumeNode: Any) -> RunFolder | None:
+        """The run of a volume where there is one on this computer."""
+        name = volumeNode.GetAttribute(_ATTRIBUTE) or ""
+        folder = cls(cls.root() / name)
+        return folder if _NAME.fullmatch(name) and folder.path.is_dir() else None
+
+    def create(self) -> RunFolder:
+        """Makes the folder.
+
+        Raises:
+            UserError: It cannot be made.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(
+                _("The folder '{path}' cannot be made ({reason}).").format(
+                    path=self.path, reason=error.strerror or error
+                ),
+                _("Make room on the disk or check the permissions of the folder."),
+            ) from error
+        return self
+
+    @property
+    def accepted(self) -> Path:
+        """The labels as they were right after a prediction was accepted."""
+        return self.path / "accepted.npy"
+
+    def segmentValues(self, segmentIds: list[str]) -> dict[str, int]:
+        """Label values by segment ID; a segment keeps its value in all rounds, new ones get the next."""
+        known = self._read().get("values", {})
+        known = {str(one): int(value) for one, value in known.items()} if isinstance(known, dict) else {}
+        for segmentId in segmentIds:
+            if segmentId not in known:
+                known[segmentId] = max(known.values(), default=0) + 1
+        if self.path.is_dir():
+            self._write(values=known)
+        return {segmentId: known[segmentId] for segmentId in segmentIds}
+
+    def setLearning(self, learning: bool) -> None:
+        """Notes that learning began or ended well; what began and never ended can be resumed."""
+        self._write(learning=learning)
+
+    def wasInterrupted(self) -> bool:
+        """Whether learning began here and did not end, as after a crash."""
+        return self._read().get("learning") is True and (self.path / "labels.npy").is_file()
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            stored = json.loads((self.path / "panel.json").read_text("utf-8"))
+        except (OSError, ValueError):
+            return {}
+        return stored if isinstance(stored, dict) else {}
+
+    def _write(self, **changed: Any) -> None:
+        part = self.path / "panel.json.part"
+        try:
+            part.write_text(json.dumps({**self._read(), **changed}), "utf-8")
+            os.replace(part, self.path / "panel.json")
+        except OSError as error:
+            raise UserError(
+                _("'{path}' cannot be written ({reason}).").format(
+                    path=self.path, reason=error.strerror or error
+                ),
+                _("Make room on the disk or check the permissions of the folder."),
+            ) from error

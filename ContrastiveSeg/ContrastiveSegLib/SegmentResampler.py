@@ -1,0 +1,215 @@
+"""Segments on the grid of a volume, whatever geometry and transforms the two nodes have."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import slicer
+import vtk
+from slicer.i18n import tr as _
+from vtk.util import numpy_support
+
+from ContrastiveSegLib.LabelBox import LabelBox
+from ContrastiveSegLib.UserError import UserError
+from ContrastiveSegLib.VolumeGrid import VolumeGrid
+
+_TOLERANCE = 1e-3
+
+
+class SegmentResampler:
+    """Brings segments onto a volume's grid: nearest voxel, each node's own parent transforms obeyed.
+
+    Slicer's ``arrayFromSegmentBinaryLabelmap`` gives an empty array, without a word, where the
+    volume is transformed and the segmentation is not. Here the way from the one node to the other
+    is part of the mapping. Where the two grids' voxels coincide (also flipped or with axes in
+    another order), voxels are copied and not resampled.
+
+    Args:
+        segmentationNode: Where the segments are.
+        grid: The volume's grid.
+    """
+
+    def __init__(self, segmentationNode: Any, grid: VolumeGrid) -> None:
+        self._node = segmentationNode
+        self._grid = grid
+
+    def labels(self, valueOfSegment: dict[str, int]) -> LabelBox:
+        """Segments as one label map; where segments overlap, the later one wins, as in Slicer.
+
+        Args:
+            valueOfSegment: Label values by segment ID; the order is that of the segmentation.
+
+        Raises:
+            UserError: A segment is painted, but not on any voxel of the volume.
+        """
+        found: list[tuple[int, np.ndarray, tuple[int, int, int]]] = []
+        for segmentId in self._node.GetSegmentation().GetSegmentIDs():
+            if segmentId in valueOfSegment:
+                mask, start = self.mask(segmentId)
+                if mask.size:
+                    found.append((valueOfSegment[segmentId], mask, start))
+        if not found:
+            return LabelBox(np.zeros((0, 0, 0), np.int16), (0, 0, 0), self._grid.shape)
+        low = np.min([start for _value, _mask, start in found], axis=0)
+        high = np.max([np.add(start, mask.shape) for _value, mask, start in found], axis=0)
+        array = np.zeros(high - low, np.int16)
+        for value, mask, start in found:
+            box = LabelBox(array, (0, 0, 0), self._grid.shape)
+            place = LabelBox(mask, tuple(int(v) for v in np.subtract(start, low)), box.shape).part  # type: ignore[arg-type]
+            array[place][mask] = value
+        return LabelBox(array, (int(low[0]), int(low[1]), int(low[2])), self._grid.shape)
+
+    def mask(self, segmentId: str, strict: bool = True) -> tuple[np.ndarray, tuple[int, int, int]]:
+        """One segment as a bool array (z, y, x) and the index of its first voxel in the grid.
+
+        Args:
+            segmentId: Which segment.
+            strict: Raise where nothing of it falls on the volume, instead of giving no voxels.
+
+        Raises:
+            UserError: The segment is painted, but not on any voxel of the volume.
+        """
+        nothing = np.zeros((0, 0, 0), bool), (0, 0, 0)
+        image = self._image(segmentId)
+        if image is None:
+            return nothing
+        painted, first = self._painted(image)
+        if not painted.size:
+            return nothing
+        toVolume = self._toVolumeMatrix(image)
+        if toVolume is None:
+            mask, start = self._throughWarp(image)
+        else:
+            toVolume = toVolume @ _translation(first)
+            mask, start = self._copied(painted, toVolume)
+            if mask is None:
+                mask, start = self._nearest(painted, toVolume)
+        if not mask.any():
+            if not strict:
+                return nothing
+            name = self._node.GetSegmentation().GetSegment(segmentId).GetName()
+            raise UserError(
+                _("The segment '{segment}' does not touch the volume '{volume}'.").format(
+                    segment=name, volume=self._grid.node.GetName()
+                ),
+                _("Paint it on this volume, hide it, or put both under the same transform."),
+            )
+        return mask, start
+
+    def _image(self, segmentId: str) -> Any:
+        """The segment's voxels in the segmentation's local space, None where there are none."""
+        name = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
+        segmentation = self._node.GetSegmentation()
+        missing = segmentation.GetSegment(segmentId).GetRepresentation(name) is None
+        if missing and not segmentation.CreateRepresentation(name):
+            return None
+        image = slicer.vtkOrientedImageData()
+        if not self._node.GetBinaryLabelmapRepresentation(segmentId, image):
+            return None
+        return image if image.GetPointData().GetScalars() is not None else None
+
+    @staticmethod
+    def _painted(image: Any) -> tuple[np.ndarray, tuple[int, int, int]]:
+        """The painted box of an image as bool (k, j, i) and the index (i, j, k) of its first voxel."""
+        extent = image.GetExtent()
+        shape = (extent[5] - extent[4] + 1, extent[3] - extent[2] + 1, extent[1] - extent[0] + 1)
+        if min(shape) < 1:
+            return np.zeros((0, 0, 0), bool), (0, 0, 0)
+        array = numpy_support.vtk_to_numpy(image.GetPointData().GetScalars()).reshape(shape) != 0
+        box = LabelBox.of(array)
+        k, j, i = box.start
+        return box.array.astype(bool), (extent[0] + i, extent[2] + j, extent[4] + k)
+
+    def _toVolumeMatrix(self, image: Any) -> np.ndarray | None:
+        """From the image's IJK to the volume's IJK; None where a non-linear transform lies between."""
+        source, target = self._node.GetParentTransformNode(), self._grid.node.GetParentTransformNode()
+        between = np.eye(4)
+        if source is not target:
+            matrix = vtk.vtkMatrix4x4()
+            if not slicer.vtkMRMLTransformNode.GetMatrixTransformBetweenNodes(source, target, matrix):
+                return None
+            between = VolumeGrid.toArray(matrix)
+        toLocal = vtk.vtkMatrix4x4()
+        image.GetImageToWorldMatrix(toLocal)
+        return np.linalg.inv(self._grid.ijkToLocal) @ between @ VolumeGrid.toArray(toLocal)
+
+    def _copied(self, painted: np.ndarray, toVolume: np.ndarray) -> tuple[np.ndarray | None, Any]:
+        """The voxels moved as they are, where each falls on one voxel; otherwise None."""
+        axes = np.rint(toVolume[:3, :3])
+        size = max(painted.shape)
+        if np.abs(toVolume[:3, :3] - axes).max() * size > _TOLERANCE or not np.array_equal(
+            np.abs(axes) @ np.ones(3), np.ones(3)
+        ):
+            return None, None
+        if not np.array_equal(np.ones(3) @ np.abs(axes), np.ones(3)):
+            return None, None
+        move = np.rint(toVolume[:3, 3])
+        if np.abs(toVolume[:3, 3] - move).max() > _TOLERANCE:
+            return None, None
+        # array axes are k, j, i: reverse both ends of the mapping
+        axes, move = axes[::-1, ::-1], move[::-1]
+        order = [int(np.flatnonzero(row)[0]) for row in axes]
+        array = painted.transpose(order)
+        signs = [axes[target, source] for target, source in enumerate(order)]
+        start = []
+        for target, sign in enumerate(signs):
+            if sign < 0:
+                array = np.flip(array, target)
+            start.append(int(move[target]) - (array.shape[target] - 1 if sign < 0 else 0))
+        return self._clipped(array, start)
+
+    def _clipped(self, array: np.ndarray, start: list[int]) -> tuple[np.ndarray, tuple[int, int, int]]:
+        low = [max(0, s) for s in start]
+        high = [min(n, s + length) for n, s, length in zip(self._grid.shape, start, array.shape, strict=True)]
+        if any(a >= b for a, b in zip(low, high, strict=True)):
+            return np.zeros((1, 1, 1), bool), (0, 0, 0)
+        cut = tuple(slice(a - s, b - s) for a, b, s in zip(low, high, start, strict=True))
+        return array[cut], (low[0], low[1], low[2])
+
+    def _nearest(self, painted: np.ndarray, toVolume: np.ndarray) -> tuple[np.ndarray, tuple[int, int, int]]:
+        """For every voxel of the volume near the segment, the segment's voxel nearest to its centre."""
+        size = np.array(painted.shape[::-1])
+        corners = np.array([[i, j, k, 1] for i in (0, 1) for j in (0, 1) for k in (0, 1)], float)
+        corners[:, :3] = corners[:, :3] * size - 0.5
+        reach = (toVolume @ corners.T)[:3]
+        low = np.maximum(np.floor(reach.min(axis=1)).astype(int), 0)
+        high = np.minimum(np.ceil(reach.max(axis=1)).astype(int) + 1, self._grid.shape[::-1])
+        if (low >= high).any():
+            return np.zeros((1, 1, 1), bool), (0, 0, 0)
+        back = np.linalg.inv(toVolume)
+        i = np.arange(low[0], high[0])[np.newaxis, :]
+        j = np.arange(low[1], high[1])[:, np.newaxis]
+        mask = np.zeros((high[2] - low[2], high[1] - low[1], high[0] - low[0]), bool)
+        for number, k in enumerate(range(low[2], high[2])):
+            at = [back[a, 0] * i + back[a, 1] * j + (back[a, 2] * k + back[a, 3]) for a in range(3)]
+            # rounded first, so that a centre on the border of two voxels always goes the same way
+            index = [np.floor(np.round(one, 6) + 0.5).astype(int) for one in at]
+            inside = np.ones(index[0].shape, bool)
+            for a in range(3):
+                inside &= (index[a] >= 0) & (index[a] < size[a])
+            mask[number][inside] = painted[index[2][inside], index[1][inside], index[0][inside]]
+        return mask, (int(low[2]), int(low[1]), int(low[0]))
+
+    def _throughWarp(self, image: Any) -> tuple[np.ndarray, tuple[int, int, int]]:
+        """Slicer's own resampling, for transforms that are no matrix."""
+        transform = vtk.vtkGeneralTransform()
+        slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(
+            self._node.GetParentTransformNode(), self._grid.node.GetParentTransformNode(), transform
+        )
+        reference = self._grid.orientedImage(np.zeros(self._grid.shape, np.uint8))
+        output = slicer.vtkOrientedImageData()
+        slicer.vtkOrientedImageDataResample.ResampleOrientedImageToReferenceOrientedImage(
+            image, reference, output, False, False, transform
+        )
+        array = numpy_support.vtk_to_numpy(output.GetPointData().GetScalars()).reshape(self._grid.shape)
+        box = LabelBox.of(array != 0)
+        if not box.array.size:
+            return np.zeros((1, 1, 1), bool), (0, 0, 0)
+        return box.array.astype(bool), box.start
+
+
+def _translation(first: tuple[int, int, int]) -> np.ndarray:
+    matrix = np.eye(4)
+    matrix[:3, 3] = first
+    return matrix

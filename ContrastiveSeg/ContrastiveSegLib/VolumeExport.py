@@ -1,0 +1,138 @@
+"""From nodes to the arrays the worker reads."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import slicer
+import slicer.util
+from slicer.i18n import tr as _
+
+from ContrastiveSegLib.AnnotationLogic import AnnotationLogic
+from ContrastiveSegLib.LabelBox import LabelBox
+from ContrastiveSegLib.LabelledSegment import LabelledSegment
+from ContrastiveSegLib.SliceRule import Slice
+from ContrastiveSegLib.UserError import UserError
+from ContrastiveSegLib.VolumeGrid import VolumeGrid
+
+IGNORE = -1
+_LUMINANCE = (0.299, 0.587, 0.114)
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written for the worker.
+
+    Attributes:
+        case: One entry of the ``cases`` of the command ``open``.
+        segments: The structures with their label values.
+        slices: The annotated slices as (array axis, index).
+    """
+
+    case: dict[str, Any]
+    segments: list[LabelledSegment]
+    slices: list[Slice]
+
+
+class VolumeExport:
+    """Writes ``image.npy`` and ``labels.npy`` into a run folder.
+
+    Arrays are (z, y, x) on the volume's own grid, which is never resampled; segments are brought
+    onto it. Labels are int16 with -1 (IGNORE) where nobody has said anything.
+
+    Args:
+        folder: The run folder; it must exist.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._imageWritten: tuple[Any, ...] | None = None
+
+    def export(
+        self,
+        volumeNode: Any,
+        segmentationNode: Any,
+        values: dict[str, int],
+        *,
+        axis: int | None = None,
+        accepted: Path | None = None,
+    ) -> Exported:
+        """Writes both arrays.
+
+        Args:
+            volumeNode: The image; several components become grey.
+            segmentationNode: Where the structures are painted.
+            values: Label values by segment ID; :meth:`RunFolder.segmentValues` keeps them stable.
+            axis: Limits the annotated slices to one array axis.
+            accepted: The file that :class:`AcceptLogic` left, where there is one.
+
+        Raises:
+            UserError: Nothing is painted, a node holds no voxels, or a file cannot be written.
+        """
+        grid = VolumeGrid(volumeNode)
+        box = AnnotationLogic.labelsOf(segmentationNode, grid, values)
+        slices = AnnotationLogic.annotatedSlices(segmentationNode, box, grid, axis=axis, accepted=accepted)
+        labels = self.sparseLabels(box, slices)
+        if not (labels > 0).any():
+            raise UserError(
+                _("No segment of '{name}' is painted on a slice that counts.").format(
+                    name=segmentationNode.GetName()
+                ),
+                _("Paint the structure completely on about three slices in the Segment Editor."),
+            )
+        written = (volumeNode.GetID(), volumeNode.GetImageData().GetMTime(), volumeNode.GetMTime())
+        if self._imageWritten != written or not (self._folder / "image.npy").is_file():
+            self._save("image.npy", self.imageArray(volumeNode))
+            self._imageWritten = written
+        self._save("labels.npy", labels)
+        segmentation = segmentationNode.GetSegmentation()
+        segments = [
+            LabelledSegment(value, segmentId, segmentation.GetSegment(segmentId).GetName())
+            for segmentId, value in values.items()
+        ]
+        case = {
+            "image": "image.npy",
+            "labels": "labels.npy",
+            "ijk_to_ras": [[float(number) for number in row] for row in grid.ijkToWorld()],
+        }
+        return Exported(case, segments, slices)
+
+    @staticmethod
+    def imageArray(volumeNode: Any) -> np.ndarray:
+        """The voxels (z, y, x) as the scanner gave them; colours as luminance, other components averaged."""
+        array = slicer.util.arrayFromVolume(volumeNode)
+        if array.ndim == 4:
+            if array.shape[3] in (3, 4) and array.dtype == np.uint8:
+                array = array[..., :3].astype(np.float32) @ np.array(_LUMINANCE, np.float32)
+            else:
+                array = array.mean(axis=3, dtype=np.float32)
+        return array
+
+    @staticmethod
+    def sparseLabels(box: LabelBox, slices: list[Slice]) -> np.ndarray:
+        """Labels with IGNORE everywhere but on the annotated slices."""
+        said = np.zeros(box.shape, bool)
+        for axis, index in slices:
+            said[tuple(index if a == axis else slice(None) for a in range(3))] = True
+        labels = np.full(box.shape, IGNORE, np.int16)
+        labels[said] = 0
+        inner = said[box.part]
+        labels[box.part][inner] = box.array[inner]
+        return labels
+
+    def _save(self, name: str, array: np.ndarray) -> None:
+        """Writes beside and renames, as the worker may have the former file mapped."""
+        path, part = self._folder / name, self._folder / f"{name}.part"
+        try:
+            with open(part, "wb") as file:
+                np.save(file, np.ascontiguousarray(array), allow_pickle=False)
+            os.replace(part, path)
+        except OSError as error:
+            raise UserError(
+                _("'{path}' cannot be written ({reason}).").format(path=path, reason=error.strerror or error),
+                _("Make room on the disk or check the permissions of the folder."),
+            ) from error

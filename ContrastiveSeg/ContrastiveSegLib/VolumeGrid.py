@@ -1,0 +1,110 @@
+"""Where the voxels of a volume node are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import slicer
+import vtk
+from slicer.i18n import tr as _
+from vtk.util import numpy_support
+
+from ContrastiveSegLib.UserError import UserError
+
+
+class VolumeGrid:
+    """The voxel grid of a volume node.
+
+    Arrays are (z, y, x), i.e. in the order k, j, i of the node's index axes. "Local" is the node's
+    own space, before its parent transforms; "world" is after them.
+
+    Args:
+        volumeNode: A scalar or vector volume node.
+
+    Raises:
+        UserError: The node holds no voxels.
+    """
+
+    def __init__(self, volumeNode: Any) -> None:
+        image = volumeNode.GetImageData() if volumeNode else None
+        size = image.GetDimensions() if image else (0, 0, 0)
+        if min(size) < 1:
+            name = volumeNode.GetName() if volumeNode else ""
+            raise UserError(
+                _("The volume '{name}' holds no voxels.").format(name=name),
+                _("Load an image into it or choose another volume."),
+            )
+        self.node = volumeNode
+        self.shape = (size[2], size[1], size[0])
+        matrix = vtk.vtkMatrix4x4()
+        volumeNode.GetIJKToRASMatrix(matrix)
+        self.ijkToLocal: np.ndarray = self.toArray(matrix)
+
+    @staticmethod
+    def toArray(matrix: Any) -> np.ndarray:
+        """A vtkMatrix4x4 as array."""
+        return np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(4)])
+
+    @staticmethod
+    def toMatrix(array: np.ndarray) -> Any:
+        """An array as vtkMatrix4x4."""
+        matrix = vtk.vtkMatrix4x4()
+        for row in range(4):
+            for column in range(4):
+                matrix.SetElement(row, column, float(array[row, column]))
+        return matrix
+
+    def ijkToWorld(self) -> np.ndarray:
+        """IJK-to-RAS (4x4, mm) with the parent transforms hardened.
+
+        A non-linear transform does not make a grid: there, the volume's own geometry is given, whose
+        spacing is still that of the scanner. Nothing is lost by that, as results come back on this
+        grid and are placed under the same transform.
+        """
+        parent = self.node.GetParentTransformNode()
+        if parent is None or not parent.IsTransformToWorldLinear():
+            return self.ijkToLocal
+        matrix = vtk.vtkMatrix4x4()
+        parent.GetMatrixTransformToWorld(matrix)
+        return self.toArray(matrix) @ self.ijkToLocal
+
+    def planeNames(self) -> tuple[str, str, str]:
+        """What to call the slices that array axes 0, 1, 2 count: the anatomical plane nearest to each.
+
+        The engine's names follow the grid; a sagittally acquired volume has "axial" slices along its
+        third index there, but the person looks at sagittal ones.
+        """
+        directions = np.abs(self.ijkToWorld()[:3, :3])
+        directions = directions / np.maximum(np.linalg.norm(directions, axis=0), 1e-12)
+        names = (_("sagittal"), _("coronal"), _("axial"))  # across right, anterior, superior
+        best = max(
+            ((p, sum(directions[p[i], i] for i in range(3))) for p in _orders()), key=lambda pair: pair[1]
+        )[0]
+        return names[best[2]], names[best[1]], names[best[0]]
+
+    def acquisitionAxis(self) -> int:
+        """The array axis across which the slices are thickest; 0 where all are about alike."""
+        spacing = np.linalg.norm(self.ijkToLocal[:3, :3], axis=0)[::-1]
+        axis = int(np.argmax(spacing))
+        return axis if spacing[axis] > 1.2 * spacing[0] else 0
+
+    def orientedImage(self, array: np.ndarray, start: tuple[int, int, int] = (0, 0, 0)) -> Any:
+        """A vtkOrientedImageData of part of this grid, in local space.
+
+        Args:
+            array: (z, y, x) values; copied.
+            start: Index (z, y, x) of the array's first voxel in the grid.
+        """
+        image = slicer.vtkOrientedImageData()
+        z, y, x = array.shape
+        image.SetExtent(start[2], start[2] + x - 1, start[1], start[1] + y - 1, start[0], start[0] + z - 1)
+        scalars = numpy_support.numpy_to_vtk(np.ascontiguousarray(array).ravel(), deep=True)
+        scalars.SetName("ImageScalars")
+        image.GetPointData().SetScalars(scalars)
+        image.SetGeometryFromImageToWorldMatrix(self.toMatrix(self.ijkToLocal))
+        return image
+
+
+def _orders() -> tuple[tuple[int, int, int], ...]:
+    return ((0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0))

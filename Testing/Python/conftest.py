@@ -1,0 +1,73 @@
+"""Brings the application's stand-ins in for the Slicer-side tests, and keeps the exit status true."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+_HERE = Path(__file__).resolve().parent
+_status = 0
+
+
+def pytest_collect_file(file_path: Path, parent: Any) -> None:
+    """Slicer-side test modules import slicer and qt at their top, so these must be there before.
+
+    The engine's tests run without them.
+    """
+    if file_path.suffix == ".py" and _needs_slicer(file_path):
+        import slicer_harness
+
+        try:
+            slicer_harness.install()
+        except RuntimeError as error:
+            pytest.exit(str(error), returncode=4)
+
+
+def _needs_slicer(path: Path) -> bool:
+    return _HERE / "ContrastiveSegLib" in path.parents or (
+        path.parent == _HERE and path.name.startswith("test_panel")
+    )
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    global _status
+    _status = int(exitstatus)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """slicer-core can crash while the interpreter ends, after all reports are written."""
+    if "slicer" in sys.modules and not hasattr(config, "workerinput"):
+        import slicer_harness
+
+        slicer_harness.exit_now(_status)
+
+
+@pytest.fixture
+def a_scene() -> Iterator[Any]:
+    """The real scene, empty before and after."""
+    import slicer
+
+    slicer.mrmlScene.Clear(0)
+    yield slicer.mrmlScene
+    slicer.mrmlScene.Clear(0)
+
+
+@pytest.fixture
+def a_volume_node(a_scene: Any) -> Any:
+    """A volume of 12 x 30 x 40 voxels (z, y, x), 2 mm slices, with a bright ball in it."""
+    from scene_parts import add_volume, ball
+
+    return add_volume(ball((12, 30, 40)) * 300 + 50)
+
+
+@pytest.fixture
+def a_segmentation_node(a_volume_node: Any) -> Any:
+    """A segmentation with the one empty segment 'Ball' on the volume's geometry."""
+    from scene_parts import add_segmentation
+
+    return add_segmentation(a_volume_node, ["Ball"])

@@ -1,0 +1,69 @@
+"""Nodes for tests, in the real scene."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+def ball(shape: tuple[int, int, int], radius: float = 0.3, rank: float = 2.0) -> np.ndarray:
+    """A ball (or, squeezed into the shape, an ellipsoid) in the middle, as 0 and 1."""
+    axes = np.meshgrid(*[np.linspace(-0.5, 0.5, n) for n in shape], indexing="ij")
+    return (sum(np.abs(a) ** rank for a in axes) < radius**rank).astype(np.int16)
+
+
+def add_volume(array: np.ndarray, ijk_to_ras: np.ndarray | None = None, name: str = "Volume") -> Any:
+    """A volume node; voxels of 1 x 1 x 2 mm unless a matrix is given."""
+    import slicer.util
+    import vtk
+
+    matrix = np.diag([1.0, 1.0, 2.0, 1.0]) if ijk_to_ras is None else ijk_to_ras
+    node = slicer.util.addVolumeFromArray(np.ascontiguousarray(array), name=name)
+    vtk_matrix = vtk.vtkMatrix4x4()
+    vtk_matrix.DeepCopy(np.asarray(matrix, float).ravel())
+    node.SetIJKToRASMatrix(vtk_matrix)
+    node.CreateDefaultDisplayNodes()
+    return node
+
+
+def add_segmentation(volume: Any, names: list[str], name: str = "Segmentation") -> Any:
+    """A segmentation node with empty segments, on the volume's geometry."""
+    import slicer
+
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
+    node.CreateDefaultDisplayNodes()
+    node.SetReferenceImageGeometryParameterFromVolumeNode(volume)
+    for segment in names:
+        node.GetSegmentation().AddEmptySegment(segment, segment)
+    return node
+
+
+def paint(segmentation: Any, segment_id: str, array: np.ndarray, volume: Any) -> None:
+    """Sets a segment's voxels, given on the volume's grid."""
+    import slicer.util
+
+    slicer.util.updateSegmentBinaryLabelmapFromArray(
+        np.ascontiguousarray(array, np.uint8), segmentation, segment_id, volume
+    )
+
+
+def only_slices(array: np.ndarray, axis: int, indices: list[int]) -> np.ndarray:
+    """The array on some slices, 0 elsewhere."""
+    kept = np.zeros_like(array)
+    for index in indices:
+        where = tuple(index if a == axis else slice(None) for a in range(3))
+        kept[where] = array[where]
+    return kept
+
+
+def add_transform(matrix: np.ndarray) -> Any:
+    """A linear transform node."""
+    import slicer
+    import vtk
+
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    vtk_matrix = vtk.vtkMatrix4x4()
+    vtk_matrix.DeepCopy(np.asarray(matrix, float).ravel())
+    node.SetMatrixTransformToParent(vtk_matrix)
+    return node
