@@ -16,10 +16,10 @@ from monai.networks.nets import UNet
 from torch.nn import functional
 
 IGNORE = -1
-BATCH = 8
+BATCH = 4
 PATCH = 192
-MULTIPLE = 8
-"""The network halves the image three times."""
+MULTIPLE = 16
+"""The network halves the image four times."""
 LEARNING_RATE = 2e-3
 
 
@@ -59,9 +59,11 @@ def segment(
     classes = np.searchsorted(values, labels[known])
     inputs = torch.from_numpy(np.stack([_with_neighbours(volume, i) for i in known]))
     targets = torch.from_numpy(classes.astype(np.int64))[:, None]
-    network = UNet(2, 3, len(values), (24, 48, 96, 192), (2, 2, 2), num_res_units=2, norm="instance")
-    network = network.to(device)
-    reserve = _seconds_to_predict(network, volume, device) * 1.2 + 0.5
+    channels = (16, 32, 64, 128, 256)
+    network = UNet(2, 3, len(values), channels, (2, 2, 2, 2), num_res_units=1, norm="instance")
+    # Channels last makes a step on CPUs some three times as fast.
+    network = network.to(device, memory_format=torch.channels_last)
+    reserve = min(_seconds_to_predict(network, volume, device) * 1.2, budget / 4)
     _train(network, inputs, targets, begin + budget - reserve, seed, device)
     predicted = _predict(network, volume, device)
     result = values[predicted]
@@ -95,7 +97,8 @@ def _train(
         for group in optimiser.param_groups:
             group["lr"] = rate
         x, y = _batch(inputs, targets, random)
-        loss = loss_function(network(x.to(device)), y.to(device))
+        x = x.to(device, memory_format=torch.channels_last)
+        loss = loss_function(network(x), y.to(device))
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
@@ -162,7 +165,8 @@ def _predict(network: torch.nn.Module, volume: np.ndarray, device: str) -> np.nd
 
 def _predict_slice(network: torch.nn.Module, volume: np.ndarray, index: int, device: str) -> np.ndarray:
     height, width = volume.shape[1:]
-    x = torch.from_numpy(_with_neighbours(volume, index))[None].to(device)
+    x = torch.from_numpy(_with_neighbours(volume, index))[None]
+    x = x.to(device, memory_format=torch.channels_last)
     padding = (0, _round_up(width) - width, 0, _round_up(height) - height)
     network.eval()
     with torch.inference_mode():
@@ -171,11 +175,13 @@ def _predict_slice(network: torch.nn.Module, volume: np.ndarray, index: int, dev
 
 
 def _seconds_to_predict(network: torch.nn.Module, volume: np.ndarray, device: str) -> float:
-    """What the prediction of the whole volume will take, from two slices (the first warms up)."""
-    _predict_slice(network, volume, 0, device)
-    begin = time.monotonic()
-    _predict_slice(network, volume, len(volume) // 2, device)
-    return (time.monotonic() - begin) * len(volume)
+    """What the prediction of the whole volume will take, from a few slices (the first warms up)."""
+    times = []
+    for index in range(min(5, len(volume))):
+        begin = time.monotonic()
+        _predict_slice(network, volume, index, device)
+        times.append(time.monotonic() - begin)
+    return min(times) * len(volume)
 
 
 def _round_up(length: int) -> int:

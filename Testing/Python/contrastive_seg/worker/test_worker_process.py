@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
 Open = Callable[..., dict[str, Any]]
 
@@ -73,6 +74,21 @@ def test_a_run_from_open_to_result_and_a_second_round(
     a_worker.send(command="quit")
     assert a_worker.wait_end() == 0
     assert a_worker.not_events == []
+
+
+def test_image_files_serve_as_well_as_arrays(
+    a_worker: Any, open_command: Open, a_run_folder: Path, tmp_path: Path
+) -> None:
+    for name, suffix in (("image", ".nii.gz"), ("labels", ".nrrd")):
+        image = sitk.GetImageFromArray(np.load(a_run_folder / f"{name}.npy"))
+        image.SetSpacing((0.5, 0.5, 3.0))
+        sitk.WriteImage(image, str(tmp_path / f"{name}{suffix}"))
+    cases = [{"image": str(tmp_path / "image.nii.gz"), "labels": str(tmp_path / "labels.nrrd")}]
+    a_worker.send(**open_command(cases=cases))
+    a_worker.send(command="train", id=2, budget=3)
+    result = a_worker.wait_type("result", reply_to=2)
+    voxels = int((np.load(a_run_folder / result["prediction"]) == 1).sum())
+    assert voxels > 0 and result["volume_ml"]["1"] == pytest.approx(voxels * 0.75 / 1000, rel=1e-3)
 
 
 def test_stop_ends_training_with_a_result_and_the_worker_goes_on(

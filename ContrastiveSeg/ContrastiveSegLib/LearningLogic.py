@@ -1,0 +1,257 @@
+"""One learning from Start to the finished mask."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from slicer.i18n import tr as _
+
+from ContrastiveSegLib.AnnotationLogic import AnnotationLogic
+from ContrastiveSegLib.LabelledSegment import LabelledSegment
+from ContrastiveSegLib.PredictionLogic import PredictionLogic
+from ContrastiveSegLib.RunFolder import RunFolder
+from ContrastiveSegLib.Signal import Signal
+from ContrastiveSegLib.State import State
+from ContrastiveSegLib.StateMachine import StateMachine
+from ContrastiveSegLib.UserError import UserError
+from ContrastiveSegLib.VolumeExport import VolumeExport
+from ContrastiveSegLib.WorkerProcess import WorkerProcess
+
+
+@dataclass
+class _Round:
+    """What is being learnt at the moment."""
+
+    volume: Any
+    segmentation: Any
+    folder: RunFolder
+    segments: list[LabelledSegment]
+    budget: str | float
+    openId: int = 0
+    trainId: int = 0
+    hasResult: bool = False
+    shown: set[str] = field(default_factory=set)
+
+
+class LearningLogic:
+    """Exports the nodes, drives the worker and puts its masks into the scene; needs no widgets.
+
+    Signals: ``progressed`` (fraction, seconds left or None), ``estimated`` (Dice by label value),
+    ``said`` (a sentence for the status line), ``predicted`` (the prediction's node), ``mapped`` (the
+    nodes of probability and uncertainty). ``machine.changed`` tells the state.
+
+    Args:
+        worker: Another worker than the application's own, for tests.
+    """
+
+    def __init__(self, worker: WorkerProcess | None = None) -> None:
+        self.machine = StateMachine()
+        self.progressed, self.estimated = Signal("progressed"), Signal("estimated")
+        self.said, self.predicted, self.mapped = Signal("said"), Signal("predicted"), Signal("mapped")
+        self.worker = worker or WorkerProcess()
+        self.settings: dict[str, Any] = {}
+        self.device = ""
+        self._round: _Round | None = None
+        self._exports: dict[Path, VolumeExport] = {}
+        handlers = {
+            "hello": self._onHello,
+            "status": self._onStatus,
+            "progress": self._onProgress,
+            "metric": self._onMetric,
+            "preview": self._onPreview,
+            "note": lambda event: self.said.emit(str(event.get("message", ""))),
+            "result": self._onResult,
+            "error": self._onError,
+        }
+        for name, handler in handlers.items():
+            self.worker.signals[name].connect(handler)
+        self.worker.died.connect(self._onDied)
+
+    def start(
+        self,
+        volumeNode: Any,
+        segmentationNode: Any,
+        budget: str | float,
+        *,
+        axis: int | None = None,
+        resume: bool = False,
+    ) -> None:
+        """Begins a learning, or the next round of it, and returns at once.
+
+        Args:
+            volumeNode: The image.
+            segmentationNode: Where the user has painted.
+            budget: ``quick``, ``balanced``, ``best`` or seconds.
+            axis: Limits the annotated slices to one array axis.
+            resume: Go on from what an interrupted run has saved.
+
+        Raises:
+            UserError: Something is missing, or the files cannot be written.
+        """
+        if self.machine.state.isBusy:
+            raise UserError(_("A learning is going on."), _("Press Stop first."))
+        folder = RunFolder.ofVolume(volumeNode).create()
+        export = self._exports.setdefault(folder.path, VolumeExport(folder.path))
+        values = folder.segmentValues(AnnotationLogic.segmentIds(segmentationNode))
+        exported = export.export(
+            volumeNode, segmentationNode, values, axis=axis, accepted=folder.accepted
+        )
+        self._round = _Round(volumeNode, segmentationNode, folder, exported.segments, budget)
+        self.worker.start()
+        folder.setLearning(True)
+        self.machine.go(State.Ready)
+        self.machine.go(State.Starting)
+        self.said.emit(
+            _("Going on from where it was interrupted.") if resume else _("Preparing the learning.")
+        )
+        self._round.openId = self.worker.send(
+            "open",
+            run=str(folder.path),
+            cases=[exported.case],
+            settings=self.settings,
+            segments=[{"value": one.value, "name": one.name} for one in exported.segments],
+            resume=resume,
+        )
+
+    def stop(self) -> None:
+        """Asks the worker to end with the best it has; it does so within about a second."""
+        if self.machine.state in (State.Starting, State.Learning):
+            self.machine.go(State.Stopping)
+            self.said.emit(_("Stopping; the best mask so far is kept."))
+            if self._round is not None and not self._round.trainId:
+                # nothing is trained yet: the answer to open must not start it
+                self._round.trainId = -1
+            self.worker.send("stop")
+
+    def close(self, wait: bool = True) -> None:
+        """Ends the worker; for the end of the module or of the application."""
+        self._round = None
+        self.worker.quit(wait=wait)
+        self.machine.go(State.Empty)
+
+    def abandon(self) -> None:
+        """Forgets the nodes, as when the scene is closed; what was learnt stays on disk."""
+        busy = self.machine.state.isBusy
+        self._round = None
+        if busy:
+            self.worker.quit()
+        self.machine.go(State.Empty)
+
+    def _onHello(self, event: dict[str, Any]) -> None:
+        device = event.get("device")
+        if event.get("protocol") != 1:
+            self._fail(
+                _("The engine speaks another version of the protocol ({version}).").format(
+                    version=event.get("protocol")
+                ),
+                resumable=False,
+            )
+        if isinstance(device, dict):
+            self.device = str(device.get("name") or device.get("kind") or "")
+
+    def _onStatus(self, event: dict[str, Any]) -> None:
+        now = self._round
+        if now is None:
+            return
+        state = event.get("state")
+        if state == "training":
+            self.machine.go(State.Learning)
+            self.said.emit(self._learningWords(now))
+        elif state == "idle" and event.get("reply_to") in (now.trainId, now.openId):
+            self._onIdle(now)
+        elif state == "idle" and self.machine.state is State.Stopping and not now.trainId > 0:
+            self._onIdle(now)
+
+    def _learningWords(self, now: _Round) -> str:
+        names = ", ".join(one.name for one in now.segments[:3]) + (" …" if len(now.segments) > 3 else "")
+        if self.device:
+            return _("Learning {names} on {device}.").format(names=names, device=self.device)
+        return _("Learning {names}.").format(names=names)
+
+    def _onIdle(self, now: _Round) -> None:
+        if not self.machine.state.isBusy:
+            return
+        now.folder.setLearning(False)
+        stopped = self.machine.state is State.Stopping
+        self._round = now
+        if now.hasResult:
+            self.machine.go(State.Done)
+            words = _("Stopped; this is the best mask so far.") if stopped else _("Finished.")
+            self.said.emit(f"{words} {_('Review it, paint more slices where it is wrong, or accept it.')}")
+        else:
+            self.machine.go(State.Ready)
+            self.said.emit(_("Stopped before there was a mask."))
+
+    def _onProgress(self, event: dict[str, Any]) -> None:
+        if self._round is not None and self.machine.state in (State.Starting, State.Learning):
+            left = event.get("seconds_left")
+            self.progressed.emit(float(event.get("fraction") or 0.0), None if left is None else float(left))
+
+    def _onMetric(self, event: dict[str, Any]) -> None:
+        self._estimate(event.get("dice"))
+
+    def _estimate(self, dice: Any) -> None:
+        if self._round is not None and isinstance(dice, dict) and dice:
+            self.estimated.emit({int(value): float(one) for value, one in dice.items()})
+
+    def _onPreview(self, event: dict[str, Any]) -> None:
+        if self._round is not None and self.machine.state.isBusy:
+            path = self._path(event.get("prediction"))
+            if path is not None and path.is_file():  # an older preview may be gone by now
+                self._show(path)
+
+    def _onResult(self, event: dict[str, Any]) -> None:
+        now = self._round
+        if now is None:
+            return
+        if event.get("for") == "open" and event.get("reply_to") == now.openId:
+            if now.trainId == 0:
+                now.trainId = self.worker.send("train", budget=now.budget)
+            else:  # stopped meanwhile
+                self._onIdle(now)
+        elif event.get("for") == "train" and event.get("reply_to") == now.trainId:
+            self._show(self._path(event.get("prediction")))
+            maps = {}
+            for kind in ("probability", "uncertainty"):
+                path = self._path(event.get(kind))
+                if path is not None:
+                    maps[kind] = PredictionLogic.read(path)
+            self.mapped.emit(PredictionLogic.updateMaps(now.volume, now.segmentation, maps))
+            now.hasResult = True
+            self._estimate(event.get("dice_estimate"))
+
+    def _show(self, path: Path | None) -> None:
+        now = self._round
+        if now is not None and path is not None:
+            labels = PredictionLogic.read(path)
+            self.predicted.emit(
+                PredictionLogic.update(now.volume, now.segmentation, labels, now.segments)
+            )
+
+    def _path(self, name: Any) -> Path | None:
+        """A file the worker names; only names within the run folder are followed."""
+        if self._round is None or not isinstance(name, str) or Path(name).name != name:
+            return None
+        return self._round.folder.path / name
+
+    def _onError(self, event: dict[str, Any]) -> None:
+        if self._round is None or not self.machine.state.isBusy:
+            return
+        words = f"{event.get('message', '')} {event.get('what_to_do', '')}".strip()
+        self._fail(words, resumable=False)
+
+    def _onDied(self, sentence: str) -> None:
+        if not self.machine.state.isBusy:
+            return  # a new one is started when it is needed
+        logging.warning("ContrastiveSeg: %s\n%s", sentence, self.worker.recentLog)
+        self._fail(f"{sentence} {_('Press Resume to go on from where it was.')}", resumable=True)
+
+    def _fail(self, sentence: str, resumable: bool) -> None:
+        now = self._round
+        if now is not None and not resumable:
+            now.folder.setLearning(False)
+        self.machine.go(State.Failed, resumable)
+        self.said.emit(sentence)

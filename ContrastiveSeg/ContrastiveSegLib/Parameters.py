@@ -1,0 +1,34 @@
+"""What the user has chosen in the panel; saved with the scene."""
+
+from typing import Annotated
+
+from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
+from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
+
+from ContrastiveSegLib.Budget import Budget
+from ContrastiveSegLib.PlaneChoice import PlaneChoice
+
+
+@parameterNodeWrapper
+class Parameters:
+    """The panel's parameters, bound to its widgets by the property SlicerParameterName.
+
+    Attributes:
+        volume: The image to segment.
+        segmentation: Where the user paints.
+        budget: How long a learning may take.
+        planes: Which slices count as annotated.
+        showPrediction: Whether the prediction is shown over the slices and in 3D.
+        show3D: Whether surfaces of it are made.
+        opacity: How much of the image it covers, in percent.
+        showUncertainty: Whether the uncertainty map lies over the slices.
+    """
+
+    volume: vtkMRMLScalarVolumeNode
+    segmentation: vtkMRMLSegmentationNode
+    budget: Budget = Budget.Quick
+    planes: PlaneChoice = PlaneChoice.Automatic
+    showPrediction: bool = True
+    show3D: bool = True
+    opacity: Annotated[int, WithinRange(0, 100)] = 40
+    showUncertainty: bool = False
