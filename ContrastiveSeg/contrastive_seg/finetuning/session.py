@@ -66,10 +66,17 @@ class FinetuningSession:
         settings: What the user chose.
 
     Raises:
-        ContrastiveSegError: ``unknown-device``, ``no-write-permission``, ``disk-full``.
+        ContrastiveSegError: ``unknown-device``, ``unknown-weights``, ``no-write-permission``,
+            ``disk-full``.
     """
 
     def __init__(self, folder: Path, settings: FinetuneSettings) -> None:
+        if settings.weights is not None:
+            raise ContrastiveSegError(
+                "unknown-weights",
+                f"There are no encoder weights called '{settings.weights}'.",
+                "Leave the choice of weights out to start without pretrained weights.",
+            )
         self.folder = make_folder(Path(folder))
         self.settings = settings
         self.compute: Compute = choose_compute(settings.device, settings.threads)

@@ -1,0 +1,240 @@
+"""The command line ``contrastive-seg``: the engine without the application.
+
+A mistake of the user ends with a sentence on stderr and exit status 2; with ``--json`` also with
+``{"error": {...}}`` on stdout. Heavy packages are imported by the command that needs them, so that
+``--help`` is quick.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from contrastive_seg import __version__
+from contrastive_seg.commands.console import Output
+from contrastive_seg.errors import ContrastiveSegError
+
+app = typer.Typer(
+    name="contrastive-seg",
+    help="Segment whole volumes from a few annotated slices.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
+Seed = Annotated[int, typer.Option(help="Seed of every random choice.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
+Budget = Annotated[str, typer.Option(help="quick (60 s), balanced (180 s), best (600 s), or seconds.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; all cores if not given.")]
+Ignore = Annotated[int | None, typer.Option(help="Label value of voxels about which nothing is said.")]
+Annotated_ = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--annotated", help="Slices that are annotated, such as axial:3,5,9 (counted from 0); repeatable."
+    ),
+]
+Plane = Annotated[
+    str | None,
+    typer.Option(help="axial, coronal or sagittal: along which plane the painted slices count."),
+]
+Finite = Annotated[
+    bool, typer.Option("--replace-nonfinite", help="Replace NaN and infinite voxels instead of refusing.")
+]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"contrastive-seg {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def finetune(
+    image: Annotated[Path | None, typer.Argument(help="Image file or DICOM folder.")] = None,
+    labels: Annotated[Path | None, typer.Argument(help="Label map on the image's grid.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder of the run; made where it is missing. Required.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Instead of IMAGE LABELS: a folder with images/ and labels/.")
+    ] = None,
+    ignore: Ignore = None,
+    annotated: Annotated_ = None,
+    plane: Plane = None,
+    budget: Budget = "quick",
+    seed: Seed = 0,
+    device: Device = "auto",
+    weights: Annotated[str | None, typer.Option(help="Pretrained encoder weights to start from.")] = None,
+    threads: Threads = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(min=1, help="Exactly so many training steps, whatever the time, to be repeatable."),
+    ] = None,
+    name: Annotated[
+        list[str] | None, typer.Option(help="Name of a structure, such as 1=Liver; repeatable.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the run in the output folder.")
+    ] = False,
+    replace_nonfinite: Finite = False,
+    json: Json = False,
+) -> None:
+    """Learn a structure from a few annotated slices and segment the whole volume.
+
+    Without --ignore and --annotated, the slices that show a label are taken as annotated.
+    """
+    from contrastive_seg.commands import pairs as given
+    from contrastive_seg.finetuning.settings import FinetuneSettings, parse_budget
+
+    if output is None:
+        raise _usage("There is no folder for the run.", "Name one with --output RUN.")
+    if data is not None and image is not None:
+        raise _usage("Both an image and --data are given.", "Give IMAGE LABELS, or --data FOLDER.")
+    if data is not None:
+        if annotated:
+            raise _usage("--annotated names slices of one image.", "Mark them with --ignore in the files.")
+        found = given.pairs_in(data)
+    elif image is not None and labels is not None:
+        found = [given.Pair(given.stem(image), image, labels)]
+    else:
+        raise _usage("An image or its label map is missing.", "Give IMAGE LABELS, or --data FOLDER.")
+    if not any(pair.labels is not None for pair in found):
+        raise ContrastiveSegError(
+            "no-annotation", f"No image in '{data}' has a label map.", "Put label maps into labels/."
+        )
+    settings = FinetuneSettings(parse_budget(budget), seed, device, weights, threads, steps)
+    names = _names(name or [])
+
+    from contrastive_seg.commands.finetune import LabelReading
+    from contrastive_seg.commands.finetune import finetune as work
+
+    reading = LabelReading(ignore, plane, tuple(annotated or ()), replace_nonfinite)
+    work(found, output, settings, reading, names, resume, Output(json))
+
+
+@app.command()
+def predict(
+    run: Annotated[Path, typer.Argument(help="Folder that finetune wrote.")],
+    image: Annotated[Path, typer.Argument(help="Image file or DICOM folder.")],
+    output: Annotated[Path, typer.Option(help="Mask to write (.nii.gz, .nrrd, .mha).")],
+    labels: Annotated[
+        Path | None, typer.Option(help="Label map with annotated slices of this image, to help.")
+    ] = None,
+    uncertainty: Annotated[
+        Path | None, typer.Option(help="Uncertainty map to write too (0 sure to 1 undecided).")
+    ] = None,
+    ignore: Ignore = None,
+    annotated: Annotated_ = None,
+    plane: Plane = None,
+    device: Device = "auto",
+    threads: Threads = None,
+    replace_nonfinite: Finite = False,
+    json: Json = False,
+) -> None:
+    """Segment another image with what a run has learnt."""
+    from contrastive_seg.commands.finetune import LabelReading
+    from contrastive_seg.commands.predict import predict as work
+    from contrastive_seg.finetuning.settings import FinetuneSettings
+
+    settings = FinetuneSettings(device=device, threads=threads)
+    reading = LabelReading(ignore, plane, tuple(annotated or ()), replace_nonfinite)
+    work(run, image, output, labels, uncertainty, settings, reading, Output(json))
+
+
+@app.command()
+def evaluate(
+    prediction: Annotated[Path, typer.Argument(help="Label map, or a folder of them.")],
+    truth: Annotated[Path, typer.Argument(help="True label map, or a folder with the same names.")],
+    ignore: Ignore = None,
+    json: Json = False,
+) -> None:
+    """Dice, HD95 and surface distance (mm) of each structure in each volume."""
+    from contrastive_seg.commands.evaluate import evaluate as work
+
+    work(prediction, truth, ignore, Output(json))
+
+
+@app.command()
+def info(
+    path: Annotated[Path | None, typer.Argument(help="An image or a run; nothing: the installation.")] = None,
+    device: Device = "auto",
+    json: Json = False,
+) -> None:
+    """What is installed and which device is used; or what is in an image or a run."""
+    from contrastive_seg.commands.info import info as work
+
+    work(path, device, Output(json))
+
+
+@app.command()
+def demo(
+    volume: Annotated[Path | None, typer.Option(help="Image; not given: the MNI152 sample.")] = None,
+    labels: Annotated[Path | None, typer.Option(help="Its full label map.")] = None,
+    slices: Annotated[int, typer.Option(min=1, help="How many slices are taken as annotated.")] = 5,
+    plane: Plane = None,
+    budget: Budget = "quick",
+    seed: Seed = 0,
+    device: Device = "auto",
+    output: Annotated[Path, typer.Option(help="Folder for table and pictures.")] = Path("demo-output"),
+    json: Json = False,
+) -> None:
+    """Show the main job on a sample: a few annotated slices become a segmented volume."""
+    from contrastive_seg.demo import run_demo
+    from contrastive_seg.finetuning.settings import parse_budget
+
+    run_demo(
+        volume,
+        labels,
+        slices=slices,
+        plane=plane,
+        budget=parse_budget(budget),
+        seed=seed,
+        device=device,
+        folder=output,
+        output=Output(json),
+    )
+
+
+def _names(texts: list[str]) -> dict[int, str]:
+    names = {}
+    for text in texts:
+        value, equals, name = text.partition("=")
+        if not equals or not value.strip().isdecimal() or not name.strip():
+            raise _usage(f"'{text}' is not a structure's name.", "Write VALUE=NAME, such as --name 1=Liver.")
+        names[int(value)] = name.strip()
+    return names
+
+
+def _usage(sentence: str, what_to_do: str) -> ContrastiveSegError:
+    return ContrastiveSegError("usage", sentence, what_to_do)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Runs the command line and ends the process with the right exit status."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        app(arguments, standalone_mode=True)
+    except ContrastiveSegError as error:
+        Output("--json" in arguments).error(error)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

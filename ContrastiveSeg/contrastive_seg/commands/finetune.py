@@ -1,0 +1,197 @@
+"""``contrastive-seg finetune``: sparse labels in, segmented volumes out."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from contrastive_seg.commands.console import Output, duration
+from contrastive_seg.commands.interrupt import stop_on_interrupt
+from contrastive_seg.commands.pairs import Pair
+from contrastive_seg.data.read import read_labels, read_volume
+from contrastive_seg.data.volume import Volume
+from contrastive_seg.data.write import write_like
+from contrastive_seg.finetuning.events import Event, Metric, Note, Progress
+from contrastive_seg.finetuning.session import Case, FinetuningSession
+from contrastive_seg.finetuning.settings import FinetuneSettings
+from contrastive_seg.inference.prediction import Prediction
+from contrastive_seg.inference.scores import Stopped
+from contrastive_seg.provenance import Round, read_rounds, write_provenance
+from contrastive_seg.runs import History, HistoryPoint, Job, RunFolder, Segment, job_cases
+from contrastive_seg.worker.outputs import volumes_ml
+
+
+@dataclass(frozen=True)
+class LabelReading:
+    """How label maps are to be understood (see :func:`~contrastive_seg.data.read.read_labels`)."""
+
+    ignore: int | None = None
+    plane: str | None = None
+    annotated: tuple[str, ...] = ()
+    replace_nonfinite: bool = False
+
+
+def finetune(
+    pairs: Sequence[Pair],
+    run: Path,
+    settings: FinetuneSettings,
+    reading: LabelReading,
+    names: dict[int, str],
+    resume: bool,
+    output: Output,
+) -> dict[str, Any]:
+    """Learns from the pairs that have labels and segments all of them.
+
+    Writes ``prediction.nii.gz`` and ``uncertainty.nii.gz`` (0 sure to 1 undecided) into the run for
+    one image, ``predictions/NAME.nii.gz`` and ``uncertainty/NAME.nii.gz`` for several; besides them
+    the checkpoint, ``history.jsonl``, ``job.json`` and ``provenance.json``.
+
+    Returns:
+        What ``--json`` prints.
+
+    Raises:
+        ContrastiveSegError: Anything a user can put right.
+    """
+    folder = RunFolder(run).create()
+    if not resume and (run / "checkpoint.safetensors").exists():
+        output.note(f"'{run}' holds an earlier run, which is replaced; with --resume it would go on.")
+    labelled = [pair for pair in pairs if pair.labels is not None]
+    others = [pair for pair in pairs if pair.labels is None]
+    cases = [_read_case(pair, reading, output) for pair in labelled]
+    session = FinetuningSession.resume(run, settings) if resume else FinetuningSession(run, settings)
+    session.set_cases(cases)
+    values = sorted({value for case in cases for value in case.labels.values} - {0})
+    segments = tuple(Segment(value, names.get(value, f"Structure {value}")) for value in values)
+    labels = [pair.labels for pair in labelled]
+    folder.write_job(Job(job_cases([p.image for p in labelled], labels), asdict(settings), segments))
+    rounds = read_rounds(folder.read_provenance()) if resume else []
+    learner = _Learner(session, History(folder, proceed=resume), output)
+    results: list[dict[str, Any]] = []
+
+    def keep(pair: Pair, volume: Volume, prediction: Prediction) -> None:
+        place = "" if len(pairs) == 1 else pair.name
+        results.append(_write(run, place, pair, volume, prediction, tuple(values)))
+
+    started, clock = datetime.now(timezone.utc), time.monotonic()
+    with stop_on_interrupt(
+        lambda: output.note("Stopping; what has been learnt is kept. Press Ctrl+C again to end at once.")
+    ) as should_stop:
+        predictions = learner.train(should_stop)
+        stopped = should_stop()
+        for pair, case, prediction in zip(labelled, cases, predictions, strict=True):
+            keep(pair, case.volume, prediction)
+        seconds = time.monotonic() - clock
+        with contextlib.suppress(Stopped):
+            for pair in others:
+                volume = _read_image(pair, reading, output)
+                keep(pair, volume, learner.predict(volume, should_stop))
+    rounds.append(Round(started.isoformat(timespec="seconds"), round(seconds, 3), settings.budget, stopped))
+    found = [{key: value for key, value in r.items() if key not in ("image", "files")} for r in results]
+    write_provenance(
+        run,
+        cases=cases,
+        settings=settings,
+        device=str(session.compute.device),
+        history=learner.history.points,
+        rounds=rounds,
+        segments=segments,
+        results=[{"case": number, **one} for number, one in enumerate(found[: len(cases)])],
+    )
+    summary = {
+        "run": str(run),
+        "device": str(session.compute.device),
+        "steps": session.step,
+        "seconds": round(seconds, 2),
+        "stopped": stopped,
+        "segments": [asdict(segment) for segment in segments],
+        "cases": results,
+    }
+    output.result(summary, [_table(results, segments)], [_closing(summary, run)])
+    return summary
+
+
+class _Learner:
+    """Runs the session and shows what it reports."""
+
+    def __init__(self, session: FinetuningSession, history: History, output: Output) -> None:
+        self.session = session
+        self.history = history
+        self._output = output
+
+    def train(self, should_stop: Callable[[], bool]) -> list[Prediction]:
+        with self._output.progress() as show:
+            return self.session.train(self._sink(show), should_stop)
+
+    def predict(self, volume: Volume, should_stop: Callable[[], bool]) -> Prediction:
+        with self._output.progress() as show:
+            return self.session.predict(volume, None, self._sink(show), should_stop)
+
+    def _sink(self, show: Callable[[str, float, float | None], None]) -> Callable[[Event], None]:
+        def sink(event: Event) -> None:
+            if isinstance(event, Progress):
+                show(event.stage, event.fraction, event.seconds_left)
+            elif isinstance(event, Note):
+                self._output.note(event.sentence)
+            elif isinstance(event, Metric) and math.isfinite(event.loss):
+                self.history.add(HistoryPoint(event.step, event.loss, dict(event.dice)))
+
+        return sink
+
+
+def _read_image(pair: Pair, reading: LabelReading, output: Output) -> Volume:
+    return read_volume(pair.image, replace_nonfinite=reading.replace_nonfinite, on_note=output.note)
+
+
+def _read_case(pair: Pair, reading: LabelReading, output: Output) -> Case:
+    volume = _read_image(pair, reading, output)
+    assert pair.labels is not None
+    labels = read_labels(
+        pair.labels, volume, reading.ignore, reading.plane, reading.annotated, on_note=output.note
+    )
+    return Case(volume, labels)
+
+
+def _write(
+    run: Path, place: str, pair: Pair, volume: Volume, prediction: Prediction, values: tuple[int, ...]
+) -> dict[str, Any]:
+    """Writes the files of one image; ``place`` is empty for a run with one image."""
+    mask = run / "predictions" / f"{place}.nii.gz" if place else run / "prediction.nii.gz"
+    doubt = run / "uncertainty" / f"{place}.nii.gz" if place else run / "uncertainty.nii.gz"
+    write_like(prediction.labels, volume, mask)
+    write_like(prediction.uncertainty, volume, doubt, divide_by=100.0)
+    estimate = {str(k): round(v, 4) for k, v in prediction.dice_estimate.items() if math.isfinite(v)}
+    return {
+        "image": pair.name,
+        "files": {"prediction": str(mask), "uncertainty": str(doubt)},
+        "dice_estimate": estimate,
+        "volume_ml": volumes_ml(prediction.labels, volume.ijk_to_ras, values),
+    }
+
+
+def _table(results: Sequence[dict[str, Any]], segments: Sequence[Segment]) -> Table:
+    estimated = any(result["dice_estimate"] for result in results)
+    table = Table(title="Segmented structures")
+    for column in ("Image", "Structure", "Volume (ml)", *(["Estimated Dice"] if estimated else [])):
+        table.add_column(column, justify="left" if column in ("Image", "Structure") else "right")
+    for result in results:
+        for segment in segments:
+            key = str(segment.value)
+            row = [result["image"], segment.name, f"{result['volume_ml'].get(key, 0.0):.2f}"]
+            if estimated:
+                dice = result["dice_estimate"].get(key)
+                row.append("-" if dice is None else f"{dice:.3f}")
+            table.add_row(*row)
+    return table
+
+
+def _closing(summary: dict[str, Any], run: Path) -> str:
+    end = "Stopped" if summary["stopped"] else "Done"
+    return f"{end} after {duration(summary['seconds'])} on {summary['device']}. The masks are in '{run}'."

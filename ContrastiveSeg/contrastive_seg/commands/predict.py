@@ -1,0 +1,88 @@
+"""``contrastive-seg predict``: a finished run on another image."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from contrastive_seg.commands.console import Output, duration
+from contrastive_seg.commands.finetune import LabelReading
+from contrastive_seg.data.read import read_labels, read_volume
+from contrastive_seg.data.write import check_output, write_like
+from contrastive_seg.errors import ContrastiveSegError
+from contrastive_seg.finetuning.events import Event, Progress
+from contrastive_seg.finetuning.session import FinetuningSession
+from contrastive_seg.finetuning.settings import FinetuneSettings
+from contrastive_seg.runs import RunFolder
+from contrastive_seg.worker.outputs import volumes_ml
+
+
+def predict(
+    run: Path,
+    image: Path,
+    mask: Path,
+    labels: Path | None,
+    uncertainty: Path | None,
+    settings: FinetuneSettings,
+    reading: LabelReading,
+    output: Output,
+) -> dict[str, Any]:
+    """Segments ``image`` with what ``run`` has learnt, helped by sparse labels where it has some.
+
+    Returns:
+        What ``--json`` prints.
+
+    Raises:
+        ContrastiveSegError: Anything a user can put right.
+    """
+    for path in (mask, uncertainty):
+        if path is not None:
+            check_output(path)
+    if not run.is_dir():
+        raise ContrastiveSegError(
+            "bad-job", f"There is no run '{run}'.", "Give the folder that finetune wrote (its --output)."
+        )
+    session = FinetuningSession.resume(run, settings)
+    volume = read_volume(image, replace_nonfinite=reading.replace_nonfinite, on_note=output.note)
+    known = None
+    if labels is not None:
+        known = read_labels(
+            labels, volume, reading.ignore, reading.plane, reading.annotated, on_note=output.note
+        )
+    clock = time.monotonic()
+    with output.progress() as show:
+
+        def sink(event: Event) -> None:
+            if isinstance(event, Progress):
+                show(event.stage, event.fraction, event.seconds_left)
+
+        prediction = session.predict(volume, known, sink)
+    write_like(prediction.labels, volume, mask)
+    if uncertainty is not None:
+        write_like(prediction.uncertainty, volume, uncertainty, divide_by=100.0)
+    assert session.state is not None
+    values = tuple(value for value in session.state.architecture.values if value)
+    found: dict[str, Any] = {
+        "image": str(image),
+        "files": {"prediction": str(mask), **({"uncertainty": str(uncertainty)} if uncertainty else {})},
+        "volume_ml": volumes_ml(prediction.labels, volume.ijk_to_ras, values),
+        "seconds": round(time.monotonic() - clock, 2),
+    }
+    names = _names(run)
+    table = Table(title="Segmented structures")
+    table.add_column("Structure")
+    table.add_column("Volume (ml)", justify="right")
+    for value in values:
+        table.add_row(names.get(value, f"Structure {value}"), f"{found['volume_ml'][str(value)]:.2f}")
+    output.result(found, [table], [f"Done after {duration(found['seconds'])}. The mask is '{mask}'."])
+    return found
+
+
+def _names(run: Path) -> dict[int, str]:
+    try:
+        return {segment.value: segment.name for segment in RunFolder(run).read_job().segments}
+    except ContrastiveSegError:
+        return {}
