@@ -55,17 +55,30 @@ def cpu_has_bfloat16() -> bool:
     return False
 
 
+def usable_cores() -> int:
+    """CPU cores this process may use: what OMP_NUM_THREADS says, or its affinity (a cluster's job).
+
+    More threads than cores are far slower than one: they wait for each other in busy loops.
+    """
+    wanted = os.environ.get("OMP_NUM_THREADS", "")
+    if wanted.isdecimal() and int(wanted) > 0:
+        return int(wanted)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0)) or 1
+    return os.cpu_count() or 1
+
+
 def choose_compute(device: str = "auto", threads: int | None = None) -> Compute:
     """The compute for ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
 
     Args:
         device: What the user asked for.
-        threads: CPU threads; None for all cores.
+        threads: CPU threads; None for all cores that this process may use.
 
     Raises:
         ContrastiveSegError: ``unknown-device``, also when the device is known but not there.
     """
-    torch.set_num_threads(threads or os.cpu_count() or 1)
+    torch.set_num_threads(threads or usable_cores())
     name = device.strip().lower()
     mps = torch.backends.mps.is_available()
     if name == "auto":
