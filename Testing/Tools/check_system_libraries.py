@@ -1,6 +1,6 @@
 """Says in one sentence which system package is missing for Qt and VTK without a screen.
 
-    python Testing/Tools/check_system_libraries.py
+python Testing/Tools/check_system_libraries.py
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Python"))
 
-from slicer_harness.libraries import check_libraries  # noqa: E402
+from slicer_harness.libraries import check_libraries
 
 
 def main() -> int:
