@@ -13,7 +13,7 @@ from contrastive_seg.data.volume import Volume
 from contrastive_seg.finetuning.samples import TrainingSlice
 from contrastive_seg.finetuning.view import Box, View, region_of_interest
 from contrastive_seg.preprocessing import Normalisation
-from contrastive_seg.priors.propagation import Propagator, SlicePrior
+from contrastive_seg.priors.propagation import Ends, Propagator, SlicePrior
 
 _MOST_PIXELS_IN_MEMORY = 150_000_000
 _MOST_LEFT_OUT = 24
@@ -77,6 +77,7 @@ class PreparedView:
     samples: list[TrainingSlice]
     priors: dict[int, SlicePrior]
     weight: float
+    ends: Ends | None = None
 
 
 def choose_pixel(volume: Volume, plans: list[AxisPlan], labels: SparseLabels, target_pixels: int) -> float:
@@ -138,7 +139,8 @@ def prepare_view(
         samples.append(
             TrainingSlice(view, index, soft, left_out, own.get(index), largest_gap, held_out(index), present)
         )
-    return PreparedView(view, samples, priors, float(plan.count))
+    ends = propagator.ends if propagator is not None else None
+    return PreparedView(view, samples, priors, float(plan.count), ends)
 
 
 def _left_out_priors(propagator: Propagator, complete: list[int], index: int) -> list[SlicePrior]:

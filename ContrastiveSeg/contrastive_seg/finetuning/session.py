@@ -293,6 +293,7 @@ class FinetuningSession:
                 self.compute,
                 should_stop,
                 lambda f, n=number: on_fraction((n + f) / len(case.views)),  # type: ignore[misc]
+                item.ends,
             )
             items.append(ViewScores(item.view, scores, item.weight))
         turned = combine(items, case.volume.shape, values, case.labels.array)

@@ -11,7 +11,7 @@ from torch import nn
 from contrastive_seg.compute import Compute
 from contrastive_seg.finetuning.samples import pack_prior
 from contrastive_seg.finetuning.view import View
-from contrastive_seg.priors.propagation import SlicePrior
+from contrastive_seg.priors.propagation import Ends, SlicePrior
 
 NETWORK_LIMIT = 6.0
 """Logit differences beyond this add no knowledge, only overconfidence."""
@@ -69,6 +69,7 @@ def score_view(
     compute: Compute,
     should_stop: Callable[[], bool] = lambda: False,
     on_fraction: Callable[[float], None] = lambda fraction: None,
+    ends: Ends | None = None,
 ) -> torch.Tensor:
     """Scores (C-1, slices, h, w), float16, of every slice of a view.
 
@@ -80,6 +81,7 @@ def score_view(
         compute: Where to run.
         should_stop: True raises :class:`Stopped`.
         on_fraction: Told the share of slices done.
+        ends: What is said about slices out of the priors' reach.
     """
     height, width = view.size
     inner = (slice(0, view.inner[0]), slice(0, view.inner[1]))
@@ -103,6 +105,8 @@ def score_view(
         for offset, index in enumerate(range(begin, end)):
             if index in priors:
                 fused[offset] = fuse(logits[offset : offset + 1], priors[index].distance[None])[0]
+            elif ends is not None:
+                fused[offset][ends.absent(index)] -= _PRIOR_LIMIT * PRIOR_WEIGHT
         scores[:, begin:end] = fused[:, :, inner[0], inner[1]].transpose(0, 1).half()
         on_fraction(end / view.count)
     return scores

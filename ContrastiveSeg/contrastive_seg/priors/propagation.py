@@ -37,6 +37,33 @@ class SlicePrior:
     gap: float
 
 
+@dataclass
+class Ends:
+    """What the outermost annotated slices say about everything beyond them.
+
+    A structure that is absent from the outermost annotated slice has ended before it.
+
+    Attributes:
+        first: Lowest annotated slice.
+        last: Highest annotated slice.
+        absent_below: By foreground class, whether it is absent from ``first``, (C-1,) bool.
+        absent_above: Likewise for ``last``.
+    """
+
+    first: int
+    last: int
+    absent_below: torch.Tensor
+    absent_above: torch.Tensor
+
+    def absent(self, index: int) -> torch.Tensor:
+        """Classes that cannot be on a slice, (C-1,) bool; none between the ends."""
+        if index < self.first:
+            return self.absent_below
+        if index > self.last:
+            return self.absent_above
+        return torch.zeros_like(self.absent_below)
+
+
 class Propagator:
     """Propagates annotated slices through a stack.
 
@@ -61,6 +88,16 @@ class Propagator:
         self.first = max(0, min(annotated) - REACH)
         self.last = min(self.count - 1, max(annotated) + REACH)
         self.down, self.up = self._register(stack, should_stop)
+
+    @property
+    def ends(self) -> Ends:
+        """What is said about the slices out of reach."""
+        first, last = min(self.annotated), max(self.annotated)
+
+        def absent(index: int) -> torch.Tensor:
+            return self.annotated[index].flatten(1).amax(dim=1) <= 0
+
+        return Ends(first, last, absent(first), absent(last))
 
     def _register(
         self, stack: torch.Tensor, should_stop: Callable[[], bool]
