@@ -169,11 +169,13 @@ def main() -> int:
             _say(f"made once with Python {wanted['python']}; this takes a few minutes and needs a network.")
             venv.EnvBuilder(with_pip=True, clear=True, symlinks=True).create(FOLDER)
         else:
-            _say("brought up to date.")
+            _say("packages are brought up to date.")
             STAMP.unlink()
         try:
             install(wanted)
         except subprocess.CalledProcessError:
+            if not begin_again:  # pip failed but was not interrupted: the packages are still whole
+                STAMP.write_text(json.dumps(stored), "utf-8")
             print(
                 "The environment could not be made: pip's message above says why. Check the network and "
                 "the free disk space, then give the same command again.",
