@@ -76,7 +76,7 @@ def annotate(truth: np.ndarray, volume: Volume, count: int, plane: str | None) -
     if len(painted) >= last - first + 1:
         raise ContrastiveSegError(
             "nothing-to-predict",
-            f"The structures cover only {last - first + 1} {PLANES[axis]} slices, and {count} would be annotated.",
+            f"The structures cover {last - first + 1} {PLANES[axis]} slices, and {count} would be annotated.",
             "Choose fewer slices (--slices) or another plane (--plane).",
         )
     sparse = np.full(truth.shape, IGNORE, np.int16)
