@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import slicer
 from slicer.i18n import tr as _
 
 from ContrastiveSegLib.AnnotationLogic import AnnotationLogic
@@ -18,6 +19,7 @@ from ContrastiveSegLib.State import State
 from ContrastiveSegLib.StateMachine import StateMachine
 from ContrastiveSegLib.UserError import UserError
 from ContrastiveSegLib.VolumeExport import VolumeExport
+from ContrastiveSegLib.Words import Words
 from ContrastiveSegLib.WorkerProcess import WorkerProcess
 
 
@@ -70,6 +72,11 @@ class LearningLogic:
             self.worker.signals[name].connect(handler)
         self.worker.died.connect(self._onDied)
 
+    @property
+    def segmentNames(self) -> dict[int, str]:
+        """What is being learnt, by label value."""
+        return {one.value: one.name for one in self._round.segments} if self._round else {}
+
     def start(
         self,
         volumeNode: Any,
@@ -77,43 +84,45 @@ class LearningLogic:
         budget: str | float,
         *,
         axis: int | None = None,
-        resume: bool = False,
     ) -> None:
         """Begins a learning, or the next round of it, and returns at once.
+
+        Where the run has learnt something already, it goes on from there: also after the worker or
+        the application was ended from outside.
 
         Args:
             volumeNode: The image.
             segmentationNode: Where the user has painted.
             budget: ``quick``, ``balanced``, ``best`` or seconds.
             axis: Limits the annotated slices to one array axis.
-            resume: Go on from what an interrupted run has saved.
 
         Raises:
             UserError: Something is missing, or the files cannot be written.
         """
         if self.machine.state.isBusy:
             raise UserError(_("A learning is going on."), _("Press Stop first."))
-        folder = RunFolder.ofVolume(volumeNode).create()
+        folder = RunFolder.of(volumeNode, segmentationNode).create()
         export = self._exports.setdefault(folder.path, VolumeExport(folder.path))
         values = folder.segmentValues(AnnotationLogic.segmentIds(segmentationNode))
         exported = export.export(
             volumeNode, segmentationNode, values, axis=axis, accepted=folder.accepted
         )
         self._round = _Round(volumeNode, segmentationNode, folder, exported.segments, budget)
+        interrupted = folder.wasInterrupted()
         self.worker.start()
         folder.setLearning(True)
         self.machine.go(State.Ready)
         self.machine.go(State.Starting)
         self.said.emit(
-            _("Going on from where it was interrupted.") if resume else _("Preparing the learning.")
+            _("Going on from where it was interrupted.") if interrupted else _("Preparing the learning.")
         )
         self._round.openId = self.worker.send(
             "open",
             run=str(folder.path),
             cases=[exported.case],
-            settings=self.settings,
+            settings={"budget": budget, **self.settings},
             segments=[{"value": one.value, "name": one.name} for one in exported.segments],
-            resume=resume,
+            resume=folder.hasLearnt,
         )
 
     def stop(self) -> None:
@@ -129,15 +138,15 @@ class LearningLogic:
     def close(self, wait: bool = True) -> None:
         """Ends the worker; for the end of the module or of the application."""
         self._round = None
+        self._exports.clear()
         self.worker.quit(wait=wait)
         self.machine.go(State.Empty)
 
     def abandon(self) -> None:
         """Forgets the nodes, as when the scene is closed; what was learnt stays on disk."""
-        busy = self.machine.state.isBusy
         self._round = None
-        if busy:
-            self.worker.quit()
+        self._exports.clear()
+        self.worker.quit()
         self.machine.go(State.Empty)
 
     def _onHello(self, event: dict[str, Any]) -> None:
@@ -166,7 +175,7 @@ class LearningLogic:
             self._onIdle(now)
 
     def _learningWords(self, now: _Round) -> str:
-        names = ", ".join(one.name for one in now.segments[:3]) + (" …" if len(now.segments) > 3 else "")
+        names = Words.listed([one.name for one in now.segments])
         if self.device:
             return _("Learning {names} on {device}.").format(names=names, device=self.device)
         return _("Learning {names}.").format(names=names)
@@ -201,7 +210,7 @@ class LearningLogic:
         if self._round is not None and self.machine.state.isBusy:
             path = self._path(event.get("prediction"))
             if path is not None and path.is_file():  # an older preview may be gone by now
-                self._show(path)
+                self._show(path, surfaces=False)
 
     def _onResult(self, event: dict[str, Any]) -> None:
         now = self._round
@@ -213,23 +222,39 @@ class LearningLogic:
             else:  # stopped meanwhile
                 self._onIdle(now)
         elif event.get("for") == "train" and event.get("reply_to") == now.trainId:
-            self._show(self._path(event.get("prediction")))
+            self._take(event, now)
+
+    def _take(self, event: dict[str, Any], now: _Round) -> None:
+        """Puts a finished result into the scene."""
+        try:
+            if not self._show(self._path(event.get("prediction")), surfaces=True):
+                return
             maps = {}
             for kind in ("probability", "uncertainty"):
                 path = self._path(event.get(kind))
                 if path is not None:
                     maps[kind] = PredictionLogic.read(path)
             self.mapped.emit(PredictionLogic.updateMaps(now.volume, now.segmentation, maps))
-            now.hasResult = True
-            self._estimate(event.get("dice_estimate"))
+        except UserError as error:
+            self._fail(str(error), resumable=False)
+            return
+        now.hasResult = True
+        self._estimate(event.get("dice_estimate"))
 
-    def _show(self, path: Path | None) -> None:
+    def _show(self, path: Path | None, surfaces: bool) -> bool:
         now = self._round
-        if now is not None and path is not None:
-            labels = PredictionLogic.read(path)
-            self.predicted.emit(
-                PredictionLogic.update(now.volume, now.segmentation, labels, now.segments)
+        if now is None or path is None:
+            return False
+        if not all(slicer.mrmlScene.IsNodePresent(node) for node in (now.volume, now.segmentation)):
+            self.worker.send("stop")
+            self._fail(
+                _("The volume or the segmentation was removed while it was being learnt."), resumable=False
             )
+            return False
+        labels = PredictionLogic.read(path)
+        node = PredictionLogic.update(now.volume, now.segmentation, labels, now.segments, surfaces=surfaces)
+        self.predicted.emit(node)
+        return True
 
     def _path(self, name: Any) -> Path | None:
         """A file the worker names; only names within the run folder are followed."""
@@ -240,6 +265,8 @@ class LearningLogic:
     def _onError(self, event: dict[str, Any]) -> None:
         if self._round is None or not self.machine.state.isBusy:
             return
+        if event.get("code") == "bad-checkpoint":
+            self._round.folder.forgetLearnt()  # so that Start begins anew
         words = f"{event.get('message', '')} {event.get('what_to_do', '')}".strip()
         self._fail(words, resumable=False)
 

@@ -35,7 +35,13 @@ class PredictionLogic:
 
     @classmethod
     def update(
-        cls, volumeNode: Any, segmentationNode: Any, labels: np.ndarray, segments: list[LabelledSegment]
+        cls,
+        volumeNode: Any,
+        segmentationNode: Any,
+        labels: np.ndarray,
+        segments: list[LabelledSegment],
+        *,
+        surfaces: bool = True,
     ) -> Any:
         """Shows a predicted label map; returns the node.
 
@@ -44,6 +50,8 @@ class PredictionLogic:
             segmentationNode: The user's segmentation.
             labels: Integers (z, y, x) on the volume's grid, 0 for background.
             segments: Which value stands for which segment.
+            surfaces: Make the surfaces anew where the node has some; a preview can leave them as
+                they were, as those of a large structure take seconds.
 
         Raises:
             UserError: The array does not fit the volume.
@@ -54,7 +62,7 @@ class PredictionLogic:
         segmentation = node.GetSegmentation()
         name = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
         surface = slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
-        hadSurface = segmentation.ContainsRepresentation(surface)
+        renew = surfaces and segmentation.ContainsRepresentation(surface)
         # one image shared by all segments: one layer, as Slicer itself keeps segments that do not overlap
         image = cls._image(grid, labels, segments)
         modifying = node.StartModify()
@@ -64,7 +72,7 @@ class PredictionLogic:
                 segment = segmentation.GetSegment(one.segmentId)
                 segment.SetLabelValue(one.value)
                 segment.AddRepresentation(name, image)
-            if hadSurface:
+            if renew:
                 segmentation.RemoveRepresentation(surface)
                 segmentation.CreateRepresentation(surface)
         finally:
@@ -97,6 +105,21 @@ class PredictionLogic:
             percent = PercentVolume(segmentationNode, kind)
             nodes[kind] = percent.update(grid, array, names[kind].format(name=segmentationNode.GetName()))
         return nodes
+
+    @staticmethod
+    def isPrediction(segmentationNode: Any) -> bool:
+        """Whether a segmentation node was made here."""
+        return segmentationNode is not None and bool(segmentationNode.GetNodeReferenceID(_VOLUME_ROLE))
+
+    @classmethod
+    def isFor(cls, volumeNode: Any, segmentationNode: Any) -> bool:
+        """Whether there is a prediction of a segmentation for a volume."""
+        node = cls.predicted(segmentationNode)
+        return (
+            node is not None
+            and node.GetNodeReference(_VOLUME_ROLE) is volumeNode
+            and node.GetSegmentation().GetNumberOfSegments() > 0
+        )
 
     @classmethod
     def setVisible(cls, segmentationNode: Any, visible: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -15,14 +16,14 @@ from slicer.i18n import tr as _
 from ContrastiveSegLib.UserError import UserError
 
 _ATTRIBUTE = "ContrastiveSeg.Run"
-_NAME = re.compile(r"[0-9a-f]{32}")
+_NUMBER = re.compile(r"[0-9a-f]{16}")
 
 
 class RunFolder:
-    """The run of one volume: a folder beside the application's settings.
+    """The run of one volume and one segmentation: a folder beside the application's settings.
 
-    Its name is a random number, kept as an attribute of the volume node and so saved with the
-    scene; no patient's name comes into a path.
+    Its name is made of two random numbers, kept as attributes of the two nodes and so saved with
+    the scene; no patient's name comes into a path.
 
     Args:
         path: The folder.
@@ -37,20 +38,24 @@ class RunFolder:
         return Path(os.path.dirname(slicer.app.slicerUserSettingsFilePath)) / "ContrastiveSeg" / "Runs"
 
     @classmethod
-    def ofVolume(cls, volumeNode: Any) -> RunFolder:
-        """The run of a volume; gives the volume a number where it has none, but makes no folder."""
-        name = volumeNode.GetAttribute(_ATTRIBUTE) or ""
-        if not _NAME.fullmatch(name):
-            name = uuid.uuid4().hex
-            volumeNode.SetAttribute(_ATTRIBUTE, name)
-        return cls(cls.root() / name)
+    def of(cls, volumeNode: Any, segmentationNode: Any) -> RunFolder:
+        """The run of two nodes; gives them numbers where they have none, but makes no folder."""
+        for node in (volumeNode, segmentationNode):
+            if not cls._number(node):
+                node.SetAttribute(_ATTRIBUTE, uuid.uuid4().hex[:16])
+        return cls(cls.root() / (cls._number(volumeNode) + cls._number(segmentationNode)))
 
     @classmethod
-    def existing(cls, volumeNode: Any) -> RunFolder | None:
-        """The run of a volume where there is one on this computer."""
-        name = volumeNode.GetAttribute(_ATTRIBUTE) or ""
-        folder = cls(cls.root() / name)
-        return folder if _NAME.fullmatch(name) and folder.path.is_dir() else None
+    def existing(cls, volumeNode: Any, segmentationNode: Any) -> RunFolder | None:
+        """The run of two nodes where there is one on this computer."""
+        numbers = [cls._number(node) for node in (volumeNode, segmentationNode)]
+        folder = cls(cls.root() / "".join(numbers))
+        return folder if all(numbers) and folder.path.is_dir() else None
+
+    @staticmethod
+    def _number(node: Any) -> str:
+        number = node.GetAttribute(_ATTRIBUTE) or ""
+        return number if _NUMBER.fullmatch(number) else ""
 
     def create(self) -> RunFolder:
         """Makes the folder.
@@ -85,13 +90,24 @@ class RunFolder:
             self._write(values=known)
         return {segmentId: known[segmentId] for segmentId in segmentIds}
 
+    @property
+    def hasLearnt(self) -> bool:
+        """Whether there is something that a learning can go on from."""
+        return (self.path / "checkpoint.safetensors").is_file()
+
+    def forgetLearnt(self) -> None:
+        """Lets the next learning begin anew."""
+        for name in ("checkpoint.safetensors", "checkpoint.json"):
+            with contextlib.suppress(OSError):
+                (self.path / name).unlink(missing_ok=True)
+
     def setLearning(self, learning: bool) -> None:
         """Notes that learning began or ended well; what began and never ended can be resumed."""
         self._write(learning=learning)
 
     def wasInterrupted(self) -> bool:
         """Whether learning began here and did not end, as after a crash."""
-        return self._read().get("learning") is True and (self.path / "labels.npy").is_file()
+        return self._read().get("learning") is True and (self.path / "job.json").is_file()
 
     def _read(self) -> dict[str, Any]:
         try:

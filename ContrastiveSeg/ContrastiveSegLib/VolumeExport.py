@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +40,10 @@ class Exported:
 
 
 class VolumeExport:
-    """Writes ``image.npy`` and ``labels.npy`` into a run folder.
+    """Writes ``image-0001.npy`` and ``labels-0001.npy`` into a run folder.
+
+    Every new file has a new number, as the worker has the former one mapped, and Windows replaces no
+    mapped file; former files are removed where the system lets them go.
 
     Arrays are (z, y, x) on the volume's own grid, which is never resampled; segments are brought
     onto it. Labels are int16 with -1 (IGNORE) where nobody has said anything.
@@ -51,6 +55,7 @@ class VolumeExport:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._imageWritten: tuple[Any, ...] | None = None
+        self._imageName = ""
 
     def export(
         self,
@@ -84,19 +89,20 @@ class VolumeExport:
                 ),
                 _("Paint the structure completely on about three slices in the Segment Editor."),
             )
-        written = (volumeNode.GetID(), volumeNode.GetImageData().GetMTime(), volumeNode.GetMTime())
-        if self._imageWritten != written or not (self._folder / "image.npy").is_file():
-            self._save("image.npy", self.imageArray(volumeNode))
+        voxels = volumeNode.GetImageData()
+        written = (volumeNode.GetID(), voxels.GetMTime(), voxels.GetPointData().GetScalars().GetMTime())
+        if self._imageWritten != written or not (self._folder / self._imageName).is_file():
+            self._imageName = self._save("image", self.imageArray(volumeNode))
             self._imageWritten = written
-        self._save("labels.npy", labels)
+        labelsName = self._save("labels", labels)
         segmentation = segmentationNode.GetSegmentation()
         segments = [
             LabelledSegment(value, segmentId, segmentation.GetSegment(segmentId).GetName())
             for segmentId, value in values.items()
         ]
         case = {
-            "image": "image.npy",
-            "labels": "labels.npy",
+            "image": self._imageName,
+            "labels": labelsName,
             "ijk_to_ras": [[float(number) for number in row] for row in grid.ijkToWorld()],
         }
         return Exported(case, segments, slices)
@@ -124,15 +130,24 @@ class VolumeExport:
         labels[box.part][inner] = box.array[inner]
         return labels
 
-    def _save(self, name: str, array: np.ndarray) -> None:
-        """Writes beside and renames, as the worker may have the former file mapped."""
-        path, part = self._folder / name, self._folder / f"{name}.part"
+    def _save(self, stem: str, array: np.ndarray) -> str:
+        """Writes beside and renames; returns the name."""
+        former = sorted(self._folder.glob(f"{stem}-[0-9]*.npy"))
+        number = max((int(path.stem.rpartition("-")[2]) for path in former), default=0) + 1
+        path = self._folder / f"{stem}-{number:04d}.npy"
+        part = path.with_suffix(".part")
         try:
             with open(part, "wb") as file:
                 np.save(file, np.ascontiguousarray(array), allow_pickle=False)
             os.replace(part, path)
         except OSError as error:
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
             raise UserError(
                 _("'{path}' cannot be written ({reason}).").format(path=path, reason=error.strerror or error),
                 _("Make room on the disk or check the permissions of the folder."),
             ) from error
+        for one in former:
+            with contextlib.suppress(OSError):  # still mapped; it goes with the next round
+                one.unlink()
+        return path.name

@@ -77,11 +77,17 @@ class WorkerProcess:
     def start(self) -> None:
         """Starts the process and returns at once; nothing happens where it is running.
 
+        One that was asked to end, and has not yet, is ended now: it would take no more commands.
+
         Raises:
             UserError: The application's Python cannot be found.
         """
-        if self.isRunning:
+        if self.isRunning and not self._askedToEnd:
             return
+        if self._process is not None:
+            former = self._process
+            self.kill()
+            former.waitForFinished(2000)
         program, *arguments = self._command or self.defaultCommand()
         process = qt.QProcess()
         process.setProcessChannelMode(qt.QProcess.SeparateChannels)
@@ -199,6 +205,11 @@ class WorkerProcess:
             return _("The learning process could not be started.")
         if process.exitStatus() == qt.QProcess.CrashExit or process.exitCode() in (9, 137, -9):
             return _("The learning process was ended from outside or ran out of memory.")
+        last = self._recent[-1].strip() if self._recent else ""
+        if last:
+            return _("The learning process ended unexpectedly (exit code {code}: {last}).").format(
+                code=process.exitCode(), last=last[:200]
+            )
         return _("The learning process ended unexpectedly (exit code {code}).").format(
             code=process.exitCode()
         )

@@ -42,6 +42,10 @@ class Application:
         """There are no views here; in the application, too, None where it has no main window."""
         return None
 
+    def topLevelWidgets(self) -> list[Any]:
+        """No main window is among them."""
+        return []
+
     def testingEnabled(self) -> bool:
         return True
 

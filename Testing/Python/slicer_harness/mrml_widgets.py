@@ -18,7 +18,6 @@ class _Widget(QtWidgets.QWidget):
     def __init__(self, parent: Any = None) -> None:
         super().__init__(parent)
         self._scene: Any = None
-        self._entered = True
 
     def setMRMLScene(self, scene: Any) -> None:
         self._scene = scene
@@ -28,8 +27,6 @@ class _Widget(QtWidgets.QWidget):
 
     def mrmlScene(self) -> Any:
         return self._scene
-
-    isEntered = Property(bool, lambda self: self._entered)
 
 
 class _NodeComboBox(QtWidgets.QWidget):
@@ -47,7 +44,7 @@ class _NodeComboBox(QtWidgets.QWidget):
         self._scene: Any = None
         self._tags: list[tuple[Any, int]] = []
         self._options: dict[str, Any] = {
-            "nodeTypes": [], "noneEnabled": False, "addEnabled": True, "removeEnabled": True,
+            "nodeTypes": [], "hideChildNodeTypes": [], "noneEnabled": False, "addEnabled": True, "removeEnabled": True,
             "editEnabled": False, "renameEnabled": False, "noneDisplay": "None", "showChildNodeTypes": True,
             "showHidden": False, "selectNodeUponCreation": True, "baseName": "",
         }  # fmt: skip
@@ -85,6 +82,8 @@ class _NodeComboBox(QtWidgets.QWidget):
 
     def _suits(self, node: Any) -> bool:
         if node.GetHideFromEditors() and not self._options["showHidden"]:
+            return False
+        if any(node.IsA(kind) for kind in self._options["hideChildNodeTypes"]):
             return False
         if self._options["showChildNodeTypes"]:
             return any(node.IsA(kind) for kind in self._options["nodeTypes"])
@@ -126,6 +125,11 @@ class _NodeComboBox(QtWidgets.QWidget):
     currentNodeID = Property(str, _id, _select)
     nodeTypes = Property(
         "QStringList", lambda s: s._options["nodeTypes"], lambda s, v: s.setOption("nodeTypes", list(v))
+    )
+    hideChildNodeTypes = Property(
+        "QStringList",
+        lambda s: s._options["hideChildNodeTypes"],
+        lambda s, v: s.setOption("hideChildNodeTypes", list(v)),
     )
 
 

@@ -18,7 +18,7 @@ from PySide6 import QtCore, QtGui, QtWidgets
 _VIRTUAL = {"sizeHint", "minimumSizeHint", "hasHeightForWidth"}
 _WIDGETS = (
     "QWidget QFrame QLabel QPushButton QToolButton QCheckBox QComboBox QSlider QSpinBox QProgressBar "
-    "QGroupBox QLineEdit QDoubleSpinBox"
+    "QGroupBox QLineEdit QDoubleSpinBox QTableWidget"
 ).split()
 _LAYOUTS = ("QVBoxLayout", "QHBoxLayout", "QFormLayout", "QGridLayout")
 _CORE = ("QTimer", "QProcess")
@@ -26,7 +26,7 @@ _AS_THEY_ARE = {
     QtCore: "Qt QObject QByteArray QFile QIODevice QSettings QSize QUrl QProcessEnvironment QEventLoop QDir "
     "QStandardPaths",
     QtGui: "QIcon QPixmap QColor QFont QPalette QFontMetrics",
-    QtWidgets: "QApplication QSizePolicy QSpacerItem QMessageBox QStyle",
+    QtWidgets: "QApplication QSizePolicy QSpacerItem QMessageBox QStyle QTableWidgetItem QHeaderView",
 }
 _names: dict[type, dict[str, Any]] = {}
 

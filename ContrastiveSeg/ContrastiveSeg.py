@@ -1,0 +1,174 @@
+"""ContrastiveSeg: a few annotated slices become a segmented volume."""
+
+from __future__ import annotations
+
+import logging
+import unittest
+
+import slicer
+import slicer.util
+from slicer.i18n import tr as _
+from slicer.i18n import translate
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
+    ScriptedLoadableModuleWidget,
+)
+from slicer.util import VTKObservationMixin
+
+
+class ContrastiveSeg(ScriptedLoadableModule):
+    """Describes the module to the application."""
+
+    def __init__(self, parent):
+        ScriptedLoadableModule.__init__(self, parent)
+        parent.title = _("ContrastiveSeg")
+        parent.categories = [translate("qSlicerAbstractCoreModule", "Segmentation")]
+        parent.dependencies = []
+        parent.contributors = ["ContrastiveSeg contributors"]
+        parent.helpText = _(
+            "Paint a structure on a few slices, press Start, and see it segmented in the whole volume about a "
+            "minute later. Everything runs on this computer; no image leaves it."
+        )
+        parent.acknowledgementText = _("The network is a U-Net trained with PyTorch and MONAI.")
+
+
+class ContrastiveSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """Loads the panel and tells it about the scene; the work is in ContrastiveSegLib."""
+
+    def __init__(self, parent=None):
+        self.logic = self.panel = self._parameters = self._guiTag = None
+        super().__init__(parent)  # calls setup() itself where there is no parent
+
+    def setup(self):
+        from ContrastiveSegLib.Panels.Panel import Panel
+
+        super().setup()
+        widget = slicer.util.loadUI(self.resourcePath("UI/ContrastiveSeg.ui"))
+        self.layout.addWidget(widget)
+        self.ui = slicer.util.childWidgetVariables(widget)
+        widget.setMRMLScene(slicer.mrmlScene)
+        self.logic = ContrastiveSegLogic()
+        self.panel = Panel(self.ui, self.logic.learning)
+        scene = slicer.mrmlScene
+        self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(scene, scene.EndImportEvent, self.onSceneEndClose)
+        self.initializeParameterNode()
+        self.panel.enter()
+
+    def cleanup(self):
+        """The application ends, or the module is loaded again: nothing may go on."""
+        self.removeObservers()
+        if self.panel is not None:
+            self._setParameters(None)
+            self.panel.close()
+        if self.logic is not None:
+            self.logic.learning.close(wait=True)
+
+    def enter(self):
+        self.initializeParameterNode()
+        self.panel.enter()
+
+    def exit(self):
+        if self.panel is not None:
+            self.panel.exit()
+
+    def onReload(self):
+        """Also loads the package again, which the application would keep as it was."""
+        import sys
+
+        for name in [one for one in sys.modules if one.split(".")[0] == "ContrastiveSegLib"]:
+            del sys.modules[name]
+        super().onReload()
+
+    def onSceneStartClose(self, caller=None, event=None):
+        self._setParameters(None)
+        self.panel.forgetScene()
+
+    def onSceneEndClose(self, caller=None, event=None):
+        if getattr(self.parent, "isEntered", True):
+            self.initializeParameterNode()
+
+    def initializeParameterNode(self):
+        """Takes the scene's choices, and chooses the only volume and segmentation where there is one."""
+        if self._parameters is None or self._parameters.parameterNode.GetScene() is not slicer.mrmlScene:
+            self._setParameters(self.logic.getParameterNode())
+        self.logic.chooseDefaults(self._parameters)
+
+    def _setParameters(self, parameters):
+        if self._parameters is not None:
+            self._parameters.disconnectGui(self._guiTag)
+        self._parameters = parameters
+        if parameters is not None:
+            self._guiTag = parameters.connectGui(self.ui)
+        self.panel.setParameters(parameters)
+
+
+class ContrastiveSegLogic(ScriptedLoadableModuleLogic):
+    """What scripts use: ``learning`` starts and stops, without any widget."""
+
+    def __init__(self):
+        from ContrastiveSegLib.LearningLogic import LearningLogic
+
+        ScriptedLoadableModuleLogic.__init__(self)
+        self.learning = LearningLogic()
+
+    def getParameterNode(self):
+        """The panel's choices in this scene."""
+        from ContrastiveSegLib.Parameters import Parameters
+
+        return Parameters(super().getParameterNode())
+
+    @staticmethod
+    def chooseDefaults(parameters):
+        """Chooses the first volume and the first segmentation where nothing is chosen."""
+        from ContrastiveSegLib.PredictionLogic import PredictionLogic
+
+        if parameters.volume is None:
+            volume = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
+            if volume is not None and not volume.IsA("vtkMRMLLabelMapVolumeNode"):
+                parameters.volume = volume
+        if parameters.segmentation is None:
+            for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
+                if not PredictionLogic.isPrediction(node):
+                    parameters.segmentation = node
+                    return
+
+
+class ContrastiveSegTest(ScriptedLoadableModuleTest):
+    """Tests that need nothing but the application; the one that learns needs PyTorch, too."""
+
+    def setUp(self):
+        slicer.mrmlScene.Clear()
+
+    def runTest(self, **kwargs):
+        for name in unittest.TestLoader().getTestCaseNames(type(self)):
+            self.setUp()
+            try:
+                self.delayDisplay(name)
+                getattr(self, name)()
+            except unittest.SkipTest as reason:
+                logging.warning("%s was skipped: %s", name, reason)
+        slicer.mrmlScene.Clear()
+
+    def test_annotatedSlicesAreFound(self):
+        from ContrastiveSegLib.SelfTest import SelfTest
+
+        SelfTest(self).annotatedSlicesAreFound()
+
+    def test_predictionIsAcceptedAndTakenBack(self):
+        from ContrastiveSegLib.SelfTest import SelfTest
+
+        SelfTest(self).predictionIsAcceptedAndTakenBack()
+
+    def test_panelSaysWhatIsMissing(self):
+        from ContrastiveSegLib.SelfTest import SelfTest
+
+        SelfTest(self).panelSaysWhatIsMissing(ContrastiveSegWidget)
+
+    def test_learningFromThreeSlices(self):
+        from ContrastiveSegLib.SelfTest import SelfTest
+
+        SelfTest(self).learningFromThreeSlices(ContrastiveSegLogic)

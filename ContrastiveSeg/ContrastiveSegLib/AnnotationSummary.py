@@ -1,0 +1,135 @@
+"""What the panel says about the annotated slices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from slicer.i18n import tr as _
+
+from ContrastiveSegLib.AnnotationLogic import AnnotationLogic
+from ContrastiveSegLib.LabelBox import LabelBox
+from ContrastiveSegLib.PlaneChoice import PlaneChoice
+from ContrastiveSegLib.RunFolder import RunFolder
+from ContrastiveSegLib.SliceRule import Slice
+from ContrastiveSegLib.VolumeGrid import VolumeGrid
+from ContrastiveSegLib.Words import Words
+
+ENOUGH = 3
+
+
+@dataclass(frozen=True)
+class AnnotatedSlice:
+    """One annotated slice.
+
+    Attributes:
+        slice: (array axis, index).
+        plane: Its anatomical name.
+        segmentIds: The segments painted on it; empty where it was marked as complete.
+        center: Its middle in world space, RAS mm.
+        across: Which of the three coordinates counts the slices of this plane.
+    """
+
+    slice: Slice
+    plane: str
+    segmentIds: tuple[str, ...]
+    center: tuple[float, float, float]
+    across: int
+
+
+@dataclass(frozen=True)
+class AnnotationSummary:
+    """The annotated slices of a segmentation on a volume, with words for the user.
+
+    Attributes:
+        slices: All of them, plane by plane.
+        names: Names of the segments that take part, by ID.
+    """
+
+    slices: list[AnnotatedSlice]
+    names: dict[str, str]
+
+    @classmethod
+    def of(cls, volumeNode: Any, segmentationNode: Any, planes: PlaneChoice) -> AnnotationSummary:
+        """Looks at the nodes.
+
+        Raises:
+            UserError: The volume holds no voxels, or a segment does not touch it.
+        """
+        grid = VolumeGrid(volumeNode)
+        segmentation = segmentationNode.GetSegmentation()
+        ids = AnnotationLogic.segmentIds(segmentationNode)
+        names = {one: segmentation.GetSegment(one).GetName() for one in ids}
+        folder = RunFolder.existing(volumeNode, segmentationNode)
+        values = folder.segmentValues(ids) if folder else {one: n + 1 for n, one in enumerate(ids)}
+        labels = AnnotationLogic.labelsOf(segmentationNode, grid, values)
+        found = AnnotationLogic.annotatedSlices(
+            segmentationNode,
+            labels,
+            grid,
+            axis=planes.axis(grid.planeNames()),
+            accepted=folder.accepted if folder else None,
+        )
+        return cls([cls._described(one, grid, labels, values) for one in found], names)
+
+    @staticmethod
+    def _described(one: Slice, grid: VolumeGrid, labels: LabelBox, values: dict[str, int]) -> AnnotatedSlice:
+        axis, index = one
+        inside = index - labels.start[axis]
+        present: set[int] = set()
+        if 0 <= inside < labels.array.shape[axis]:
+            present = set(np.unique(labels.array.take(inside, axis)).tolist())
+        center = [(n - 1) / 2 for n in grid.shape]
+        center[axis] = index
+        toWorld = grid.ijkToWorld()
+        world = toWorld @ np.array([*center[::-1], 1.0])
+        plane = grid.planeNames()[axis]
+        across = {_("sagittal"): 0, _("coronal"): 1, _("axial"): 2}[plane]
+        return AnnotatedSlice(
+            one,
+            plane,
+            tuple(segmentId for segmentId, value in values.items() if value in present),
+            (float(world[0]), float(world[1]), float(world[2])),
+            across,
+        )
+
+    @property
+    def painted(self) -> list[AnnotatedSlice]:
+        """Those on which something is painted."""
+        return [one for one in self.slices if one.segmentIds]
+
+    def sentence(self) -> str:
+        """How many slices there are, and of which planes."""
+        if not self.slices:
+            return _("No slice is annotated yet.")
+        planes: dict[str, int] = {}
+        for one in self.slices:
+            planes[one.plane] = planes.get(one.plane, 0) + 1
+        listed = ", ".join(f"{count} {plane}" for plane, count in planes.items())
+        if len(self.slices) == 1:
+            return _("1 annotated slice ({planes}).").format(planes=listed)
+        return _("{count} annotated slices ({planes}).").format(count=len(self.slices), planes=listed)
+
+    def warning(self) -> str:
+        """What is too little for a good result; empty where there is enough."""
+        painted = self.painted
+        if not painted:
+            return _("Paint each structure completely on at least {count} slices.").format(count=ENOUGH)
+        if len(painted) < ENOUGH:
+            return _(
+                "That is very little: paint at least {count} slices, spread from one end of the "
+                "structure to the other."
+            ).format(count=ENOUGH)
+        missing = [name for one, name in self.names.items() if self._count(one) == 0]
+        if missing:
+            return _("Not painted yet, and so not learnt: {names}.").format(names=Words.listed(missing))
+        single = [name for one, name in self.names.items() if self._count(one) == 1]
+        if single:
+            return _("Painted on one slice only: {names}. Paint a second one.").format(
+                names=Words.listed(single)
+            )
+        return ""
+
+    def _count(self, segmentId: str) -> int:
+        return sum(segmentId in one.segmentIds for one in self.slices)

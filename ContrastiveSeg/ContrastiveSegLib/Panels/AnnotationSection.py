@@ -1,0 +1,120 @@
+"""The part of the panel that lists the annotated slices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from ContrastiveSegLib.AnnotationLogic import AnnotationLogic
+from ContrastiveSegLib.AnnotationSummary import AnnotatedSlice, AnnotationSummary
+from ContrastiveSegLib.Parameters import Parameters
+from ContrastiveSegLib.Readiness import Readiness
+from ContrastiveSegLib.SliceViews import SliceViews
+from ContrastiveSegLib.UserError import UserError
+from ContrastiveSegLib.VolumeGrid import VolumeGrid
+from ContrastiveSegLib.Words import Words
+
+
+class AnnotationSection:
+    """Lists the annotated slices and says where there are too few.
+
+    Args:
+        ui: The panel's widgets by name.
+    """
+
+    def __init__(self, ui: Any) -> None:
+        self._ui = ui
+        self._items: list[Any] = []
+        self.summary: AnnotationSummary | None = None
+        self.problem = ""
+        ui.sliceTable.setColumnCount(3)
+        ui.sliceTable.setHorizontalHeaderLabels([_("Plane"), _("Position"), _("Structures")])
+        ui.sliceTable.horizontalHeader().setStretchLastSection(True)
+        ui.sliceTable.verticalHeader().setVisible(False)
+        ui.sliceTable.connect("cellClicked(int,int)", self._onClicked)
+
+    def update(self, parameters: Parameters | None) -> None:
+        """Looks for annotated slices in the chosen nodes and shows them."""
+        self.summary, self.problem = None, ""
+        volume = parameters.volume if parameters else None
+        segmentation = parameters.segmentation if parameters else None
+        words = Readiness.whyNotPaint(volume, segmentation)
+        if not words:
+            try:
+                self.summary = AnnotationSummary.of(volume, segmentation, parameters.planes)
+            except UserError as error:
+                words = self.problem = str(error)
+        if self.summary is not None:
+            words = f"{self.summary.sentence()} {self.summary.warning()}".strip()
+        self._ui.annotationLabel.text = words
+        self._fill(self.summary.slices if self.summary else [])
+        self._ui.emptyButton.enabled = self.summary is not None
+        self._ui.emptyButton.toolTip = (
+            _(
+                "Says that nothing of the structures is on the slice shown in the slice view; press again "
+                "to take it back. One such slice beyond each end of a structure helps the learning."
+            )
+            if self.summary is not None
+            else words
+        )
+
+    def toggleEmpty(self, parameters: Parameters) -> str:
+        """Marks the slice shown as complete without any structure, or takes the mark away.
+
+        Returns:
+            What was done, as a sentence.
+
+        Raises:
+            UserError: No slice of the volume is shown.
+        """
+        grid = VolumeGrid(parameters.volume)
+        axis = self._axis(grid, parameters)
+        shown = SliceViews.shown(grid, axis)
+        name = grid.planeNames()[axis]
+        if shown is None:
+            raise UserError(
+                _("No slice view shows a slice of the {plane} plane.").format(plane=name),
+                _("Move such a slice view onto the volume."),
+            )
+        if self.summary is not None and shown in [one.slice for one in self.summary.painted]:
+            raise UserError(_("Something is painted on the slice that is shown."))
+        marked = shown in AnnotationLogic.emptySlices(parameters.segmentation)
+        AnnotationLogic.setEmpty(parameters.segmentation, shown, not marked)
+        if marked:
+            return _("The {plane} slice shown counts no longer as empty.").format(plane=name)
+        return _("The {plane} slice shown is marked as empty.").format(plane=name)
+
+    def _axis(self, grid: VolumeGrid, parameters: Parameters) -> int:
+        """The plane that is meant: the one chosen, the one painted in, or that of the scanner."""
+        chosen = parameters.planes.axis(grid.planeNames())
+        if chosen is not None:
+            return int(chosen)
+        axes = [one.slice[0] for one in (self.summary.painted if self.summary else [])]
+        return max(set(axes), key=axes.count) if axes else grid.acquisitionAxis()
+
+    def _fill(self, slices: list[AnnotatedSlice]) -> None:
+        table = self._ui.sliceTable
+        table.visible = bool(slices)
+        table.setRowCount(len(slices))
+        self._items = []  # PythonQt of some releases leaves the items to us
+        names = self.summary.names if self.summary else {}
+        for row, one in enumerate(slices):
+            structures = ", ".join(names[segmentId] for segmentId in one.segmentIds)
+            texts = [one.plane, Words.position(one.center, one.across), structures or _("none (marked empty)")]
+            for column, text in enumerate(texts):
+                item = qt.QTableWidgetItem(text)
+                item.setToolTip(
+                    _("Click to go there. Voxel index {index}.").format(index=one.slice[1]) + f" {structures}"
+                )
+                self._items.append(item)
+                table.setItem(row, column, item)
+        table.resizeColumnToContents(0)
+        table.resizeColumnToContents(1)
+
+    def _onClicked(self, row: int, column: int) -> None:
+        if self.summary is not None and row < len(self.summary.slices):
+            with slicer.util.tryWithErrorDisplay(_("The slice cannot be shown.")):
+                SliceViews.jumpTo(self.summary.slices[row].center)

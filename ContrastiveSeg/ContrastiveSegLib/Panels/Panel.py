@@ -1,0 +1,271 @@
+"""The panel: between its widgets, the parameters and the learning."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import qt
+import slicer
+import slicer.util
+import vtk
+from slicer.i18n import tr as _
+from slicer.util import VTKObservationMixin
+
+from ContrastiveSegLib.InstallLogic import InstallLogic
+from ContrastiveSegLib.LearningLogic import LearningLogic
+from ContrastiveSegLib.Panels.AnnotationSection import AnnotationSection
+from ContrastiveSegLib.Panels.LearningSection import LearningSection
+from ContrastiveSegLib.Panels.ResultSection import ResultSection
+from ContrastiveSegLib.Parameters import Parameters
+from ContrastiveSegLib.Readiness import Readiness
+from ContrastiveSegLib.RunFolder import RunFolder
+from ContrastiveSegLib.SegmentationMaker import SegmentationMaker
+from ContrastiveSegLib.SliceViews import SliceViews
+from ContrastiveSegLib.State import State
+from ContrastiveSegLib.UserError import UserError
+from ContrastiveSegLib.VolumeGrid import VolumeGrid
+
+_LOOK_AGAIN_MS = 300
+
+
+class Panel(VTKObservationMixin):
+    """Connects buttons with what they do, and keeps the sections up to date.
+
+    Args:
+        ui: The panel's widgets by name.
+        learning: What the buttons start and stop; it lives longer than the panel's look.
+        installing: Says which packages are missing.
+    """
+
+    def __init__(self, ui: Any, learning: LearningLogic, installing: InstallLogic | None = None) -> None:
+        super().__init__()
+        self.ui, self.learning = ui, learning
+        self.installing = installing or InstallLogic()
+        self.secondsInsteadOfBudget: float | None = None  # for scripts and tests
+        self.annotation = AnnotationSection(ui)
+        self.progress = LearningSection(ui, learning.machine)
+        self.result = ResultSection(ui)
+        self._parameters: Parameters | None = None
+        self._observed: tuple[Any, Any] = (None, None)
+        self._entered = True
+        self._lookAgain = qt.QTimer()
+        self._lookAgain.setSingleShot(True)
+        self._lookAgain.setInterval(_LOOK_AGAIN_MS)
+        self._lookAgain.connect("timeout()", self.update)
+        for button, function in self._buttons():
+            button.connect("clicked(bool)", function)
+        for signal, receiver in self._signals():
+            signal.connect(receiver)
+
+    def _buttons(self) -> list[tuple[Any, Any]]:
+        ui = self.ui
+        return [
+            (ui.newSegmentationButton, self._onNewSegmentation),
+            (ui.paintButton, self._onPaint),
+            (ui.emptyButton, self._onEmpty),
+            (ui.startButton, self._onStart),
+            (ui.acceptButton, self._onAccept),
+            (ui.undoButton, self._onUndo),
+            (ui.installButton, self._onInstall),
+        ]
+
+    def _signals(self) -> list[tuple[Any, Any]]:
+        learning = self.learning
+        return [
+            (learning.machine.changed, self._onState),
+            (learning.progressed, self.progress.showProgress),
+            (learning.estimated, self._onEstimate),
+            (learning.said, self.progress.say),
+            (learning.predicted, self._onPredicted),
+            (learning.mapped, self._onMapped),
+        ]
+
+    def setParameters(self, parameters: Parameters | None) -> None:
+        """Takes the choices of another scene; None while a scene is closed."""
+        if self._parameters is not None:
+            self.removeObserver(self._parameters, vtk.vtkCommand.ModifiedEvent, self._onParameters)
+        self._parameters = parameters
+        if parameters is not None:
+            self.addObserver(parameters, vtk.vtkCommand.ModifiedEvent, self._onParameters)
+        self._onParameters()
+
+    def enter(self) -> None:
+        """The panel is shown."""
+        self._entered = True
+        self._showInstallation()
+        self.update()
+
+    def exit(self) -> None:
+        """The panel is hidden: strokes in the Segment Editor must not wait for it."""
+        self._entered = False
+
+    def forgetScene(self) -> None:
+        """Lets go of all nodes, and ends a learning; for the closing of a scene."""
+        self.setParameters(None)
+        self.result.forget()
+        self.learning.abandon()
+        self.progress.say("")
+        self.progress.showEstimate({}, {})
+
+    def close(self) -> None:
+        """Lets go of everything; for the end of the module."""
+        self._lookAgain.stop()
+        for signal, receiver in self._signals():
+            signal.disconnect(receiver)
+        for button, function in self._buttons():
+            button.disconnect("clicked(bool)", function)
+        self.setParameters(None)
+        self.removeObservers()
+        self.result.forget()
+
+    def update(self) -> None:
+        """Looks at the nodes again and shows what is there."""
+        self.annotation.update(self._parameters)
+        self._showState()
+
+    def _showState(self) -> None:
+        volume, segmentation = self._nodes()
+        whyNot = Readiness.whyNotStart(volume, segmentation, self.annotation.summary, self.annotation.problem)
+        interrupted = False
+        if not Readiness.whyNotPaint(volume, segmentation) and not self.learning.machine.state.isBusy:
+            folder = RunFolder.existing(volume, segmentation)
+            interrupted = folder is not None and folder.wasInterrupted()
+        self.progress.update(whyNot, interrupted)
+        self.result.update(self._parameters, self.learning.machine.state)
+        whyNotPaint = Readiness.whyNotPaint(volume, segmentation)
+        self.ui.paintButton.enabled = not whyNotPaint
+        self.ui.paintButton.toolTip = whyNotPaint or _("Opens the Segment Editor with these nodes.")
+        self.ui.newSegmentationButton.enabled = volume is not None
+        self.ui.newSegmentationButton.toolTip = (
+            _("Makes a segmentation on the grid of the volume.")
+            if volume is not None
+            else _("Choose a volume first.")
+        )
+
+    def _nodes(self) -> tuple[Any, Any]:
+        if self._parameters is None:
+            return None, None
+        return self._parameters.volume, self._parameters.segmentation
+
+    def _onParameters(self, caller: Any = None, event: Any = None) -> None:
+        nodes = self._nodes()
+        if any(a is not b for a, b in zip(nodes, self._observed, strict=True)):
+            self._observe(*nodes)
+            self.annotation.update(self._parameters)
+        elif self._entered and self._parameters is not None:
+            self._lookAgain.start()
+        self.result.show(self._parameters)
+        self._showState()
+
+    def _observe(self, volume: Any, segmentation: Any) -> None:
+        self.removeObservers(self._onNode)
+        self._observed = (volume, segmentation)
+        events = []
+        if volume is not None:
+            SliceViews.showVolume(volume)
+            events += [(volume, volume.ImageDataModifiedEvent), (volume, volume.TransformModifiedEvent)]
+        if segmentation is not None:
+            kind = slicer.vtkSegmentation
+            changes = (kind.SourceRepresentationModified, kind.SegmentAdded, kind.SegmentRemoved)
+            events += [(segmentation, event) for event in (*changes, kind.SegmentModified)]
+            events.append((segmentation, segmentation.TransformModifiedEvent))
+            events.append((segmentation, segmentation.DisplayModifiedEvent))
+        for node, event in events:
+            self.addObserver(node, event, self._onNode)
+
+    def _onNode(self, caller: Any, event: Any) -> None:
+        if self._entered:
+            self._lookAgain.start()  # once after a series of events
+
+    def _onState(self, state: State) -> None:
+        self.update()
+
+    def _onEstimate(self, dice: dict[int, float]) -> None:
+        self.progress.showEstimate(dice, self.learning.segmentNames)
+
+    def _onPredicted(self, node: Any) -> None:
+        self.result.show(self._parameters, preview=self.learning.machine.state.isBusy)
+        self.result.update(self._parameters, self.learning.machine.state)
+
+    def _onMapped(self, nodes: dict[str, Any]) -> None:
+        self.result.show(self._parameters)
+
+    def _onNewSegmentation(self, checked: bool = False) -> None:
+        with self._explained():
+            assert self._parameters is not None
+            self._parameters.segmentation = SegmentationMaker.make(self._parameters.volume)
+
+    def _onPaint(self, checked: bool = False) -> None:
+        with self._explained():
+            SegmentationMaker.openEditor(*self._nodes())
+
+    def _onEmpty(self, checked: bool = False) -> None:
+        with self._explained():
+            assert self._parameters is not None
+            self.progress.say(self.annotation.toggleEmpty(self._parameters))
+            self.update()
+
+    def _onStart(self, checked: bool = False) -> None:
+        with self._explained():
+            if self.learning.machine.state.isBusy:
+                self.learning.stop()
+                return
+            if self.installing.missing():
+                self._install()
+            parameters = self._parameters
+            assert parameters is not None
+            volume, segmentation = self._nodes()
+            self.progress.showEstimate({}, {})
+            seconds = self.secondsInsteadOfBudget or parameters.budget.value
+            axis = parameters.planes.axis(VolumeGrid(volume).planeNames())
+            self.learning.start(volume, segmentation, seconds, axis=axis)
+            parameters.showPrediction = True
+
+    def _onAccept(self, checked: bool = False) -> None:
+        with self._explained():
+            self.annotation.update(self._parameters)
+            if self._parameters is None or self.annotation.summary is None:
+                raise UserError(self.annotation.problem or self.ui.acceptButton.toolTip)
+            self.progress.say(self.result.accept(self._parameters, self.annotation.summary))
+            self._parameters.showPrediction = False  # what was accepted would lie under it
+            self.update()
+
+    def _onUndo(self, checked: bool = False) -> None:
+        with self._explained():
+            assert self._parameters is not None
+            self.progress.say(self.result.undo(self._parameters))
+            self._parameters.showPrediction = True
+            self.update()
+
+    def _onInstall(self, checked: bool = False) -> None:
+        with self._explained():
+            self._install()
+            self.progress.say(_("All packages are installed."))
+
+    def _install(self) -> None:
+        try:
+            self.installing.install()
+        finally:
+            self._showInstallation()
+
+    def _showInstallation(self) -> None:
+        sentence = self.installing.sentence()
+        self.ui.installFrame.visible = bool(sentence)
+        self.ui.installLabel.text = sentence
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """What the user can put right goes into the status line, everything else into Slicer's dialog."""
+        try:
+            with slicer.util.tryWithErrorDisplay(_("ContrastiveSeg failed."), show=True):
+                try:
+                    yield
+                except UserError as error:
+                    logging.info("ContrastiveSeg: %s", error)
+                    self.progress.say(str(error))
+        finally:
+            if self._parameters is not None:
+                self._showState()

@@ -1,0 +1,119 @@
+"""The part of the panel that shows, accepts and takes back predictions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from slicer.i18n import tr as _
+
+from ContrastiveSegLib.AcceptLogic import AcceptLogic
+from ContrastiveSegLib.AnnotationSummary import AnnotationSummary
+from ContrastiveSegLib.Parameters import Parameters
+from ContrastiveSegLib.PercentVolume import PercentVolume
+from ContrastiveSegLib.PredictionLogic import PredictionLogic
+from ContrastiveSegLib.Readiness import Readiness
+from ContrastiveSegLib.RunFolder import RunFolder
+from ContrastiveSegLib.State import State
+
+
+class ResultSection:
+    """How the prediction is shown, Accept and Undo.
+
+    Args:
+        ui: The panel's widgets by name.
+    """
+
+    def __init__(self, ui: Any) -> None:
+        self._ui = ui
+        self._accepting = AcceptLogic()
+        self._mapShown: Any = None
+
+    def update(self, parameters: Parameters | None, state: State) -> None:
+        """Enables what can be used, and says why the rest cannot."""
+        volume = parameters.volume if parameters else None
+        segmentation = parameters.segmentation if parameters else None
+        whyNot = Readiness.whyNotAccept(state, volume, segmentation)
+        self._set(
+            self._ui.acceptButton,
+            whyNot,
+            _("Copies the prediction into '{name}'. What you painted on annotated slices stays.").format(
+                name=segmentation.GetName() if segmentation else ""
+            ),
+        )
+        whyNotUndo = (
+            _("Wait until the learning has finished, or press Stop.")
+            if state.isBusy
+            else self._accepting.whyNoUndo(segmentation)
+        )
+        self._set(self._ui.undoButton, whyNotUndo, _("Brings back what was there before Accept."))
+        there = PredictionLogic.predicted(segmentation) is not None
+        none = _("There is no prediction yet; press Start.")
+        self._set(self._ui.showCheckBox, "" if there else none, _("Shows the prediction over the slices."))
+        shown = there and parameters is not None and parameters.showPrediction
+        hidden = "" if shown else (_("Switch on Show first.") if there else none)
+        self._set(self._ui.show3DCheckBox, hidden, _("Makes surfaces of the prediction for the 3D view."))
+        self._set(self._ui.opacitySlider, hidden, _("How much of the image the prediction covers."))
+        hasMap = segmentation is not None and PercentVolume(segmentation, "uncertainty").node is not None
+        self._set(
+            self._ui.uncertaintyCheckBox,
+            "" if hasMap else _("There is no uncertainty map yet; it comes with the finished result."),
+            _("Lays a map over the slices that is bright where the network is unsure."),
+        )
+
+    @staticmethod
+    def _set(widget: Any, whyNot: str, tip: str) -> None:
+        widget.enabled = not whyNot
+        widget.toolTip = whyNot or tip
+
+    def show(self, parameters: Parameters | None, preview: bool = False) -> None:
+        """Applies the choices to the prediction's nodes.
+
+        Args:
+            parameters: The choices; None shows nothing.
+            preview: Leave surfaces as they are, as they may take long.
+        """
+        segmentation = parameters.segmentation if parameters else None
+        if self._mapShown is not None and self._mapShown is not segmentation:
+            PercentVolume(self._mapShown, "uncertainty").setShown(False)
+            self._mapShown = None
+        if segmentation is None:
+            return
+        assert parameters is not None
+        if PredictionLogic.predicted(segmentation) is not None:
+            PredictionLogic.setVisible(segmentation, parameters.showPrediction)
+            PredictionLogic.setOpacity(segmentation, parameters.opacity)
+            if not preview:
+                wanted = parameters.show3D and parameters.showPrediction
+                if wanted or not parameters.show3D:  # hidden surfaces are kept, unwanted ones are not
+                    PredictionLogic.setShown3D(segmentation, wanted)
+        PercentVolume(segmentation, "uncertainty").setShown(parameters.showUncertainty)
+        self._mapShown = segmentation if parameters.showUncertainty else None
+
+    def accept(self, parameters: Parameters, summary: AnnotationSummary) -> str:
+        """Copies the prediction into the user's segmentation; returns a sentence.
+
+        Raises:
+            UserError: There is no prediction.
+        """
+        volume, segmentation = parameters.volume, parameters.segmentation
+        folder = RunFolder.of(volume, segmentation).create()
+        values = folder.segmentValues(list(summary.names))
+        slices = [one.slice for one in summary.slices]
+        self._accepting.accept(volume, segmentation, slices, values, accepted=folder.accepted)
+        return _("Accepted into '{name}'. The slices that you painted are as they were.").format(
+            name=segmentation.GetName()
+        )
+
+    def undo(self, parameters: Parameters) -> str:
+        """Takes the last Accept back; returns a sentence.
+
+        Raises:
+            UserError: The segmentation was changed since.
+        """
+        self._accepting.undo(parameters.segmentation)
+        return _("'{name}' is as it was before Accept.").format(name=parameters.segmentation.GetName())
+
+    def forget(self) -> None:
+        """Lets go of the scene's nodes."""
+        self._mapShown = None
+        self._accepting.forget()

@@ -1,0 +1,1 @@
+"""The sections of the panel; each fills and reads its own widgets."""

@@ -1,0 +1,56 @@
+"""Why a button cannot be pressed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from slicer.i18n import tr as _
+
+from ContrastiveSegLib.AnnotationSummary import AnnotationSummary
+from ContrastiveSegLib.PredictionLogic import PredictionLogic
+from ContrastiveSegLib.State import State
+
+
+class Readiness:
+    """Reasons as sentences for tooltips; an empty text means that the button can be pressed."""
+
+    @staticmethod
+    def whyNotPaint(volumeNode: Any, segmentationNode: Any) -> str:
+        """Why there is nothing to look for annotations in."""
+        if volumeNode is None:
+            return _("Choose a volume first; load one with Add Data if there is none.")
+        if segmentationNode is None:
+            return _("Choose a segmentation, or press New to make one.")
+        if PredictionLogic.isPrediction(segmentationNode):
+            return _(
+                "'{name}' is a prediction. Choose the segmentation in which you paint, or press New."
+            ).format(name=segmentationNode.GetName())
+        return ""
+
+    @classmethod
+    def whyNotStart(
+        cls, volumeNode: Any, segmentationNode: Any, summary: AnnotationSummary | None, problem: str
+    ) -> str:
+        """Why learning cannot begin.
+
+        Args:
+            volumeNode: The chosen volume, or None.
+            segmentationNode: The chosen segmentation, or None.
+            summary: Its annotated slices, None where they cannot be found.
+            problem: Why they cannot be found.
+        """
+        reason = cls.whyNotPaint(volumeNode, segmentationNode) or problem
+        if reason:
+            return reason
+        if summary is None or not summary.painted:
+            return _("Paint a structure on a few slices first.")
+        return ""
+
+    @staticmethod
+    def whyNotAccept(state: State, volumeNode: Any, segmentationNode: Any) -> str:
+        """Why the prediction cannot be accepted."""
+        if state.isBusy:
+            return _("Wait until the learning has finished, or press Stop.")
+        if volumeNode is None or not PredictionLogic.isFor(volumeNode, segmentationNode):
+            return _("There is no prediction yet; press Start.")
+        return ""

@@ -1,0 +1,40 @@
+"""Makes segmentations to paint in, and opens the editor for them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import slicer
+import slicer.util
+from slicer.i18n import tr as _
+
+from ContrastiveSegLib.UserError import UserError
+
+
+class SegmentationMaker:
+    """Puts a segmentation where its volume is."""
+
+    @staticmethod
+    def make(volumeNode: Any) -> Any:
+        """A new segmentation with one empty segment, on a volume's grid and under its transform."""
+        node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", _("Segmentation"))
+        node.CreateDefaultDisplayNodes()
+        node.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
+        node.SetAndObserveTransformNodeID(volumeNode.GetTransformNodeID())
+        node.GetSegmentation().AddEmptySegment()
+        return node
+
+    @staticmethod
+    def openEditor(volumeNode: Any, segmentationNode: Any) -> None:
+        """Shows the Segment Editor with these nodes.
+
+        Raises:
+            UserError: There is no main window to show it in.
+        """
+        if slicer.util.mainWindow() is None:
+            raise UserError(_("The Segment Editor needs the main window."))
+        slicer.util.selectModule("SegmentEditor")
+        editor = slicer.mrmlScene.GetSingletonNode("SegmentEditor", "vtkMRMLSegmentEditorNode")
+        if editor is not None:
+            editor.SetAndObserveSegmentationNode(segmentationNode)
+            editor.SetAndObserveSourceVolumeNode(volumeNode)
