@@ -22,15 +22,18 @@ from contrastive_seg.data.volume import Volume
 
 PLANES = ("axial", "coronal", "sagittal")
 """Anatomical planes, by array axis once the volume is turned to Superior, Anterior, Right."""
-_LETTERS = {"axial": "RLAP", "coronal": "RLSI", "sagittal": "APSI"}
+_LETTERS = {"axial": tuple("RLAP"), "coronal": tuple("RLSI"), "sagittal": tuple("APSI")}
 """What is at the left, right, top and bottom of a picture."""
+_SIDES = (("S", "I"), ("A", "P"), ("R", "L"))
+"""By array axis: where a positive and a negative position of a slice lies."""
 _COLOURS = ("#e41a1c", "#4daf4a", "#ff9f1c", "#b15be0", "#1fa8e0", "#ffe119", "#f781bf", "#a6761d")
 _MARGIN_MM = 12.0
-_COLUMNS = 4
-_FILL = 0.45
+_COLUMNS = 5
+_FILL = 0.5
 _FINE = 4
-_CELL = 3.2
+_CELL = 2.8
 """Longer side of a slice in inches."""
+_GAP, _TITLE, _LEGEND = 0.06, 0.5, 0.65
 _DPI = 120
 _LEGEND_ENTRIES = 22
 
@@ -41,7 +44,7 @@ class _Scene:
 
     Attributes:
         window: Intensities shown as black and as white.
-        numbers: By array axis, the slice numbers of the file.
+        titles: By array axis and slice, its number in the file and its place in the patient.
         axis: Array axis that counts the annotated slices.
         annotated: Those slices, as indices of the cropped arrays.
     """
@@ -51,7 +54,7 @@ class _Scene:
     prediction: np.ndarray
     spacing: tuple[float, float, float]
     window: tuple[float, float]
-    numbers: tuple[list[int], list[int], list[int]]
+    titles: tuple[list[str], list[str], list[str]]
     axis: int
     annotated: frozenset[int]
 
@@ -121,23 +124,35 @@ def _scene(
     image = np.asarray(turned.array[box], dtype=np.float32)
     inside = image[image > image.min()]  # without the black around a head or a body
     low, high = np.percentile(inside if inside.size else image, (1, 99.5))
-    numbers = []
-    for new, part in enumerate(box):
-        length = turned.shape[new]
-        numbers.append(
-            [length - 1 - i if orientation.flipped[new] else i for i in range(part.start, part.stop)]
-        )
+    titles: list[list[str]] = [[], [], []]
+    shown = set()
     new_axis = orientation.order.index(axis)
+    for new, part in enumerate(box):
+        for i in range(part.start, part.stop):
+            number = turned.shape[new] - 1 - i if orientation.flipped[new] else i
+            position = _position(volume, orientation.order[new], number, 2 - new)
+            side = _SIDES[new][position < 0]
+            titles[new].append(f"{PLANES[new]} {number}, {side} {abs(position):.0f} mm")
+            if new == new_axis and number in annotated:
+                shown.add(i - part.start)
     return _Scene(
         image,
         true[box],
         predicted[box],
         turned.spacing_zyx,
         (float(low), float(max(high, low + 1e-6))),
-        (numbers[0], numbers[1], numbers[2]),
+        (titles[0], titles[1], titles[2]),
         new_axis,
-        frozenset(i for i, number in enumerate(numbers[new_axis]) if number in set(annotated)),
+        frozenset(shown),
     )
+
+
+def _position(volume: Volume, axis: int, number: int, world: int) -> float:
+    """Millimetres along a world axis (R, A, S) of the middle of a slice."""
+    middle = [(n - 1) / 2 for n in volume.shape]
+    middle[axis] = number
+    place = np.asarray(volume.ijk_to_ras, dtype=float) @ np.array([*reversed(middle), 1.0])
+    return float(place[world])
 
 
 def _box(mask: np.ndarray, spacing: tuple[float, float, float]) -> tuple[slice, slice, slice]:
@@ -176,23 +191,28 @@ def _draw(scene: _Scene, plane: int, names: Mapping[int, str], path: Path) -> Pa
 
     slices = _chosen(scene, plane)
     height, width = scene.size_mm(plane)
-    shown = min(_CELL, _CELL * height / width)
-    figure = Figure(
-        figsize=(_CELL * min(1.0, width / height) * len(slices), 2 * shown + 1.1),
-        facecolor="black",
-        layout="constrained",
-    )
+    scale = _CELL / max(height, width)
+    cell = (width * scale, height * scale)
+    total = (len(slices) * (cell[0] + _GAP) + _GAP, 2 * (cell[1] + _GAP) + _TITLE + _LEGEND)
+    figure = Figure(figsize=total, facecolor="black")
     FigureCanvasAgg(figure)
+
+    def place(row: int, column: int) -> Any:
+        """Axes for a slice, in inches from the lower left corner."""
+        x, y = _GAP + column * (cell[0] + _GAP), _LEGEND + (1 - row) * (cell[1] + _GAP)
+        box = (x / total[0], y / total[1], cell[0] / total[0], cell[1] / total[1])
+        return figure.add_axes(box)
+
     colours = {value: _COLOURS[n % len(_COLOURS)] for n, value in enumerate(names)}
-    grid: Any = figure.subplots(2, len(slices), squeeze=False)
     for column, index in enumerate(slices):
-        for axes in grid[:, column]:
+        bare, overlay = place(0, column), place(1, column)
+        for axes in (bare, overlay):
             _draw_image(axes, scene, plane, index)
-        title = f"{PLANES[plane]} {scene.numbers[plane][index]}"
+        title = scene.titles[plane][index]
         if plane == scene.axis:
-            title += " (annotated)" if index in scene.annotated else " (not annotated)"
-        grid[0, column].set_title(title, color="white", fontsize=10)
-        _draw_labels(grid[1, column], scene, plane, index, colours)
+            title += "\nannotated" if index in scene.annotated else "\nnot annotated"
+        bare.set_title(title, color="white", fontsize=10)
+        _draw_labels(overlay, scene, plane, index, colours)
     _add_legend(figure, {names[value]: colour for value, colour in colours.items()})
     with replacing(path, durable=False) as part:
         figure.savefig(part, dpi=_DPI, facecolor="black")
@@ -200,6 +220,8 @@ def _draw(scene: _Scene, plane: int, names: Mapping[int, str], path: Path) -> Pa
 
 
 def _draw_image(axes: Any, scene: _Scene, plane: int, index: int) -> None:
+    from matplotlib.patheffects import withStroke
+
     height, width = scene.size_mm(plane)
     axes.imshow(
         scene.cut(scene.image, plane, index),
@@ -213,7 +235,15 @@ def _draw_image(axes: Any, scene: _Scene, plane: int, index: int) -> None:
     left, right, top, bottom = _LETTERS[PLANES[plane]]
     for letter, x, y in ((left, 0.04, 0.5), (right, 0.96, 0.5), (top, 0.5, 0.95), (bottom, 0.5, 0.05)):
         axes.text(
-            x, y, letter, transform=axes.transAxes, color="#ffd24a", fontsize=9, ha="center", va="center"
+            x,
+            y,
+            letter,
+            transform=axes.transAxes,
+            color="#ffd24a",
+            fontsize=9,
+            ha="center",
+            va="center",
+            path_effects=[withStroke(linewidth=2, foreground="black")],
         )
 
 
@@ -244,11 +274,13 @@ def _add_legend(figure: Any, colours: Mapping[str, str]) -> None:
 
     shown = list(colours.items())[:_LEGEND_ENTRIES]
     handles: list[Any] = [Patch(facecolor=colour, label=name) for name, colour in shown]
+    if more := len(colours) - len(shown):
+        handles.append(Patch(alpha=0.0, label=f"and {more} more"))
     handles.append(Line2D([], [], color="white", linewidth=1.1, label="line: truth"))
     handles.append(Patch(facecolor="white", alpha=_FILL, label="fill: prediction"))
     figure.legend(
         handles=handles,
-        loc="outside lower center",
+        loc="lower center",
         ncols=min(len(handles), 4),
         fontsize=9,
         frameon=False,
