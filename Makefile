@@ -14,7 +14,7 @@ export TORCH_INDEX_URL
 
 RUN := .venv/bin/python
 
-.PHONY: help demo test test-slow lint cmake-lists clean environment libraries
+.PHONY: help demo test test-slow lint format cmake-lists clean environment libraries
 
 help: ## says what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1|\2/' | \
@@ -31,8 +31,13 @@ test-slow: environment libraries ## all tests that do not need a GPU
 
 lint: environment ## style, types, and the file lists of CMake
 	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
 	$(RUN) Testing/Tools/cmake_lists.py --check
+
+format: environment ## puts the code into the common format
+	$(RUN) -m ruff check --fix .
+	$(RUN) -m ruff format .
 
 cmake-lists: environment ## writes the file lists of ContrastiveSeg/CMakeLists.txt
 	$(RUN) Testing/Tools/cmake_lists.py
