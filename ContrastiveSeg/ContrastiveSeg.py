@@ -28,8 +28,8 @@ class ContrastiveSeg(ScriptedLoadableModule):
         parent.dependencies = []
         parent.contributors = ["ContrastiveSeg contributors"]
         parent.helpText = _(
-            "Paint a structure on a few slices, press Start, and see it segmented in the whole volume about a "
-            "minute later. Everything runs on this computer; no image leaves it."
+            "Paint a structure on a few slices, press Start, and see it segmented in the whole volume about "
+            "a minute later. Everything runs on this computer; no image leaves it."
         )
         parent.acknowledgementText = _("The network is a U-Net trained with PyTorch and MONAI.")
 

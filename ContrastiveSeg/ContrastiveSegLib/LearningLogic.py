@@ -169,10 +169,10 @@ class LearningLogic:
         if state == "training":
             self.machine.go(State.Learning)
             self.said.emit(self._learningWords(now))
-        elif state == "idle" and event.get("reply_to") in (now.trainId, now.openId):
-            self._onIdle(now)
-        elif state == "idle" and self.machine.state is State.Stopping and not now.trainId > 0:
-            self._onIdle(now)
+        elif state == "idle":
+            ours = event.get("reply_to") in (now.trainId, now.openId)
+            if ours or (self.machine.state is State.Stopping and now.trainId <= 0):
+                self._onIdle(now)
 
     def _learningWords(self, now: _Round) -> str:
         names = Words.listed([one.name for one in now.segments])

@@ -27,7 +27,7 @@ class ProcessTree:
 
     def kill(self) -> None:
         """Ends them all at once, descendants first found; those already gone are passed over."""
-        pids = [*self._descendants(), *self._others, self._pid]
+        pids = [*self.descendants(), *self._others, self._pid]
         if os.name == "nt":
             for pid in {*pids}:
                 subprocess.run(
@@ -42,7 +42,8 @@ class ProcessTree:
                 with contextlib.suppress(OSError):
                     os.kill(pid, signal.SIGKILL)
 
-    def _descendants(self) -> list[int]:
+    def descendants(self) -> list[int]:
+        """Process ids below it, as far as psutil is there to find them."""
         try:
             import psutil  # comes with the engine's packages; without it the greeting's id must do
         except ImportError:

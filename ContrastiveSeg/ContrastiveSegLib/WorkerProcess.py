@@ -70,6 +70,15 @@ class WorkerProcess:
         return self._process is not None
 
     @property
+    def pid(self) -> int:
+        """Process id of the launcher, 0 where none runs."""
+        return int(self._process.processId()) if self._process is not None else 0
+
+    def descendants(self) -> list[int]:
+        """Process ids of what the launcher has started, as far as they can be found."""
+        return self._tree.descendants() if self._tree is not None else []
+
+    @property
     def recentLog(self) -> str:
         """The last lines the worker wrote, for an error report."""
         return "\n".join(self._recent)

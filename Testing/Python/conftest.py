@@ -71,3 +71,28 @@ def a_segmentation_node(a_volume_node: Any) -> Any:
     from scene_parts import add_segmentation
 
     return add_segmentation(a_volume_node, ["Ball"])
+
+
+@pytest.fixture
+def a_module() -> Any:
+    """The module ContrastiveSeg as the application knows it, ``slicer.modules.contrastiveseg``."""
+    import slicer
+    from slicer_harness.module_host import load_module
+
+    if not hasattr(slicer.modules, "contrastiveseg"):
+        load_module(_HERE.parents[1] / "ContrastiveSeg" / "ContrastiveSeg.py")
+    return slicer.modules.contrastiveseg
+
+
+@pytest.fixture
+def a_panel(a_scene: Any, a_module: Any) -> Iterator[Any]:
+    """The module's widget, opened in the empty scene; its worker ends with it."""
+    import slicer
+
+    representation = a_module.widgetRepresentation()
+    representation.enter()
+    widget = representation.self()
+    yield widget
+    slicer.app.moduleManager().unload("ContrastiveSeg")
+    representation.exit()
+    a_module.forget()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import psutil
 
 
 def ball(shape: tuple[int, int, int], radius: float = 0.3, rank: float = 2.0) -> np.ndarray:
@@ -67,3 +70,22 @@ def add_transform(matrix: np.ndarray) -> Any:
     vtk_matrix.DeepCopy(np.asarray(matrix, float).ravel())
     node.SetMatrixTransformToParent(vtk_matrix)
     return node
+
+
+def wait_until(happened: Callable[[], bool], seconds: float = 60.0) -> None:
+    """Lets the application's events run until something has happened; fails when it does not."""
+    import slicer
+
+    ending = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < ending, f"nothing happened in {seconds} s"
+        slicer.app.processEvents()
+        time.sleep(0.005)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended and waits to be collected does not."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

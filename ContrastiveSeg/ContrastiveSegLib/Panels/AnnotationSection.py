@@ -103,7 +103,8 @@ class AnnotationSection:
         names = self.summary.names if self.summary else {}
         for row, one in enumerate(slices):
             structures = ", ".join(names[segmentId] for segmentId in one.segmentIds)
-            texts = [one.plane, Words.position(one.center, one.across), structures or _("none (marked empty)")]
+            position = Words.position(one.center, one.across)
+            texts = [one.plane, position, structures or _("none (marked empty)")]
             for column, text in enumerate(texts):
                 item = qt.QTableWidgetItem(text)
                 item.setToolTip(

@@ -40,7 +40,8 @@ class LearningSection:
         elif state is State.Stopping:
             self._button(_("Stopping"), False, _("Wait a moment: the best mask so far is being made."))
         elif interrupted or (state is State.Failed and self._machine.resumable):
-            self._button(_("Resume"), not whyNotStart, _("Goes on from where it was interrupted."), whyNotStart)
+            tip = _("Goes on from where it was interrupted.")
+            self._button(_("Resume"), not whyNotStart, tip, whyNotStart)
         else:
             tip = _("Learns from the annotated slices and segments the whole volume.")
             self._button(_("Start"), not whyNotStart, tip, whyNotStart)

@@ -1,11 +1,12 @@
 """Which slices a painted region annotates."""
 
 import numpy as np
-from ContrastiveSegLib.LabelBox import LabelBox
-from ContrastiveSegLib.SliceRule import SliceRule
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scene_parts import ball, only_slices
+
+from ContrastiveSegLib.LabelBox import LabelBox
+from ContrastiveSegLib.SliceRule import SliceRule
 
 SHAPE = (24, 30, 28)
 BALL = ball(SHAPE, 0.4)

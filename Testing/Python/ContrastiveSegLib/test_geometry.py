@@ -3,14 +3,15 @@
 import numpy as np
 import pytest
 import slicer
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from scene_parts import add_segmentation, add_transform, add_volume, paint
+
 from ContrastiveSegLib.LabelledSegment import LabelledSegment
 from ContrastiveSegLib.PredictionLogic import PredictionLogic
 from ContrastiveSegLib.SegmentResampler import SegmentResampler
 from ContrastiveSegLib.UserError import UserError
 from ContrastiveSegLib.VolumeGrid import VolumeGrid
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from scene_parts import add_segmentation, add_transform, add_volume, paint
 
 GEOMETRY = settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

@@ -11,19 +11,17 @@ from slicer_harness.ctk_module import _strict
 
 
 class _Widget(QtWidgets.QWidget):
-    """Hands the scene on to its children, as the .ui file's connections do in the application."""
-
-    mrmlSceneChanged = Signal(object)
+    """Hands the scene on to those of its children that the .ui file connects to it."""
 
     def __init__(self, parent: Any = None) -> None:
         super().__init__(parent)
         self._scene: Any = None
+        self._receivers: list[Any] = []
 
     def setMRMLScene(self, scene: Any) -> None:
         self._scene = scene
-        for child in self.findChildren(QtWidgets.QWidget):
-            if isinstance(child, _NodeComboBox):
-                child.setMRMLScene(scene)
+        for child in self._receivers:
+            child.setMRMLScene(scene)
 
     def mrmlScene(self) -> Any:
         return self._scene
@@ -44,7 +42,8 @@ class _NodeComboBox(QtWidgets.QWidget):
         self._scene: Any = None
         self._tags: list[tuple[Any, int]] = []
         self._options: dict[str, Any] = {
-            "nodeTypes": [], "hideChildNodeTypes": [], "noneEnabled": False, "addEnabled": True, "removeEnabled": True,
+            "nodeTypes": [], "hideChildNodeTypes": [],
+            "noneEnabled": False, "addEnabled": True, "removeEnabled": True,
             "editEnabled": False, "renameEnabled": False, "noneDisplay": "None", "showChildNodeTypes": True,
             "showHidden": False, "selectNodeUponCreation": True, "baseName": "",
         }  # fmt: skip
@@ -135,10 +134,10 @@ class _NodeComboBox(QtWidgets.QWidget):
 
 def _add_options() -> None:
     kinds = {"noneDisplay": str, "baseName": str}
-    names = (
-        "noneEnabled addEnabled removeEnabled editEnabled renameEnabled noneDisplay showChildNodeTypes "
-        "showHidden selectNodeUponCreation baseName"
-    ).split()
+    names = [
+        "noneEnabled", "addEnabled", "removeEnabled", "editEnabled", "renameEnabled", "noneDisplay",
+        "showChildNodeTypes", "showHidden", "selectNodeUponCreation", "baseName",
+    ]  # fmt: skip
     for name in names:
         read = lambda self, name=name: self._options[name]  # noqa: E731
         write = lambda self, value, name=name: self.setOption(name, value)  # noqa: E731

@@ -1,8 +1,8 @@
 """``slicer.parameterNodeWrapper`` for the kinds of parameters the panel has.
 
-Nodes, truth values, whole numbers within a range, and enumerations; anything else raises. Values live in the real
-vtkMRMLScriptedModuleNode, so they are saved with the scene; widgets are bound by the dynamic
-property ``SlicerParameterName``, both ways.
+Nodes, truth values, whole numbers within a range, and enumerations; anything else raises. Values
+live in the real vtkMRMLScriptedModuleNode, so they are saved with the scene; widgets are bound by the
+dynamic property ``SlicerParameterName``, both ways.
 """
 
 from __future__ import annotations

@@ -16,10 +16,10 @@ from PySide6 import QtCore, QtGui, QtWidgets
 
 # PySide calls these back by name when Qt lays a widget out, so they stay methods
 _VIRTUAL = {"sizeHint", "minimumSizeHint", "hasHeightForWidth"}
-_WIDGETS = (
-    "QWidget QFrame QLabel QPushButton QToolButton QCheckBox QComboBox QSlider QSpinBox QProgressBar "
-    "QGroupBox QLineEdit QDoubleSpinBox QTableWidget"
-).split()
+_WIDGETS = [
+    "QWidget", "QFrame", "QLabel", "QPushButton", "QToolButton", "QCheckBox", "QComboBox", "QSlider",
+    "QSpinBox", "QProgressBar", "QGroupBox", "QLineEdit", "QDoubleSpinBox", "QTableWidget",
+]  # fmt: skip
 _LAYOUTS = ("QVBoxLayout", "QHBoxLayout", "QFormLayout", "QGridLayout")
 _CORE = ("QTimer", "QProcess")
 _AS_THEY_ARE = {

@@ -15,6 +15,8 @@ class ScriptedLoadableModule:
     def __init__(self, parent: Any) -> None:
         self.parent = parent
         self.moduleName = type(self).__name__
+        parent.title, parent.categories, parent.dependencies = "", [], []
+        parent.contributors, parent.helpText, parent.acknowledgementText = [], "", ""
 
     def resourcePath(self, filename: str) -> str:
         return os.path.join(os.path.dirname(self.parent.path), "Resources", filename)
@@ -41,28 +43,37 @@ class ScriptedLoadableModuleWidget:
             parent.setMRMLScene(slicer.mrmlScene)
         self.parent = parent
         self.layout = self.parent.layout()
-        slicer.app.moduleManager().connect("moduleAboutToBeUnloaded(QString)", self._onUnload)
         if own:
             self.setup()
             self.parent.show()
+        slicer.app.moduleManager().connect(
+            "moduleAboutToBeUnloaded(QString)", self._onModuleAboutToBeUnloaded
+        )
 
     def resourcePath(self, filename: str) -> str:
-        path = sys.modules[type(self).__module__].__file__
-        assert path is not None
-        return os.path.join(os.path.dirname(path), "Resources", filename)
+        import slicer.util
+
+        return os.path.join(os.path.dirname(slicer.util.modulePath(self.moduleName)), "Resources", filename)
 
     def setup(self) -> None:
-        """Overridden by modules."""
+        """In the application, shows the buttons for developers."""
+
+    def onReload(self) -> None:
+        import slicer.util
+
+        slicer.util.reloadScriptedModule(self.moduleName)
 
     def cleanup(self) -> None:
         """Overridden by modules."""
 
-    def _onUnload(self, name: str) -> None:
+    def _onModuleAboutToBeUnloaded(self, moduleName: str) -> None:
         import slicer
 
-        if name == self.moduleName:
+        if moduleName == self.moduleName:
             self.cleanup()
-            slicer.app.moduleManager().disconnect("moduleAboutToBeUnloaded(QString)", self._onUnload)
+            slicer.app.moduleManager().disconnect(
+                "moduleAboutToBeUnloaded(QString)", self._onModuleAboutToBeUnloaded
+            )
 
 
 class ScriptedLoadableModuleLogic:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from types import ModuleType
 from typing import Any
+from xml.etree import ElementTree
 
 from PySide6 import QtCore, QtUiTools, QtWidgets
 
@@ -24,9 +25,31 @@ def make_loader(qt: ModuleType) -> type:
             raise RuntimeError(f"the .ui file asks for a {class_name}, for which there is no stand-in")
 
         def load(self, file: QtCore.QFile) -> QtWidgets.QWidget:
-            widget = super().load(file)
+            text, receivers = _without_scene_connections(bytes(file.readAll().data()))
+            buffer = QtCore.QBuffer()
+            buffer.setData(text)
+            widget = super().load(buffer)
             if widget is None:
                 raise RuntimeError(f"the .ui file cannot be read: {self.errorString()}")
+            if receivers:
+                widget._receivers = [widget.findChild(QtWidgets.QWidget, name) for name in receivers]
             return widget
 
     return QUiLoader
+
+
+def _without_scene_connections(text: bytes) -> tuple[bytes, list[str]]:
+    """The .ui file without the connections that hand the scene on, and who they hand it to.
+
+    PySide cannot declare a signal with a vtkMRMLScene, so the stand-in hands it on itself, to those
+    widgets alone which the file connects: one that is forgotten has no scene, as in the application.
+    """
+    root = ElementTree.fromstring(text)
+    connections = root.find("connections")
+    receivers = []
+    for one in list(connections) if connections is not None else []:
+        if one.findtext("signal") == "mrmlSceneChanged(vtkMRMLScene*)":
+            assert one.findtext("slot") == "setMRMLScene(vtkMRMLScene*)"
+            receivers.append(one.findtext("receiver") or "")
+            connections.remove(one)  # type: ignore[union-attr]
+    return ElementTree.tostring(root), receivers

@@ -50,7 +50,7 @@ class SliceView:
         self._mapper.SetColorWindow(255)
         self._mapper.SetColorLevel(127.5)
         self._actor.SetMapper(self._mapper)
-        self._background.AddActor2D(self._actor)
+        self._background.AddViewProp(self._actor)
         factory = slicer.vtkMRMLSliceViewDisplayableManagerFactory.GetInstance()
         factory.SetMRMLApplicationLogic(slicer.app.applicationLogic())
         self._managers = slicer.vtkMRMLDisplayableManagerGroup()
