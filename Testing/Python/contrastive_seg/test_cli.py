@@ -1,0 +1,278 @@
+"""The command line, as a shell and a script meet it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from contrastive_seg_phantom import dice, keep_slices, two_organs
+
+from contrastive_seg.cli import main
+from contrastive_seg.data.volume import Volume
+from contrastive_seg.data.write import write_like
+
+ENGINE = Path(__file__).resolve().parents[3] / "ContrastiveSeg"
+SLICES = (2, 7, 11, 15, 21)
+QUICK = ["--steps", "12", "--device", "cpu", "--threads", "1"]
+OBLIQUE = np.array(
+    [[-0.78, 0.1, 0.2, 31.5], [0.12, 0.79, -0.3, -20.25], [0.13, -0.16, 1.46, 7.125], [0, 0, 0, 1.0]]
+)
+
+
+def write_pair(folder: Path, shape: tuple[int, int, int] = (24, 48, 56), seed: int = 0) -> dict[str, Path]:
+    """image.nii.gz, labels.nii.gz (255 = not said) and truth.nii.gz of a phantom, on an oblique grid."""
+    folder.mkdir(parents=True, exist_ok=True)
+    phantom, truth = two_organs(shape, seed)
+    volume = Volume(phantom.array, orthogonal(OBLIQUE), "phantom")
+    sparse = keep_slices(truth, [k for k in SLICES if k < shape[0]]).array
+    return {
+        "image": write_like(volume.array, volume, folder / "image.nii.gz"),
+        "labels": write_like(
+            np.where(sparse < 0, 255, sparse).astype(np.uint8), volume, folder / "labels.nii.gz"
+        ),
+        "truth": write_like(truth.astype(np.uint8), volume, folder / "truth.nii.gz"),
+    }
+
+
+def orthogonal(matrix: np.ndarray) -> np.ndarray:
+    """The same spacing, about the same directions, at right angles."""
+    columns = matrix[:3, :3]
+    spacing = np.linalg.norm(columns, axis=0)
+    left, _, right = np.linalg.svd(columns / spacing)
+    squared = np.eye(4)
+    squared[:3, :3] = left @ right * spacing
+    squared[:3, 3] = matrix[:3, 3]
+    return squared
+
+
+def run_command(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """``contrastive-seg ARGUMENTS`` as a process of its own."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ENGINE),
+        "OMP_NUM_THREADS": "1",
+        "PYTHONIOENCODING": "utf-8",
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "contrastive_seg.cli", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        env=environment,
+        check=False,
+        timeout=250,
+    )
+
+
+def call(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    """The same within this process, which is quicker: status, stdout, stderr."""
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as ended:
+        main([str(a) for a in arguments])
+    printed = capsys.readouterr()
+    code = ended.value.code
+    return (code if isinstance(code, int) else 0 if code is None else 1), printed.out, printed.err
+
+
+def array_of(path: Path) -> np.ndarray:
+    return sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+
+
+def same_grid(first: Path, second: Path) -> bool:
+    a, b = sitk.ReadImage(str(first)), sitk.ReadImage(str(second))
+    return (
+        a.GetSize() == b.GetSize()
+        and np.allclose(a.GetSpacing(), b.GetSpacing(), atol=1e-5)
+        and np.allclose(a.GetOrigin(), b.GetOrigin(), atol=1e-4)
+        and np.allclose(a.GetDirection(), b.GetDirection(), atol=1e-5)
+    )
+
+
+@pytest.fixture(scope="module")
+def a_pair(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Image, sparse labels and truth in a folder whose name has spaces and letters beyond ASCII."""
+    return write_pair(tmp_path_factory.mktemp("cli") / "Bilder für müde Ärzte 脳")
+
+
+@pytest.fixture(scope="module")
+def a_finished_run(a_pair: dict[str, Path]) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """A run made by the real command in a process of its own, and what that printed."""
+    run = a_pair["image"].parent / "ein Lauf ✓"
+    done = run_command(
+        "finetune", a_pair["image"], a_pair["labels"], "--ignore", 255, "--output", run,
+        "--name", "1=Left organ", "--seed", 3, "--json", *QUICK,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return run, done
+
+
+def test_finetune_writes_mask_uncertainty_and_provenance_on_the_grid_of_the_image(
+    a_pair: dict[str, Path], a_finished_run: tuple[Path, Any]
+) -> None:
+    run, _ = a_finished_run
+    for name in ("prediction.nii.gz", "uncertainty.nii.gz"):
+        assert same_grid(run / name, a_pair["image"]), name
+    prediction, truth = array_of(run / "prediction.nii.gz"), array_of(a_pair["truth"])
+    assert set(np.unique(prediction)) <= {0, 1, 7}
+    assert dice(prediction, truth, 1) > 0.75 and dice(prediction, truth, 7) > 0.75
+    uncertainty = array_of(run / "uncertainty.nii.gz")
+    assert uncertainty.dtype.kind == "f" and 0 <= uncertainty.min() < uncertainty.max() <= 1
+    provenance = json.loads((run / "provenance.json").read_text("utf-8"))
+    assert provenance["seed"] == 3 and provenance["device"] == "cpu"
+    assert provenance["cases"][0]["annotated_slices"]["axial"] == list(SLICES)
+    assert {"value": 1, "name": "Left organ"} in provenance["segments"]
+    assert provenance["history"][-1]["step"] == 12
+
+
+def test_json_is_one_object_on_stdout_and_nothing_else(a_finished_run: tuple[Path, Any]) -> None:
+    run, done = a_finished_run
+    told = json.loads(done.stdout)
+    assert told["run"] == str(run) and told["steps"] == 12 and not told["stopped"]
+    case = told["cases"][0]
+    assert set(case["volume_ml"]) == {"1", "7"} and min(case["volume_ml"].values()) > 0
+    assert Path(case["files"]["prediction"]) == run / "prediction.nii.gz"
+    assert "Traceback" not in done.stderr
+
+
+def test_predict_segments_another_image_on_its_own_grid(
+    a_pair: dict[str, Path], a_finished_run: tuple[Path, Any], tmp_path: Path, capsys: Any
+) -> None:
+    other = write_pair(tmp_path / "other patient", (20, 44, 50), seed=1)
+    mask, doubt = tmp_path / "mask ü.nrrd", tmp_path / "doubt.mha"
+    status, out, err = call(
+        capsys, "predict", a_finished_run[0], other["image"], "--output", mask, "--uncertainty", doubt,
+        "--labels", other["labels"], "--ignore", 255, "--device", "cpu", "--json",
+    )  # fmt: skip
+    assert status == 0, err
+    assert json.loads(out)["files"] == {"prediction": str(mask), "uncertainty": str(doubt)}
+    assert same_grid(mask, other["image"]) and same_grid(doubt, other["image"])
+    assert dice(array_of(mask), array_of(other["truth"]), 1) > 0.75
+
+
+def test_predict_works_without_any_labels_of_the_image(
+    a_pair: dict[str, Path], a_finished_run: tuple[Path, Any], tmp_path: Path, capsys: Any
+) -> None:
+    status, out, err = call(
+        capsys, "predict", a_finished_run[0], a_pair["image"], "--output", tmp_path / "mask.nii.gz"
+    )
+    assert status == 0, err
+    assert "Left organ" in out and "mask.nii.gz" in out
+    assert set(np.unique(array_of(tmp_path / "mask.nii.gz"))) <= {0, 1, 7}
+
+
+def test_evaluate_scores_a_label_map_and_counts_nothing_where_the_truth_is_unknown(
+    a_pair: dict[str, Path], a_finished_run: tuple[Path, Any], capsys: Any
+) -> None:
+    mask = a_finished_run[0] / "prediction.nii.gz"
+    status, out, err = call(capsys, "evaluate", mask, a_pair["truth"], "--json")
+    assert status == 0, err
+    told = json.loads(out)
+    expected = dice(array_of(mask), array_of(a_pair["truth"]), 1)
+    assert told["volumes"][0] == pytest.approx(
+        {"volume": mask.name, "label": 1, "dice": expected, **_distances(told["volumes"][0])}, abs=1e-5
+    )
+    assert all(row["hd95_mm"] > 0 and row["surface_distance_mm"] > 0 for row in told["volumes"])
+    assert [row["label"] for row in told["mean"]] == [1, 7, "all"]
+    _, known, _ = call(capsys, "evaluate", mask, a_pair["labels"], "--ignore", 255, "--json")
+    assert json.loads(known)["mean"][-1]["dice"] == 1.0  # the annotated slices are kept as they are
+    status, table, _ = call(capsys, "evaluate", mask, a_pair["truth"])
+    assert status == 0 and f"{expected:.4f}" in table and "HD95" in table
+
+
+def _distances(row: dict[str, Any]) -> dict[str, float]:
+    return {key: row[key] for key in ("hd95_mm", "surface_distance_mm")}
+
+
+def test_info_tells_about_the_installation_an_image_and_a_run(
+    a_pair: dict[str, Path], a_finished_run: tuple[Path, Any], capsys: Any
+) -> None:
+    told = []
+    for path in ([], [a_pair["image"]], [a_finished_run[0]]):
+        status, out, err = call(capsys, "info", *path, "--device", "cpu", "--json")
+        assert status == 0, err
+        told.append(json.loads(out))
+    assert told[0]["device"]["kind"] == "cpu" and told[0]["versions"]["torch"]
+    assert told[1]["size_ijk"] == [56, 48, 24] and told[1]["spacing_ijk_mm"] == pytest.approx(
+        [0.8, 0.81, 1.52], abs=0.02
+    )
+    assert told[2]["segments"]["1"] == "Left organ" and told[2]["steps"] == 12
+    status, out, _ = call(capsys, "info", a_pair["image"])
+    assert status == 0 and "56, 48, 24" in out
+
+
+def test_a_folder_of_images_is_learnt_from_and_segmented_as_one_run(tmp_path: Path, capsys: Any) -> None:
+    for number, name in enumerate(("first", "second", "third without labels")):
+        pair = write_pair(tmp_path / "parts" / name, (16, 36, 40), seed=number)
+        for kind in ("image", "labels"):
+            if kind == "image" or number < 2:
+                place = tmp_path / "data" / f"{kind.rstrip('s')}s" / f"{name}.nii.gz"
+                place.parent.mkdir(parents=True, exist_ok=True)
+                pair[kind].rename(place)
+    run = tmp_path / "run"
+    status, out, err = call(
+        capsys, "finetune", "--data", tmp_path / "data", "--ignore", 255, "--output", run, "--json", *QUICK
+    )
+    assert status == 0, err
+    assert [case["image"] for case in json.loads(out)["cases"]] == ["first", "second", "third without labels"]
+    for name in ("first", "second", "third without labels"):
+        image = tmp_path / "data" / "images" / f"{name}.nii.gz"
+        for kind in ("predictions", "uncertainty"):
+            assert same_grid(run / kind / f"{name}.nii.gz", image)
+    assert len(json.loads((run / "provenance.json").read_text("utf-8"))["cases"]) == 2
+
+
+def test_resume_goes_on_from_the_last_state(a_pair: dict[str, Path], tmp_path: Path, capsys: Any) -> None:
+    command = ["finetune", a_pair["image"], a_pair["labels"], "--ignore", 255, "--output", tmp_path / "run"]
+    for steps, more in ((12, []), (24, ["--resume"])):
+        status, out, err = call(capsys, *command, *more, "--json", *QUICK)
+        assert status == 0, err
+        assert json.loads(out)["steps"] == steps
+    provenance = json.loads((tmp_path / "run" / "provenance.json").read_text("utf-8"))
+    assert len(provenance["rounds"]) == 2 and provenance["history"][-1]["step"] == 24
+
+
+def test_the_slices_that_show_a_label_are_taken_as_annotated_when_nobody_says_otherwise(
+    a_pair: dict[str, Path], tmp_path: Path, capsys: Any
+) -> None:
+    painted = array_of(a_pair["labels"])
+    plain = tmp_path / "painted.nii.gz"
+    image = sitk.GetImageFromArray(np.where(painted == 255, 0, painted))
+    image.CopyInformation(sitk.ReadImage(str(a_pair["labels"])))
+    sitk.WriteImage(image, str(plain))
+    run = tmp_path / "run"
+    status, out, err = call(capsys, "finetune", a_pair["image"], plain, "--output", run, *QUICK)
+    assert status == 0, err
+    assert "Structure 7" in out and "prediction" in str(list(run.iterdir()))
+    provenance = json.loads((run / "provenance.json").read_text("utf-8"))
+    shown = [k for k in SLICES if (painted[k] > 0).any()]
+    assert provenance["cases"][0]["annotated_slices"]["axial"] == shown
+
+
+def test_a_small_budget_is_enough_for_a_mask(a_pair: dict[str, Path], tmp_path: Path, capsys: Any) -> None:
+    status, _out, err = call(
+        capsys, "finetune", a_pair["image"], a_pair["labels"], "--ignore", 255, "--output", tmp_path / "run",
+        "--budget", "2", "--device", "cpu", "--json",
+    )  # fmt: skip
+    assert status == 0, err
+    assert dice(array_of(tmp_path / "run" / "prediction.nii.gz"), array_of(a_pair["truth"]), 1) > 0.6
+
+
+def test_help_and_version_need_no_heavy_package() -> None:
+    program = (
+        "import sys\nfrom contrastive_seg.cli import main\n"
+        "try:\n    main(sys.argv[1:])\nexcept SystemExit as e:\n    assert not e.code\n"
+        "assert not {'torch', 'monai', 'SimpleITK'} & set(sys.modules)"
+    )
+    for arguments, expected in ((["--help"], "finetune"), (["--version"], "contrastive-seg 0.")):
+        done = subprocess.run(
+            [sys.executable, "-c", program, *arguments],
+            env={**os.environ, "PYTHONPATH": str(ENGINE)}, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0 and expected in done.stdout, done.stderr
