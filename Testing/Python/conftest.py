@@ -8,6 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# No test depends on how fast the computer is, or how busy.
+settings.register_profile("any speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any speed")
 
 _HERE = Path(__file__).resolve().parent
 _status = 0
@@ -89,6 +94,7 @@ def a_panel(a_scene: Any, a_module: Any) -> Iterator[Any]:
     """The module's widget, opened in the empty scene; its worker ends with it."""
     import slicer
 
+    loaded = {name: one for name, one in sys.modules.items() if name.startswith("ContrastiveSeg")}
     representation = a_module.widgetRepresentation()
     representation.enter()
     widget = representation.self()
@@ -96,3 +102,4 @@ def a_panel(a_scene: Any, a_module: Any) -> Iterator[Any]:
     slicer.app.moduleManager().unload("ContrastiveSeg")
     representation.exit()
     a_module.forget()
+    sys.modules.update(loaded)  # a reload makes new classes, which the tests do not know

@@ -165,16 +165,21 @@ def a_run_folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def open_command(a_run_folder: Path) -> Callable[..., dict[str, Any]]:
-    """Makes an ``open`` for the run folder; keyword arguments replace fields of the command."""
+    """Makes an ``open`` for the run folder; keyword arguments replace fields of the command.
 
-    def make(labels: str = "labels.npy", budget: float = 6, **fields: Any) -> dict[str, Any]:
+    With ``steps`` a training does not depend on how fast the machine is at the moment.
+    """
+
+    def make(
+        labels: str = "labels.npy", budget: float = 6, steps: int | None = None, **fields: Any
+    ) -> dict[str, Any]:
         case = {"image": "image.npy", "labels": labels, "ijk_to_ras": IJK_TO_RAS, "name": "a ball"}
         return {
             "command": "open",
             "id": 1,
             "run": str(a_run_folder),
             "cases": [case],
-            "settings": {"budget": budget, "seed": 0, "device": "cpu", "threads": 1},
+            "settings": {"budget": budget, "seed": 0, "device": "cpu", "threads": 1, "steps": steps},
             "segments": [{"value": 1, "name": "Ball"}],
         } | fields
 

@@ -26,8 +26,8 @@ def test_a_run_from_open_to_result_and_a_second_round(
     assert hello["device"]["kind"] in ("cpu", "cuda", "mps") and hello["device"]["memory_gb"] > 0
     assert hello["engine"] and hello["torch"]
 
-    a_worker.send(**open_command())
-    a_worker.send(command="train", id=2, budget=6)
+    a_worker.send(**open_command(steps=40))
+    a_worker.send(command="train", id=2)
     opened = a_worker.wait_type("result", reply_to=1)
     assert opened["for"] == "open" and opened["cases"] == 1 and opened["step"] == 0
     preview = a_worker.wait_type("preview", reply_to=2)
@@ -50,10 +50,10 @@ def test_a_run_from_open_to_result_and_a_second_round(
     states = [event["state"] for event in a_worker.of_type("status")]
     assert states.index("opening") < states.index("ready") < states.index("training") < states.index("idle")
 
-    a_worker.send(**open_command(labels="labels-2.npy", id=3))
+    a_worker.send(**open_command(labels="labels-2.npy", id=3, steps=40))
     reopened = a_worker.wait_type("result", reply_to=3)
     assert reopened["warm"] is True and reopened["step"] >= first_steps[-1]
-    a_worker.send(command="train", id=4, budget=4)
+    a_worker.send(command="train", id=4)
     assert a_worker.wait_type("metric", reply_to=4)["step"] > first_steps[-1]
     a_worker.wait_type("result", reply_to=4)
     a_worker.wait_type("status", state="idle")
