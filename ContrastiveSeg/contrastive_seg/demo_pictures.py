@@ -123,7 +123,9 @@ def _scene(
     box = _box((true > 0) | (predicted > 0), turned.spacing_zyx)
     image = np.asarray(turned.array[box], dtype=np.float32)
     inside = image[image > image.min()]  # without the black around a head or a body
-    low, high = np.percentile(inside if inside.size else image, (1, 99.5))
+    low, high = np.percentile(inside, (1, 99.5)) if inside.size else (0.0, 0.0)
+    if not high > low:  # few values, as in a mask
+        low, high = image.min(), image.max()
     titles: list[list[str]] = [[], [], []]
     shown = set()
     new_axis = orientation.order.index(axis)

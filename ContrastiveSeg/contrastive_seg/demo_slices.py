@@ -59,8 +59,9 @@ def annotate(truth: np.ndarray, volume: Volume, count: int, plane: str | None) -
         plane: ``axial``, ``coronal``, ``sagittal`` or None.
 
     Raises:
-        ContrastiveSegError: ``no-annotation`` for an empty label map, ``bad-annotated`` for an unknown
-            plane, ``nothing-to-predict`` when every slice would be annotated.
+        ContrastiveSegError: ``no-annotation`` for an empty label map or slices without a structure,
+            ``bad-annotated`` for an unknown plane, ``nothing-to-predict`` when no slice
+            would be left.
     """
     axis = _thickest(volume) if plane is None else plane_axis(plane)
     found = np.flatnonzero((truth > 0).any(axis=tuple(a for a in range(3) if a != axis)))
@@ -82,6 +83,12 @@ def annotate(truth: np.ndarray, volume: Volume, count: int, plane: str | None) -
     sparse = np.full(truth.shape, IGNORE, np.int16)
     kept = [*painted, *empty]
     np.moveaxis(sparse, axis, 0)[kept] = np.moveaxis(truth, axis, 0)[kept]
+    if not (sparse > 0).any():
+        raise ContrastiveSegError(
+            "no-annotation",
+            f"No structure occurs on the {PLANES[axis]} slices {', '.join(str(i) for i in painted)}.",
+            "Choose more slices (--slices) or another plane (--plane).",
+        )
     return Annotation(PLANES[axis], painted, empty, sparse)
 
 
