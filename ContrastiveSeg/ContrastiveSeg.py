@@ -168,7 +168,7 @@ class ContrastiveSegTest(ScriptedLoadableModuleTest):
 
         SelfTest(self).panelSaysWhatIsMissing(ContrastiveSegWidget)
 
-    def test_learningFromThreeSlices(self):
+    def test_learningFromAFewSlices(self):
         from ContrastiveSegLib.SelfTest import SelfTest
 
-        SelfTest(self).learningFromThreeSlices(ContrastiveSegLogic)
+        SelfTest(self).learningFromAFewSlices(ContrastiveSegLogic)

@@ -12,6 +12,7 @@ import slicer
 import slicer.util
 
 from ContrastiveSegLib.AcceptLogic import AcceptLogic
+from ContrastiveSegLib.AnnotationLogic import AnnotationLogic
 from ContrastiveSegLib.AnnotationSummary import AnnotationSummary
 from ContrastiveSegLib.InstallLogic import InstallLogic
 from ContrastiveSegLib.LabelledSegment import LabelledSegment
@@ -22,7 +23,8 @@ from ContrastiveSegLib.State import State
 from ContrastiveSegLib.VolumeGrid import VolumeGrid
 
 _SHAPE = (20, 48, 56)
-_PAINTED = (5, 10, 14)
+_PAINTED = (4, 8, 12, 15)
+_EMPTY = (1, 18)
 
 
 class SelfTest:
@@ -53,7 +55,7 @@ class SelfTest:
         )
 
     def annotatedSlicesAreFound(self) -> None:
-        """The three painted slices, and nothing else."""
+        """The painted slices, and nothing else."""
         summary = AnnotationSummary.of(self.volume, self.segmentation, PlaneChoice.Automatic)
         self._case.assertEqual([one.slice for one in summary.slices], [(0, index) for index in _PAINTED])
         self._case.assertEqual(summary.warning(), "")
@@ -81,7 +83,7 @@ class SelfTest:
             ui = widget.ui
             self._case.assertIs(ui.volumeSelector.currentNode(), self.volume)
             self._case.assertIs(ui.segmentationSelector.currentNode(), self.segmentation)
-            self._case.assertIn("3 annotated slices", ui.annotationLabel.text)
+            self._case.assertIn("4 annotated slices", ui.annotationLabel.text)
             self._case.assertTrue(ui.startButton.enabled)
             ui.segmentationSelector.setCurrentNode(None)
             self._case.assertFalse(ui.startButton.enabled)
@@ -91,12 +93,14 @@ class SelfTest:
             widget.parent.hide()
             widget.parent.deleteLater()
 
-    def learningFromThreeSlices(self, makeLogic: Callable[[], Any], seconds: float = 8) -> None:
+    def learningFromAFewSlices(self, makeLogic: Callable[[], Any], seconds: float = 8) -> None:
         """A worker learns the ball; most of it is found."""
         missing = InstallLogic().missing()
         if missing:
             self._case.skipTest(f"not installed: {', '.join(missing)}")
         learning = makeLogic().learning
+        for index in _EMPTY:
+            AnnotationLogic.setEmpty(self.segmentation, (0, index))
         said: list[str] = []
         learning.said.connect(said.append)
         try:
@@ -108,7 +112,7 @@ class SelfTest:
             self._case.assertIs(learning.machine.state, State.Done, f"said: {said[-3:]}")
             found = self._mask(PredictionLogic.predicted(self.segmentation))
             dice = 2 * (found & self.truth).sum() / (found.sum() + self.truth.sum())
-            self._case.assertGreater(dice, 0.8)
+            self._case.assertGreater(dice, 0.75)
             self._case.assertTrue(np.array_equal(self._mask(), self.painted > 0), "the painting was changed")
         finally:
             learning.close(wait=True)

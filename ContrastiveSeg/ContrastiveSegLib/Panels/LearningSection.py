@@ -72,13 +72,13 @@ class LearningSection:
         """Shows the estimated Dice, worst structure first; nothing hides the line.
 
         Args:
-            dice: By label value.
-            names: What the structures are called, by label value.
+            dice: By label value; empty where there is none.
+            names: What the structures are called, by label value; empty before anything is learnt.
         """
         label = self._ui.estimateLabel
-        label.visible = bool(dice)
+        label.visible = bool(dice or names)
         if not dice:
-            label.text = ""
+            label.text = _("No estimate of the Dice: it needs 10 or more annotated slices.") if names else ""
             return
         worst = sorted(dice, key=lambda value: dice[value])
         listed = Words.listed([f"{names.get(value, value)} {dice[value]:.2f}" for value in worst], most=6)

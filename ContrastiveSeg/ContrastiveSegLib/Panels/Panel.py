@@ -50,7 +50,7 @@ class Panel(VTKObservationMixin):
         self.result = ResultSection(ui)
         self._parameters: Parameters | None = None
         self._observed: tuple[Any, Any] = (None, None)
-        self._entered = True
+        self._entered, self._estimated = True, False
         self._lookAgain = qt.QTimer()
         self._lookAgain.setSingleShot(True)
         self._lookAgain.setInterval(_LOOK_AGAIN_MS)
@@ -181,9 +181,12 @@ class Panel(VTKObservationMixin):
             self._lookAgain.start()  # once after a series of events
 
     def _onState(self, state: State) -> None:
+        if state is State.Done and not self._estimated:
+            self.progress.showEstimate({}, self.learning.segmentNames)
         self.update()
 
     def _onEstimate(self, dice: dict[int, float]) -> None:
+        self._estimated = True
         self.progress.showEstimate(dice, self.learning.segmentNames)
 
     def _onPredicted(self, node: Any) -> None:
@@ -219,6 +222,7 @@ class Panel(VTKObservationMixin):
             assert parameters is not None
             volume, segmentation = self._nodes()
             self.progress.showEstimate({}, {})
+            self._estimated = False
             seconds = self.secondsInsteadOfBudget or parameters.budget.value
             axis = parameters.planes.axis(VolumeGrid(volume).planeNames())
             self.learning.start(volume, segmentation, seconds, axis=axis)

@@ -16,6 +16,7 @@ from PySide6 import QtCore, QtGui, QtWidgets
 
 # PySide calls these back by name when Qt lays a widget out, so they stay methods
 _VIRTUAL = {"sizeHint", "minimumSizeHint", "hasHeightForWidth"}
+_VIRTUAL_OF = {"QProgressBar": {"text"}}
 _WIDGETS = [
     "QWidget", "QFrame", "QLabel", "QPushButton", "QToolButton", "QCheckBox", "QComboBox", "QSlider",
     "QSpinBox", "QProgressBar", "QGroupBox", "QLineEdit", "QDoubleSpinBox", "QTableWidget",
@@ -45,7 +46,8 @@ def stand_in(base: type) -> type:
         about = meta.property(index)
         name = about.name()
         declared = isinstance(inspect.getattr_static(base, name, None), QtCore.Property)
-        if name not in _VIRTUAL and not declared:
+        virtual = _VIRTUAL | _VIRTUAL_OF.get(base.__name__, set())
+        if name not in virtual and not declared:
             attributes[name] = _property(name, about.isWritable())
     return type(base.__name__, (base,), attributes)
 

@@ -1,0 +1,33 @@
+"""The tests that also run inside the application (Reload and Test)."""
+
+import logging
+
+
+def test_the_self_test_of_the_module_passes(a_scene, a_module, caplog):
+    import ContrastiveSeg
+
+    with caplog.at_level(logging.WARNING):
+        ContrastiveSeg.ContrastiveSegTest().runTest()
+    assert "was skipped" not in caplog.text
+
+
+def test_the_module_describes_itself(a_module):
+    assert a_module.title == "ContrastiveSeg"
+    assert a_module.categories == ["Segmentation"]
+    assert "few slices" in a_module.helpText
+
+
+def test_importing_the_module_loads_nothing_heavy():
+    import subprocess
+    import sys
+    from pathlib import Path
+
+    here = Path(__file__).resolve().parent
+    code = (
+        "import slicer_harness; slicer_harness.install(); import sys, ContrastiveSeg;"
+        "heavy = {'torch', 'monai', 'ContrastiveSegLib', 'contrastive_seg'} & set(sys.modules);"
+        "print(sorted(heavy), flush=True); slicer_harness.exit_now(0)"
+    )
+    paths = [str(here.parents[1] / "ContrastiveSeg"), str(here)]
+    command = [sys.executable, "-c", f"import sys; sys.path[:0] = {paths!r}; {code}"]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == "[]"
