@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import struct
 import sys
@@ -160,6 +161,13 @@ def test_the_command_line_of_the_readme_exists() -> None:
         options = {option for parameter in commands[name].params for option in parameter.opts}
         unknown = set(re.findall(r"--[a-z][a-z-]*", arguments)) - options
         assert not unknown, f"contrastive-seg {name} has no {unknown}"
+
+
+def test_ci_runs_the_commands_that_are_run_at_home() -> None:
+    script = ROOT / ".ci" / "run"
+    assert os.access(script, os.X_OK)
+    called = set(re.findall(r"^make ([a-z-]+)", script.read_text("utf-8"), re.MULTILINE))
+    assert called == {"lint", "test"}
 
 
 def test_packages_of_the_constraints_are_pinned_once() -> None:
