@@ -10,11 +10,12 @@ import slicer.util
 
 from ContrastiveSegLib.VolumeGrid import VolumeGrid
 
+# red, green, blue from 0 to 100 percent; brighter is more, also for those who see no red
 _COLORS = {
-    "probability": "vtkMRMLColorTableNodeFileViridis.txt",
-    "uncertainty": "vtkMRMLColorTableNodeFileInferno.txt",
+    "probability": [(0.0, 0.0, 0.2), (0.0, 0.35, 0.6), (0.0, 0.65, 0.6), (0.5, 0.9, 0.4), (1.0, 1.0, 0.6)],
+    "uncertainty": [(0.1, 0.0, 0.2), (0.45, 0.05, 0.4), (0.8, 0.2, 0.2), (1.0, 0.6, 0.0), (1.0, 1.0, 0.6)],
 }
-_LOWEST_SHOWN = {"probability": 1, "uncertainty": 10}
+_LOWEST_SHOWN = {"probability": 1, "uncertainty": 25}
 
 
 class PercentVolume:
@@ -63,15 +64,30 @@ class PercentVolume:
         display = node.GetDisplayNode()
         display.SetAutoWindowLevel(False)
         display.SetWindowLevelMinMax(0, 100)
-        color = _COLORS[self._kind]
-        if slicer.mrmlScene.GetNodeByID(color) is None:
-            color = "vtkMRMLColorTableNodeRainbow"
-        display.SetAndObserveColorNodeID(color)
+        display.SetAndObserveColorNodeID(self._colors().GetID())
         # what is sure stays clear, so that the image is seen there
         display.SetThreshold(_LOWEST_SHOWN[self._kind], 100)
         display.ApplyThresholdOn()
 
-    def setShown(self, shown: bool, opacity: float = 0.6) -> None:
+    def _colors(self) -> Any:
+        """The colour table, one for all maps of this kind in a scene."""
+        tag = f"ContrastiveSeg.{self._kind}"
+        node = slicer.mrmlScene.GetSingletonNode(tag, "vtkMRMLColorTableNode")
+        if node is not None:
+            return node
+        node = slicer.vtkMRMLColorTableNode()
+        node.SetSingletonTag(tag)
+        node.SetName(tag)
+        node.SetHideFromEditors(True)
+        node.SetTypeToUser()
+        node.SetNumberOfColors(101)
+        anchors = np.array(_COLORS[self._kind])
+        for percent in range(101):
+            at = [np.interp(percent, np.linspace(0, 100, len(anchors)), anchors[:, one]) for one in range(3)]
+            node.SetColor(percent, f"{percent} %", *at, 1.0)
+        return slicer.mrmlScene.AddNode(node)
+
+    def setShown(self, shown: bool, opacity: float = 0.5) -> None:
         """Lays the map over the image in all slice views, or takes it away again."""
         node = self.node
         if node is None:

