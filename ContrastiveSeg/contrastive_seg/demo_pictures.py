@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,13 +28,17 @@ _LETTERS = {"axial": tuple("RLAP"), "coronal": tuple("RLSI"), "sagittal": tuple(
 _SIDES = (("S", "I"), ("A", "P"), ("R", "L"))
 """By array axis: where a positive and a negative position of a slice lies."""
 _COLOURS = ("#e41a1c", "#4daf4a", "#ff9f1c", "#b15be0", "#1fa8e0", "#ffe119", "#f781bf", "#a6761d")
+_AIR = -300.0
+_SOFT_TISSUE = (-160.0, 240.0)
+"""Hounsfield units."""
 _MARGIN_MM = 12.0
 _COLUMNS = 5
 _FILL = 0.5
 _FINE = 4
 _CELL = 2.8
 """Longer side of a slice in inches."""
-_GAP, _TITLE, _LEGEND = 0.06, 0.5, 0.65
+_GAP, _TITLE_LINE, _LEGEND_ROW = 0.06, 0.2, 0.2
+_LEGEND_COLUMN = 1.75
 _DPI = 120
 _LEGEND_ENTRIES = 22
 
@@ -122,10 +127,6 @@ def _scene(
     true, predicted = (orientation.apply(np.where(np.isin(a, known), a, 0)) for a in (truth, prediction))
     box = _box((true > 0) | (predicted > 0), turned.spacing_zyx)
     image = np.asarray(turned.array[box], dtype=np.float32)
-    inside = image[image > image.min()]  # without the black around a head or a body
-    low, high = np.percentile(inside, (1, 99.5)) if inside.size else (0.0, 0.0)
-    if not high > low:  # few values, as in a mask
-        low, high = image.min(), image.max()
     titles: list[list[str]] = [[], [], []]
     shown = set()
     new_axis = orientation.order.index(axis)
@@ -142,11 +143,23 @@ def _scene(
         true[box],
         predicted[box],
         turned.spacing_zyx,
-        (float(low), float(max(high, low + 1e-6))),
+        _window(image),
         (titles[0], titles[1], titles[2]),
         new_axis,
         frozenset(shown),
     )
+
+
+def _window(image: np.ndarray) -> tuple[float, float]:
+    """Intensities for black and white: soft tissue on CT, nearly the whole range otherwise."""
+    lowest, highest = float(image.min()), float(image.max())
+    if lowest < _AIR and highest > -_AIR:
+        return _SOFT_TISSUE
+    inside = image[image > lowest]  # without the black around a head or a body
+    low, high = np.percentile(inside, (1, 99.5)) if inside.size else (0.0, 0.0)
+    if not high > low:  # few values, as in a mask
+        return lowest, max(highest, lowest + 1e-6)
+    return float(low), float(high)
 
 
 def _position(volume: Volume, axis: int, number: int, world: int) -> float:
@@ -195,17 +208,33 @@ def _draw(scene: _Scene, plane: int, names: Mapping[int, str], path: Path) -> Pa
     height, width = scene.size_mm(plane)
     scale = _CELL / max(height, width)
     cell = (width * scale, height * scale)
-    total = (len(slices) * (cell[0] + _GAP) + _GAP, 2 * (cell[1] + _GAP) + _TITLE + _LEGEND)
+    colours = {value: _COLOURS[n % len(_COLOURS)] for n, value in enumerate(names)}
+    handles = _legend({names[value]: colour for value, colour in colours.items()})
+    width = max(len(slices) * (cell[0] + _GAP) + _GAP, 2 * _LEGEND_COLUMN)
+    per_row = max(1, min(len(handles), int(width / _LEGEND_COLUMN)))
+    rows = math.ceil(len(handles) / per_row)
+    per_row = math.ceil(len(handles) / rows)
+    below = (rows + 1) * _LEGEND_ROW
+    above = _TITLE_LINE * (2.5 if plane == scene.axis else 1.5)
+    total = (width, 2 * (cell[1] + _GAP) + above + below)
     figure = Figure(figsize=total, facecolor="black")
     FigureCanvasAgg(figure)
+    figure.legend(
+        handles=handles,
+        loc="lower center",
+        ncols=per_row,
+        fontsize=9,
+        frameon=False,
+        labelcolor="white",
+        borderaxespad=0.2,
+    )
 
     def place(row: int, column: int) -> Any:
         """Axes for a slice, in inches from the lower left corner."""
-        x, y = _GAP + column * (cell[0] + _GAP), _LEGEND + (1 - row) * (cell[1] + _GAP)
+        x, y = _GAP + column * (cell[0] + _GAP), below + (1 - row) * (cell[1] + _GAP)
         box = (x / total[0], y / total[1], cell[0] / total[0], cell[1] / total[1])
         return figure.add_axes(box)
 
-    colours = {value: _COLOURS[n % len(_COLOURS)] for n, value in enumerate(names)}
     for column, index in enumerate(slices):
         bare, overlay = place(0, column), place(1, column)
         for axes in (bare, overlay):
@@ -215,7 +244,6 @@ def _draw(scene: _Scene, plane: int, names: Mapping[int, str], path: Path) -> Pa
             title += "\nannotated" if index in scene.annotated else "\nnot annotated"
         bare.set_title(title, color="white", fontsize=10)
         _draw_labels(overlay, scene, plane, index, colours)
-    _add_legend(figure, {names[value]: colour for value, colour in colours.items()})
     with replacing(path, durable=False) as part:
         figure.savefig(part, dpi=_DPI, facecolor="black")
     return path
@@ -270,7 +298,8 @@ def _draw_labels(axes: Any, scene: _Scene, plane: int, index: int, colours: Mapp
             axes.contour(x, y, mask.astype(float), [0.5], colors=[colour], linewidths=1.1)
 
 
-def _add_legend(figure: Any, colours: Mapping[str, str]) -> None:
+def _legend(colours: Mapping[str, str]) -> list[Any]:
+    """What the colours, the line and the fill mean."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
@@ -280,11 +309,4 @@ def _add_legend(figure: Any, colours: Mapping[str, str]) -> None:
         handles.append(Patch(alpha=0.0, label=f"and {more} more"))
     handles.append(Line2D([], [], color="white", linewidth=1.1, label="line: truth"))
     handles.append(Patch(facecolor="white", alpha=_FILL, label="fill: prediction"))
-    figure.legend(
-        handles=handles,
-        loc="lower center",
-        ncols=min(len(handles), 4),
-        fontsize=9,
-        frameon=False,
-        labelcolor="white",
-    )
+    return handles

@@ -195,7 +195,7 @@ def test_pictures_show_right_on_the_left_and_superior_on_top_whatever_the_orient
 
 def _last_bare_slice(picture: np.ndarray, columns: int) -> np.ndarray:
     """The image without overlay at the end of the upper row, without the coloured letters."""
-    title, below, gap = 60, 78, 7
+    title, below, gap = 60 if columns == 3 else 36, 48, 7
     height = (picture.shape[0] - title - below - 2 * gap) // 2
     width = picture.shape[1] // columns
     return (
