@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from ContrastiveSegLib.VolumeGrid import VolumeGrid
 
 _ROLE = "ContrastiveSegPrediction"
 _VOLUME_ROLE = "ContrastiveSegVolume"
+_QUICK = 0.3
 
 
 class PredictionLogic:
@@ -27,6 +29,8 @@ class PredictionLogic:
     and the 3D view keeps its camera. The user's segmentation refers to it, so that both are found
     again in a saved scene.
     """
+
+    _surfaceSeconds = 0.0
 
     @staticmethod
     def predicted(segmentationNode: Any) -> Any:
@@ -50,8 +54,9 @@ class PredictionLogic:
             segmentationNode: The user's segmentation.
             labels: Integers (z, y, x) on the volume's grid, 0 for background.
             segments: Which value stands for which segment.
-            surfaces: Make the surfaces anew where the node has some; a preview can leave them as
-                they were, as those of a large structure take seconds.
+            surfaces: Make the surfaces anew where the node has some, however long it takes; for a
+                preview they are made only where that was quick before, as otherwise the
+                application would stand still.
 
         Raises:
             UserError: The array does not fit the volume.
@@ -62,7 +67,7 @@ class PredictionLogic:
         segmentation = node.GetSegmentation()
         name = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
         surface = slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
-        renew = surfaces and segmentation.ContainsRepresentation(surface)
+        renew = segmentation.ContainsRepresentation(surface) and (surfaces or cls._surfaceSeconds < _QUICK)
         # one image shared by all segments: one layer, as Slicer itself keeps segments that do not overlap
         image = cls._image(grid, labels, segments)
         modifying = node.StartModify()
@@ -72,13 +77,19 @@ class PredictionLogic:
                 segment = segmentation.GetSegment(one.segmentId)
                 segment.SetLabelValue(one.value)
                 segment.AddRepresentation(name, image)
-            if renew:
-                segmentation.RemoveRepresentation(surface)
-                segmentation.CreateRepresentation(surface)
         finally:
             node.EndModify(modifying)
-        image.Modified()
+        image.Modified()  # slices are drawn anew, and the surfaces of the former mask go
+        if renew:
+            cls._makeSurfaces(node)
         return node
+
+    @classmethod
+    def _makeSurfaces(cls, node: Any) -> None:
+        """Makes surfaces where there are none, and notes how long that takes."""
+        began = time.monotonic()
+        if node.CreateClosedSurfaceRepresentation():
+            cls._surfaceSeconds = time.monotonic() - began
 
     @classmethod
     def updateMaps(
@@ -141,8 +152,11 @@ class PredictionLogic:
         node = cls.predicted(segmentationNode)
         if node is None:
             return
+        surface = slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
+        if shown is bool(node.GetSegmentation().ContainsRepresentation(surface)):
+            return
         if shown:
-            node.CreateClosedSurfaceRepresentation()
+            cls._makeSurfaces(node)
         else:
             node.RemoveClosedSurfaceRepresentation()
 

@@ -82,6 +82,7 @@ def a_segmentation_node(a_volume_node: Any) -> Any:
 def a_module() -> Any:
     """The module ContrastiveSeg as the application knows it, ``slicer.modules.contrastiveseg``."""
     import slicer
+
     from slicer_harness.module_host import load_module
 
     if not hasattr(slicer.modules, "contrastiveseg"):

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import qt
 import slicer
+from scene_parts import add_segmentation, add_volume, ball, only_slices, paint, wait_until
+
 from ContrastiveSegLib.LabelledSegment import LabelledSegment
 from ContrastiveSegLib.PredictionLogic import PredictionLogic
 from ContrastiveSegLib.State import State
-from scene_parts import add_segmentation, add_volume, ball, only_slices, paint, wait_until
 from slicer_harness.views import SliceView
 
 SHAPE = (12, 30, 40)
@@ -113,7 +114,7 @@ def test_a_painted_slice_is_not_marked_as_empty(a_painted_scene, a_panel):
 
 
 def test_a_segment_beside_the_volume_is_explained_and_start_refused(a_painted_scene, a_panel):
-    volume, segmentation = a_painted_scene
+    volume, _segmentation = a_painted_scene
     volume.SetOrigin(1000, 0, 0)
     a_panel.enter()
     assert "'Ball' does not touch the volume" in a_panel.ui.annotationLabel.text

@@ -6,11 +6,6 @@ import signal
 import numpy as np
 import pytest
 import slicer
-from ContrastiveSegLib.PredictionLogic import PredictionLogic
-from ContrastiveSegLib.RunFolder import RunFolder
-from ContrastiveSegLib.SegmentResampler import SegmentResampler
-from ContrastiveSegLib.State import State
-from ContrastiveSegLib.VolumeGrid import VolumeGrid
 from contrastive_seg_phantom import dice, two_organs
 from PySide6.QtGui import QImage
 from scene_parts import (
@@ -22,6 +17,12 @@ from scene_parts import (
     paint,
     wait_until,
 )
+
+from ContrastiveSegLib.PredictionLogic import PredictionLogic
+from ContrastiveSegLib.RunFolder import RunFolder
+from ContrastiveSegLib.SegmentResampler import SegmentResampler
+from ContrastiveSegLib.State import State
+from ContrastiveSegLib.VolumeGrid import VolumeGrid
 from slicer_harness.views import SliceView
 
 SHAPE = (20, 40, 48)
@@ -86,7 +87,7 @@ def test_from_three_painted_slices_to_the_picture_of_both_organs(
     a_panel, a_phantom_scene, a_phantom, tmp_path
 ):
     volume, segmentation = a_phantom_scene
-    image, truth = a_phantom
+    _image, truth = a_phantom
     view = SliceView()
     view.show(volume, offset=2.0 * 11)  # a slice that nobody painted
     before = view.pixels().astype(int)

@@ -21,15 +21,16 @@ import slicer_harness  # noqa: E402
 slicer = slicer_harness.install()
 
 import numpy as np  # noqa: E402
-from contrastive_seg.data.read import read_volume  # noqa: E402
+from PySide6.QtCore import QRect, Qt  # noqa: E402
+from PySide6.QtGui import QColor, QFont, QImage, QPainter, QPixmap  # noqa: E402
+from scene_parts import add_segmentation, add_volume, paint, wait_until  # noqa: E402
+
 from contrastive_seg import demo_data  # noqa: E402
+from contrastive_seg.data.read import read_volume  # noqa: E402
 from contrastive_seg.demo_data import STRUCTURES  # noqa: E402
 from ContrastiveSegLib.AnnotationLogic import AnnotationLogic  # noqa: E402
 from ContrastiveSegLib.PredictionLogic import PredictionLogic  # noqa: E402
 from ContrastiveSegLib.State import State  # noqa: E402
-from PySide6.QtCore import QRect, Qt  # noqa: E402
-from PySide6.QtGui import QColor, QFont, QImage, QPainter, QPixmap  # noqa: E402
-from scene_parts import add_segmentation, add_volume, paint, wait_until  # noqa: E402
 from slicer_harness.module_host import load_module  # noqa: E402
 from slicer_harness.views import SliceView, ThreeDView, write_png  # noqa: E402
 
@@ -61,6 +62,7 @@ class Pictures:
 
     def __init__(self, folder: Path, budget: float) -> None:
         self._folder = folder
+        self._centers: list[Any] = []
         module = load_module(ROOT / "ContrastiveSeg" / "ContrastiveSeg.py")
         self._panel = module.widgetRepresentation()
         self._panel.resize(*PANEL)
@@ -76,11 +78,11 @@ class Pictures:
         self._panel.enter()
         views = self._views(volume, painted)
         ready = self._grab("panel_ready")
-        drawn = [view.pixels() for view in views]
+        drawn = self._pictures(views)
         learning = self._learn(segmentation)
         self._grab("panel_done")
         segmentation.GetDisplayNode().SetVisibility(False)  # what was painted lies within
-        results = [view.pixels() for view in views]
+        results = self._pictures(views)
         space = ThreeDView((VIEW, VIEW))
         results.append(space.pixels(azimuth=-35, elevation=20))
         self._uncertainty(views)
@@ -125,14 +127,18 @@ class Pictures:
         center = np.array([16.0, 0.0, 8.0, 1.0])  # MNI millimetres, through the deep structures
         center[1] = (VolumeGrid(volume).ijkToWorld() @ np.array([0.0, painted, 0.0, 1.0]))[1]
         views = []
-        for name, orientation, axis in (
-            ("Red", "Axial", 2), ("Green", "Coronal", 1), ("Yellow", "Sagittal", 0)
-        ):  # fmt: skip
+        for name, orientation in (("Red", "Axial"), ("Green", "Coronal"), ("Yellow", "Sagittal")):
             view = SliceView(name, orientation, (VIEW, VIEW))
-            view.show(volume, float(center[axis]))
-            view.zoom(center[:3], ZOOM)
+            view.show(volume)
             views.append(view)
+            # the sagittal slice lies beside the midline, the others show both sides
+            self._centers.append(center[:3] if orientation == "Sagittal" else [0.0, *center[1:3]])
         return views
+
+    def _pictures(self, views: list[SliceView]) -> list[np.ndarray]:
+        for view, center in zip(views, self._centers, strict=True):
+            view.aim(center, ZOOM)
+        return [view.pixels() for view in views]
 
     def _learn(self, segmentation: Any) -> QPixmap | None:
         """Presses Start and waits; the panel as it was in the midst of it."""

@@ -90,7 +90,8 @@ class Trainer:
         """
         rng = np.random.default_rng((self.seed, self.step_count))
         generator = torch.Generator().manual_seed(hash((self.seed, self.step_count)) & 0x7FFFFFFF)
-        size = self.crop_size(sampler)
+        largest = self.crop_size(sampler)
+        size = tuple(max(32, int(n * rng.uniform(0.6, 1.0)) // 16 * 16) if n > 32 else n for n in largest)
         rows = sampler.draw(self.batch, size, rng)
         grid = random_deformation(len(rows), size, generator)
         rows = F.grid_sample(

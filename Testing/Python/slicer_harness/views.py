@@ -68,11 +68,12 @@ class SliceView:
         if offset is not None:
             self._logic.SetSliceOffset(offset)
 
-    def zoom(self, center: Any, factor: float) -> None:
-        """Shows less, around a point (RAS mm); the slice stays."""
+    def aim(self, center: Any, factor: float = 1.0) -> None:
+        """Shows the slice through a point (RAS mm), with the point in the middle and enlarged."""
+        self._logic.FitSliceToAll()
         x, y, z = self.node.GetFieldOfView()
-        self.node.JumpSliceByCentering(*[float(one) for one in center])
         self.node.SetFieldOfView(x / factor, y / factor, z)
+        self.node.JumpSliceByCentering(*[float(one) for one in center])
         self.node.UpdateMatrices()
 
     def pixels(self) -> np.ndarray:
@@ -160,7 +161,7 @@ class ThreeDView:
         camera.Azimuth(azimuth)
         camera.Elevation(elevation)
         self._renderer.ResetCamera()
-        camera.Zoom(1.4)
+        camera.Zoom(1.2)
         self._window.Render()
         grab = vtk.vtkWindowToImageFilter()
         grab.SetInput(self._window)

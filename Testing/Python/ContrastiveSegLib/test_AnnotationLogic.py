@@ -1,0 +1,92 @@
+"""Annotated slices of real segmentation nodes."""
+
+import numpy as np
+import pytest
+from scene_parts import add_segmentation, add_transform, add_volume, ball, only_slices, paint
+
+from ContrastiveSegLib.AnnotationLogic import AnnotationLogic
+from ContrastiveSegLib.AnnotationSummary import AnnotationSummary
+from ContrastiveSegLib.PlaneChoice import PlaneChoice
+from ContrastiveSegLib.VolumeGrid import VolumeGrid
+
+SHAPE = (12, 30, 40)
+
+
+def slices(volume, segmentation, planes=PlaneChoice.Automatic):
+    return [one.slice for one in AnnotationSummary.of(volume, segmentation, planes).slices]
+
+
+def test_painted_slices_of_two_planes_are_found(a_volume_node, a_segmentation_node):
+    painted = only_slices(ball(SHAPE), 0, [3, 8]) | only_slices(ball(SHAPE), 1, [15])
+    paint(a_segmentation_node, "Ball", painted, a_volume_node)
+    assert slices(a_volume_node, a_segmentation_node) == [(0, 3), (0, 8), (1, 15)]
+    assert (1, 15) in slices(a_volume_node, a_segmentation_node, PlaneChoice.Coronal)
+    assert all(axis == 1 for axis, _ in slices(a_volume_node, a_segmentation_node, PlaneChoice.Coronal))
+
+
+def test_a_hidden_segment_does_not_count(a_volume_node, a_segmentation_node):
+    paint(a_segmentation_node, "Ball", only_slices(ball(SHAPE), 0, [5]), a_volume_node)
+    a_segmentation_node.GetDisplayNode().SetSegmentVisibility("Ball", False)
+    assert AnnotationLogic.segmentIds(a_segmentation_node) == []
+    assert slices(a_volume_node, a_segmentation_node) == []
+
+
+def test_a_segment_hidden_with_its_whole_node_still_counts(a_volume_node, a_segmentation_node):
+    paint(a_segmentation_node, "Ball", only_slices(ball(SHAPE), 0, [5]), a_volume_node)
+    a_segmentation_node.GetDisplayNode().SetVisibility(False)
+    assert slices(a_volume_node, a_segmentation_node) == [(0, 5)]
+
+
+def test_marks_of_empty_slices_come_and_go_and_are_saved_with_the_node(a_volume_node, a_segmentation_node):
+    for one in ((0, 1), (2, 7)):
+        AnnotationLogic.setEmpty(a_segmentation_node, one)
+    assert AnnotationLogic.emptySlices(a_segmentation_node) == [(0, 1), (2, 7)]
+    assert a_segmentation_node.GetAttribute("ContrastiveSeg.EmptySlices") == "k1 i7"
+    AnnotationLogic.setEmpty(a_segmentation_node, (0, 1), False)
+    assert slices(a_volume_node, a_segmentation_node) == [(2, 7)]
+    AnnotationLogic.setEmpty(a_segmentation_node, (2, 7), False)
+    assert a_segmentation_node.GetAttribute("ContrastiveSeg.EmptySlices") is None
+
+
+def test_a_mark_beyond_the_volume_is_passed_over(a_volume_node, a_segmentation_node):
+    a_segmentation_node.SetAttribute("ContrastiveSeg.EmptySlices", "k12 k11 rubbish j-3 i")
+    assert slices(a_volume_node, a_segmentation_node) == [(0, 11)]
+
+
+def test_the_slice_at_a_position_obeys_transforms(a_volume_node):
+    move = np.eye(4)
+    move[:3, 3] = (10, 20, 30)
+    a_volume_node.SetAndObserveTransformNodeID(add_transform(move).GetID())
+    grid = VolumeGrid(a_volume_node)
+    assert AnnotationLogic.sliceAt(grid, (0, 0, 38.9), 0) == (0, 4)
+    assert AnnotationLogic.sliceAt(grid, (13.2, 0, 0), 2) == (2, 3)
+    assert AnnotationLogic.sliceAt(grid, (0, 0, 28), 0) is None
+
+
+@pytest.mark.parametrize(
+    ("painted", "sentence", "warning"),
+    [
+        ([], "No slice is annotated yet.", "Paint each structure completely"),
+        ([5], "1 annotated slice (1 axial).", "very little"),
+        ([3, 5, 8], "3 annotated slices (3 axial).", ""),
+    ],
+)
+def test_the_summary_warns_where_there_is_too_little(
+    a_volume_node, a_segmentation_node, painted, sentence, warning
+):
+    paint(a_segmentation_node, "Ball", only_slices(ball(SHAPE), 0, painted), a_volume_node)
+    summary = AnnotationSummary.of(a_volume_node, a_segmentation_node, PlaneChoice.Automatic)
+    assert summary.sentence() == sentence
+    assert warning in summary.warning() and bool(warning) == bool(summary.warning())
+
+
+def test_the_summary_names_planes_and_positions_as_the_person_sees_them(a_scene):
+    sagittal = np.array([[0, 0, 3, -6], [1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1]], float)
+    volume = add_volume(np.zeros((5, 8, 9), np.int16), sagittal)
+    segmentation = add_segmentation(volume, ["A", "B"])
+    painted = np.zeros((5, 8, 9), np.uint8)
+    painted[1, 2:5, 2:5] = 1
+    paint(segmentation, "B", painted, volume)
+    (one,) = AnnotationSummary.of(volume, segmentation, PlaneChoice.Automatic).slices
+    assert (one.slice, one.plane, one.segmentIds) == ((0, 1), "sagittal", ("B",))
+    assert one.center == pytest.approx((-3, 4, 3.5)) and one.across == 0
