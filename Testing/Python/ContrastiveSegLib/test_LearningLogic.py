@@ -1,0 +1,212 @@
+"""What the panel's logic makes of the worker's words; a small program plays the worker."""
+
+import sys
+
+import numpy as np
+import pytest
+import slicer
+from scene_parts import ball, only_slices, paint, wait_until
+
+from ContrastiveSegLib.LearningLogic import LearningLogic
+from ContrastiveSegLib.PredictionLogic import PredictionLogic
+from ContrastiveSegLib.RunFolder import RunFolder
+from ContrastiveSegLib.State import State
+from ContrastiveSegLib.UserError import UserError
+from ContrastiveSegLib.WorkerProcess import WorkerProcess
+
+SHAPE = (12, 30, 40)
+
+_HEAD = """
+import json, os, sys
+import numpy as np
+def say(**event):
+    print(json.dumps(event), flush=True)
+def save(name, array):
+    np.save(os.path.join(run, name), array)
+    return name
+say(type="hello", protocol=1, pid=os.getpid(), device={"name": "CPU"}, engine="0", torch="2")
+for line in sys.stdin:
+    c = json.loads(line)
+    if c["command"] == "quit":
+        break
+    if c["command"] == "open":
+        run = c["run"]
+        say(type="log", opened=c)
+        OPEN
+    if c["command"] == "train":
+        say(type="status", state="training", reply_to=c["id"], message="")
+        TRAIN
+    if c["command"] == "stop":
+        STOP
+"""
+_OPENED = """say(type="result", reply_to=c["id"], **{"for": "open"}, case=None)"""
+_RESULT = """
+        whole = np.zeros((12, 30, 40), np.int16); whole[2:9, 8:20, 8:30] = 1
+        percent = np.full(whole.shape, 40, np.uint8)
+        say(type="result", reply_to=train, **{"for": "train"}, case=0, stopped=False,
+            prediction=save("prediction-0.npy", whole), probability=save("probability-0.npy", percent),
+            uncertainty=save("uncertainty-0.npy", percent), dice_estimate={"1": 0.9}, volume_ml={"1": 3.0})
+        say(type="status", state="idle", reply_to=train, message="Done.")
+"""
+
+
+@pytest.fixture
+def make_logic(a_scene):
+    """Makes a logic whose worker does what is given; it does not outlive the test."""
+    made = []
+
+    def make(train="", stop="pass", opening=_OPENED):
+        train = "train = c['id']; " + train if train else "train = c['id']"
+        code = _HEAD.replace("OPEN", opening).replace("TRAIN", train).replace("STOP", stop)
+        logic = LearningLogic(WorkerProcess([sys.executable, "-c", code]))
+        logic.sentences, logic.lines = [], []
+        logic.said.connect(logic.sentences.append)
+        logic.worker.log.connect(logic.lines.append)
+        made.append(logic)
+        return logic
+
+    yield make
+    for logic in made:
+        logic.close()
+
+
+@pytest.fixture
+def a_painted_node(a_volume_node, a_segmentation_node):
+    paint(a_segmentation_node, "Ball", only_slices(ball(SHAPE), 0, [4, 7]), a_volume_node)
+    return a_segmentation_node
+
+
+def ended(logic):
+    wait_until(lambda: not logic.machine.state.isBusy, 30)
+    return logic.machine.state
+
+
+def test_a_result_becomes_nodes_an_estimate_and_a_sentence(make_logic, a_volume_node, a_painted_node):
+    logic = make_logic("pass" + _RESULT)
+    estimates = []
+    logic.estimated.connect(estimates.append)
+    logic.start(a_volume_node, a_painted_node, "quick")
+    assert ended(logic) is State.Done
+    mask = slicer.util.arrayFromSegmentBinaryLabelmap(
+        PredictionLogic.predicted(a_painted_node), "Ball", a_volume_node
+    )
+    assert mask.sum() == 7 * 12 * 22
+    assert estimates == [{1: 0.9}]
+    assert "Finished." in logic.sentences[-1]
+    assert any("Learning Ball on CPU." in one for one in logic.sentences)
+    assert not RunFolder.of(a_volume_node, a_painted_node).wasInterrupted()
+
+
+def test_budget_and_segments_reach_the_worker(make_logic, a_volume_node, a_painted_node):
+    logic = make_logic("pass" + _RESULT)
+    logic.start(a_volume_node, a_painted_node, "balanced")
+    ended(logic)
+    opened = next(line for line in logic.lines if "opened" in line)
+    assert '"settings": {"budget": "balanced"}' in opened
+    assert '"segments": [{"value": 1, "name": "Ball"}]' in opened
+    assert '"resume": false' in opened
+
+
+def test_errors_of_the_engine_are_shown_with_what_to_do(make_logic, a_volume_node, a_painted_node):
+    logic = make_logic(
+        'say(type="error", reply_to=train, code="one-class", message="Only one.", what_to_do="Paint.")'
+    )
+    logic.start(a_volume_node, a_painted_node, "quick")
+    assert ended(logic) is State.Failed and not logic.machine.resumable
+    assert logic.sentences[-1] == "Only one. Paint."
+
+
+def test_a_spoilt_checkpoint_is_put_aside_so_that_start_begins_anew(
+    make_logic, a_volume_node, a_painted_node
+):
+    folder = RunFolder.of(a_volume_node, a_painted_node).create()
+    (folder.path / "checkpoint.safetensors").write_bytes(b"rubbish")
+    logic = make_logic(
+        opening='say(type="error", reply_to=c["id"], code="bad-checkpoint", message="Bad.", what_to_do="Start.")'
+    )
+    logic.start(a_volume_node, a_painted_node, "quick")
+    assert ended(logic) is State.Failed
+    assert any('"resume": true' in line for line in logic.lines)
+    assert not folder.hasLearnt
+
+
+def test_stop_before_anything_was_learnt_ends_quietly(make_logic, a_volume_node, a_painted_node):
+    logic = make_logic(
+        opening="pass", stop='say(type="status", state="idle", reply_to=c["id"], message="Stopped.")'
+    )
+    logic.start(a_volume_node, a_painted_node, "quick")
+    logic.stop()
+    assert logic.machine.state is State.Stopping
+    assert ended(logic) is State.Ready
+    assert logic.sentences[-1] == "Stopped before there was a mask."
+
+
+def test_stop_gives_the_best_mask(make_logic, a_volume_node, a_painted_node):
+    logic = make_logic("pass", stop="pass" + _RESULT)
+    logic.start(a_volume_node, a_painted_node, "quick")
+    wait_until(lambda: logic.machine.state is State.Learning, 30)
+    logic.stop()
+    assert ended(logic) is State.Done
+    assert "best mask so far" in logic.sentences[-1]
+
+
+@pytest.mark.parametrize(
+    "name", ["'../outside.npy'", "'/etc/hostname'", "None", "'missing.npy'", "['prediction-0.npy']"]
+)
+def test_only_previews_within_the_run_folder_are_read(make_logic, a_volume_node, a_painted_node, name):
+    logic = make_logic(f'say(type="preview", reply_to=train, case=0, prediction={name})' + _RESULT)
+    logic.start(a_volume_node, a_painted_node, "quick")
+    assert ended(logic) is State.Done
+
+
+def test_a_result_that_is_half_written_is_explained(make_logic, a_volume_node, a_painted_node):
+    spoilt = _RESULT.replace(
+        'prediction=save("prediction-0.npy", whole)',
+        'prediction=open(os.path.join(run, "p.npy"), "w").write("x") and "p.npy"',
+    )
+    logic = make_logic("pass" + spoilt)
+    logic.start(a_volume_node, a_painted_node, "quick")
+    assert ended(logic) is State.Failed
+    assert "p.npy' cannot be read" in logic.sentences[-1]
+
+
+def test_a_worker_of_another_protocol_is_refused(make_logic, a_volume_node, a_painted_node):
+    logic = make_logic()
+    command = logic.worker._command
+    command[-1] = command[-1].replace("protocol=1", "protocol=2")
+    logic.start(a_volume_node, a_painted_node, "quick")
+    assert ended(logic) is State.Failed
+    assert "another version of the protocol (2)" in logic.sentences[-1]
+
+
+def test_a_second_start_while_learning_is_refused(make_logic, a_volume_node, a_painted_node):
+    logic = make_logic()
+    logic.start(a_volume_node, a_painted_node, "quick")
+    with pytest.raises(UserError, match="learning is going on"):
+        logic.start(a_volume_node, a_painted_node, "quick")
+
+
+def test_label_values_stay_the_same_in_later_rounds(a_volume_node, a_painted_node):
+    folder = RunFolder.of(a_volume_node, a_painted_node).create()
+    assert folder.segmentValues(["a", "b"]) == {"a": 1, "b": 2}
+    assert folder.segmentValues(["c", "b"]) == {"c": 3, "b": 2}
+    assert RunFolder.of(a_volume_node, a_painted_node).segmentValues(["c", "a"]) == {"c": 3, "a": 1}
+
+
+def test_each_pair_of_volume_and_segmentation_has_its_own_run(a_volume_node, a_painted_node):
+    other = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode")
+    assert RunFolder.existing(a_volume_node, other) is None
+    first, second = (RunFolder.of(a_volume_node, one).path for one in (a_painted_node, other))
+    assert first != second and first == RunFolder.of(a_volume_node, a_painted_node).path
+    assert a_volume_node.GetName() not in str(first)
+
+
+def test_a_crash_leaves_a_run_that_can_be_resumed(a_volume_node, a_painted_node):
+    folder = RunFolder.of(a_volume_node, a_painted_node).create()
+    folder.setLearning(True)
+    assert not folder.wasInterrupted()  # the worker had not even opened it
+    (folder.path / "job.json").write_text("{}")
+    assert folder.wasInterrupted()
+    folder.setLearning(False)
+    assert not folder.wasInterrupted()
+    np.testing.assert_equal((folder.path / "panel.json").is_file(), True)
