@@ -76,7 +76,7 @@ class WorkerProcess:
 
     def descendants(self) -> list[int]:
         """Process ids of what the launcher has started, as far as they can be found."""
-        return self._tree.descendants() if self._tree is not None else []
+        return self._tree.look() if self._tree is not None else []
 
     @property
     def recentLog(self) -> str:
@@ -184,6 +184,8 @@ class WorkerProcess:
                     self._note(line)
 
     def _note(self, line: str) -> None:
+        if not self._recent and self._tree is not None:
+            self._tree.look()  # it speaks, so the launcher has started it
         self._recent = [*self._recent, line][-_LOG_KEPT:]
         logging.debug("ContrastiveSeg worker: %s", line)
         self.log.emit(line)

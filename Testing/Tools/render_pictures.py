@@ -70,6 +70,7 @@ class Pictures:
         self._panel.enter()
         self._widget = self._panel.self()
         self._widget.panel.secondsInsteadOfBudget = budget
+        self._widget.ui.budgetSelector.currentIndex = 0 if budget < 120 else 1 if budget < 400 else 2
 
     def draw(self) -> None:
         """Draws them all."""

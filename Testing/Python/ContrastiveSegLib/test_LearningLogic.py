@@ -121,9 +121,8 @@ def test_a_spoilt_checkpoint_is_put_aside_so_that_start_begins_anew(
 ):
     folder = RunFolder.of(a_volume_node, a_painted_node).create()
     (folder.path / "checkpoint.safetensors").write_bytes(b"rubbish")
-    logic = make_logic(
-        opening='say(type="error", reply_to=c["id"], code="bad-checkpoint", message="Bad.", what_to_do="Start.")'
-    )
+    error = 'say(type="error", reply_to=c["id"], code="bad-checkpoint", message="Bad.", what_to_do="")'
+    logic = make_logic(opening=error)
     logic.start(a_volume_node, a_painted_node, "quick")
     assert ended(logic) is State.Failed
     assert any('"resume": true' in line for line in logic.lines)
