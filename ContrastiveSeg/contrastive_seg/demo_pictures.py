@@ -28,6 +28,7 @@ _CELL = 2.8
 """Longer side of a slice in inches."""
 _GAP, _TITLE_LINE, _LEGEND_ROW = 0.06, 0.2, 0.2
 _LEGEND_COLUMN = 1.75
+_TITLE_WIDTH = 1.6
 _DPI = 120
 _LEGEND_ENTRIES = 22
 
@@ -81,7 +82,8 @@ def _draw(scene: Scene, plane: int, names: Mapping[int, str], path: Path) -> Pat
     cell = (width * scale, height * scale)
     colours = {value: _COLOURS[n % len(_COLOURS)] for n, value in enumerate(names)}
     handles = _legend({names[value]: colour for value, colour in colours.items()})
-    width = max(len(slices) * (cell[0] + _GAP) + _GAP, 2 * _LEGEND_COLUMN)
+    pitch = max(cell[0], _TITLE_WIDTH) + _GAP
+    width = max(len(slices) * pitch + _GAP, 2 * _LEGEND_COLUMN)
     per_row = max(1, min(len(handles), int(width / _LEGEND_COLUMN)))
     rows = math.ceil(len(handles) / per_row)
     per_row = math.ceil(len(handles) / rows)
@@ -102,7 +104,7 @@ def _draw(scene: Scene, plane: int, names: Mapping[int, str], path: Path) -> Pat
 
     def place(row: int, column: int) -> Any:
         """Axes for a slice, in inches from the lower left corner."""
-        x, y = _GAP + column * (cell[0] + _GAP), below + (1 - row) * (cell[1] + _GAP)
+        x, y = (pitch - cell[0] + _GAP) / 2 + column * pitch, below + (1 - row) * (cell[1] + _GAP)
         box = (x / total[0], y / total[1], cell[0] / total[0], cell[1] / total[1])
         return figure.add_axes(box)
 

@@ -17,6 +17,7 @@ _SIDES = (("S", "I"), ("A", "P"), ("R", "L"))
 """By array axis: where a positive and a negative position of a slice lies."""
 _AIR = -300.0
 _SOFT_TISSUE = (-160.0, 240.0)
+_WIDEST = 700.0
 """Hounsfield units."""
 _MARGIN_MM = 12.0
 _COLUMNS = 5
@@ -85,18 +86,22 @@ def make_scene(
         true[box],
         predicted[box],
         turned.spacing_zyx,
-        _window(image),
+        _window(image, true[box] > 0),
         (titles[0], titles[1], titles[2]),
         new_axis,
         frozenset(shown),
     )
 
 
-def _window(image: np.ndarray) -> tuple[float, float]:
-    """Intensities for black and white: soft tissue on CT, nearly the whole range otherwise."""
+def _window(image: np.ndarray, structures: np.ndarray) -> tuple[float, float]:
+    """Intensities for black and white: soft tissue on CT, nearly the whole range otherwise.
+
+    On CT with contrast agent as much wider as bright structures need.
+    """
     lowest, highest = float(image.min()), float(image.max())
     if lowest < _AIR and highest > -_AIR:
-        return _SOFT_TISSUE
+        bright = float(np.percentile(image[structures], 90)) if structures.any() else 0.0
+        return _SOFT_TISSUE[0], min(max(_SOFT_TISSUE[1], bright), _WIDEST)
     inside = image[image > lowest]  # without the black around a head or a body
     low, high = np.percentile(inside, (1, 99.5)) if inside.size else (0.0, 0.0)
     if not high > low:  # few values, as in a mask
