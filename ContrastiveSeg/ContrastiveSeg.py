@@ -59,17 +59,22 @@ class ContrastiveSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.panel.enter()
 
     def cleanup(self):
-        """The application ends, or the module is loaded again: nothing may go on."""
+        """The application ends, or the module is loaded again: nothing may go on.
+
+        May be called twice; the second call finds nothing to do.
+        """
         self.removeObservers()
         if self.panel is not None:
             self._setParameters(None)
             self.panel.close()
         if self.logic is not None:
             self.logic.learning.close(wait=True)
+        self.panel = self.logic = None
 
     def enter(self):
-        self.initializeParameterNode()
-        self.panel.enter()
+        if self.panel is not None:
+            self.initializeParameterNode()
+            self.panel.enter()
 
     def exit(self):
         if self.panel is not None:

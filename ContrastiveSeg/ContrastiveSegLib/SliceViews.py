@@ -29,7 +29,8 @@ class SliceViews:
         direction = grid.ijkToWorld()[:3, 2 - axis]
         direction = direction / np.linalg.norm(direction)
         best, bestCosine = None, _ALONG
-        for node in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
+        nodes = list(slicer.util.getNodesByClass("vtkMRMLSliceNode"))
+        for node in [one for one in nodes if one.IsMappedInLayout()] or nodes:
             toRas = VolumeGrid.toArray(node.GetSliceToRAS())
             normal = toRas[:3, 2] / max(np.linalg.norm(toRas[:3, 2]), 1e-12)
             cosine = abs(float(normal @ direction))

@@ -29,6 +29,7 @@ SHAPE = (20, 40, 48)
 PAINTED = [4, 9, 14]
 RED, BLUE = (0.9, 0.1, 0.1), (0.1, 0.2, 0.9)
 SECONDS = 8.0
+STEPS = {"steps": 60}  # where the Dice counts, the same on slow and busy machines
 
 pytestmark = pytest.mark.usefixtures("a_scene")
 
@@ -95,6 +96,7 @@ def test_from_three_painted_slices_to_the_picture_of_both_organs(
     learning = a_panel.panel.learning
     learning.predicted.connect(lambda node: seen.append((state_of(a_panel), ui.progressBar.text())))
     painted = labels_of(segmentation, volume)
+    learning.settings = STEPS
 
     ui.startButton.click()
     assert state_of(a_panel) is State.Starting  # the click came back at once
@@ -212,6 +214,7 @@ def test_transforms_and_another_geometry_on_the_whole_way(a_panel, a_phantom):
     slicer.mrmlScene.RemoveNode(coarse)
     a_panel.enter()
     a_panel.panel.secondsInsteadOfBudget = SECONDS
+    a_panel.panel.learning.settings = STEPS
     assert "3 annotated slices" in a_panel.ui.annotationLabel.text
 
     a_panel.ui.startButton.click()
