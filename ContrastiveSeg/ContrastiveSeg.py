@@ -128,18 +128,13 @@ class ContrastiveSegLogic(ScriptedLoadableModuleLogic):
 
     @staticmethod
     def chooseDefaults(parameters):
-        """Chooses the first volume and the first segmentation where nothing is chosen."""
-        from ContrastiveSegLib.PredictionLogic import PredictionLogic
+        """Chooses the volume that is shown and the first segmentation where nothing is chosen."""
+        from ContrastiveSegLib.DefaultNodes import DefaultNodes
 
-        if parameters.volume is None:
-            volume = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
-            if volume is not None and not volume.IsA("vtkMRMLLabelMapVolumeNode"):
-                parameters.volume = volume
-        if parameters.segmentation is None:
-            for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
-                if not PredictionLogic.isPrediction(node):
-                    parameters.segmentation = node
-                    return
+        if parameters.volume is None and DefaultNodes.volume() is not None:
+            parameters.volume = DefaultNodes.volume()
+        if parameters.segmentation is None and DefaultNodes.segmentation() is not None:
+            parameters.segmentation = DefaultNodes.segmentation()
 
 
 class ContrastiveSegTest(ScriptedLoadableModuleTest):

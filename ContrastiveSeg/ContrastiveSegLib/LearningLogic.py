@@ -109,10 +109,15 @@ class LearningLogic:
         )
         self._round = _Round(volumeNode, segmentationNode, folder, exported.segments, budget)
         interrupted = folder.wasInterrupted()
-        self.worker.start()
         folder.setLearning(True)
         self.machine.go(State.Ready)
         self.machine.go(State.Starting)
+        try:
+            self.worker.start()
+        except UserError as error:
+            self._fail(str(error), resumable=False)
+        if not self.machine.state.isBusy:  # some systems say at once that it cannot be started
+            return
         self.said.emit(
             _("Going on from where it was interrupted.") if interrupted else _("Preparing the learning.")
         )
@@ -274,7 +279,10 @@ class LearningLogic:
         if not self.machine.state.isBusy:
             return  # a new one is started when it is needed
         logging.warning("ContrastiveSeg: %s\n%s", sentence, self.worker.recentLog)
-        self._fail(f"{sentence} {_('Press Resume to go on from where it was.')}", resumable=True)
+        if self.worker.hasRun:
+            self._fail(f"{sentence} {_('Press Resume to go on from where it was.')}", resumable=True)
+        else:
+            self._fail(f"{sentence} {_('Install 3D Slicer again if that does not pass.')}", resumable=False)
 
     def _fail(self, sentence: str, resumable: bool) -> None:
         now = self._round

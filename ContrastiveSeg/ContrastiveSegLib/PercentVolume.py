@@ -15,6 +15,7 @@ _COLORS = {
     "probability": [(0.0, 0.0, 0.2), (0.0, 0.35, 0.6), (0.0, 0.65, 0.6), (0.5, 0.9, 0.4), (1.0, 1.0, 0.6)],
     "uncertainty": [(0.1, 0.0, 0.2), (0.45, 0.05, 0.4), (0.8, 0.2, 0.2), (1.0, 0.6, 0.0), (1.0, 1.0, 0.6)],
 }
+_ATTRIBUTE = "ContrastiveSeg.Map"
 _LOWEST_SHOWN = {"probability": 1, "uncertainty": 25}
 
 
@@ -30,6 +31,11 @@ class PercentVolume:
         self._owner = segmentationNode
         self._kind = kind
         self._role = f"ContrastiveSeg{kind.capitalize()}"
+
+    @staticmethod
+    def isMap(volumeNode: Any) -> bool:
+        """Whether a volume node was made here."""
+        return bool(volumeNode.GetAttribute(_ATTRIBUTE))
 
     @property
     def node(self) -> Any:
@@ -47,6 +53,7 @@ class PercentVolume:
         node = self.node
         if node is None:
             node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
+            node.SetAttribute(_ATTRIBUTE, self._kind)
             self._owner.SetNodeReferenceID(self._role, node.GetID())
         modifying = node.StartModify()
         try:

@@ -45,7 +45,7 @@ class WorkerProcess:
         self._former: Any = None
         self._tree: ProcessTree | None = None
         self._lines = JsonLines()
-        self._askedToEnd = self._hasRun = False
+        self._askedToEnd = self.hasRun = False
         self._lastId = 0
         self._recent: list[str] = []
         self._grace: Any = None
@@ -104,7 +104,7 @@ class WorkerProcess:
         process.connect("readyReadStandardOutput()", self._onOutput)
         process.connect("readyReadStandardError()", self._onErrorOutput)
         process.connect("stateChanged(QProcess::ProcessState)", self._onStateChanged)
-        self._lines, self._askedToEnd, self._hasRun, self._recent = JsonLines(), False, False, []
+        self._lines, self._askedToEnd, self.hasRun, self._recent = JsonLines(), False, False, []
         self._process = process
         process.start(program, arguments)
         if self._process is process and process.processId():
@@ -193,7 +193,7 @@ class WorkerProcess:
     def _onStateChanged(self, state: Any) -> None:
         process = self._process
         if process is None or state != qt.QProcess.NotRunning:
-            self._hasRun = self._hasRun or state == qt.QProcess.Running
+            self.hasRun = self.hasRun or state == qt.QProcess.Running
             return
         self._onOutput()
         self._onErrorOutput()
@@ -212,7 +212,7 @@ class WorkerProcess:
         self.ended.emit()
 
     def _sentence(self, process: Any) -> str:
-        if not self._hasRun:
+        if not self.hasRun:
             return _("The learning process could not be started.")
         if process.exitStatus() == qt.QProcess.CrashExit or process.exitCode() in (9, 137, -9):
             return _("The learning process was ended from outside or ran out of memory.")

@@ -58,6 +58,30 @@ def test_the_only_volume_and_segmentation_are_chosen_and_their_slices_listed(a_p
     assert ui.startButton.enabled and ui.startButton.text == "Start"
 
 
+def test_label_maps_predictions_and_their_maps_are_not_chosen(a_panel):
+    slicer.util.addVolumeFromArray(ball(SHAPE), name="Labels", nodeClassName="vtkMRMLLabelMapVolumeNode")
+    volume = add_volume(ball(SHAPE), name="Image")
+    segmentation = add_segmentation(volume, ["Ball"])
+    show_prediction(volume, segmentation)
+    PredictionLogic.updateMaps(volume, segmentation, {"probability": np.zeros(SHAPE, np.uint8)})
+    a_panel.enter()
+    assert a_panel.ui.volumeSelector.currentNode() is volume
+    assert a_panel.ui.segmentationSelector.currentNode() is segmentation
+    slicer.mrmlScene.RemoveNode(volume)
+    slicer.mrmlScene.RemoveNode(segmentation)
+    a_panel.enter()
+    assert a_panel.ui.volumeSelector.currentNode() is None
+    assert a_panel.ui.segmentationSelector.currentNode() is None
+
+
+def test_the_volume_that_is_shown_is_preferred(a_panel):
+    add_volume(ball(SHAPE), name="First")
+    shown = add_volume(ball(SHAPE), name="Shown")
+    slicer.app.applicationLogic().GetSelectionNode().SetActiveVolumeID(shown.GetID())
+    a_panel.enter()
+    assert a_panel.ui.volumeSelector.currentNode() is shown
+
+
 def test_new_makes_a_segmentation_on_the_grid_of_the_volume(a_panel):
     volume = add_volume(np.zeros(SHAPE, np.int16))
     a_panel.enter()

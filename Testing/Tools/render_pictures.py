@@ -34,8 +34,8 @@ from ContrastiveSegLib.State import State  # noqa: E402
 from slicer_harness.module_host import load_module  # noqa: E402
 from slicer_harness.views import SliceView, ThreeDView, write_png  # noqa: E402
 
-PANEL = (400, 784)
-VIEW = 380
+PANEL = (400, 744)
+VIEW = 360
 ZOOM = 1.35
 COLORS = ["#e6a13c", "#4fa3e0", "#d9534f", "#9b6fd0", "#5cb85c", "#46c6c0"]
 SLICES = 5

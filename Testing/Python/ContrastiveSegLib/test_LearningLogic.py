@@ -178,6 +178,25 @@ def test_a_worker_of_another_protocol_is_refused(make_logic, a_volume_node, a_pa
     assert "another version of the protocol (2)" in logic.sentences[-1]
 
 
+def test_a_worker_that_cannot_be_started_is_explained(a_volume_node, a_painted_node, tmp_path):
+    logic = LearningLogic(WorkerProcess([str(tmp_path / "nothing")]))
+    said = []
+    logic.said.connect(said.append)
+    logic.start(a_volume_node, a_painted_node, "quick")
+    assert ended(logic) is State.Failed and not logic.machine.resumable
+    assert "could not be started" in said[-1]
+
+
+def test_without_the_applications_python_start_says_so(a_volume_node, a_painted_node, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    logic = LearningLogic()
+    said = []
+    logic.said.connect(said.append)
+    logic.start(a_volume_node, a_painted_node, "quick")
+    assert logic.machine.state is State.Failed
+    assert "PythonSlicer" in said[-1] and "Install 3D Slicer again." in said[-1]
+
+
 def test_a_second_start_while_learning_is_refused(make_logic, a_volume_node, a_painted_node):
     logic = make_logic()
     logic.start(a_volume_node, a_painted_node, "quick")
