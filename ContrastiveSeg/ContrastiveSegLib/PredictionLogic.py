@@ -18,6 +18,7 @@ from ContrastiveSegLib.VolumeGrid import VolumeGrid
 
 _ROLE = "ContrastiveSegPrediction"
 _VOLUME_ROLE = "ContrastiveSegVolume"
+_ATTRIBUTE = "ContrastiveSeg.Prediction"
 _QUICK = 0.3
 
 
@@ -120,7 +121,7 @@ class PredictionLogic:
     @staticmethod
     def isPrediction(segmentationNode: Any) -> bool:
         """Whether a segmentation node was made here."""
-        return segmentationNode is not None and bool(segmentationNode.GetNodeReferenceID(_VOLUME_ROLE))
+        return segmentationNode is not None and bool(segmentationNode.GetAttribute(_ATTRIBUTE))
 
     @classmethod
     def isFor(cls, volumeNode: Any, segmentationNode: Any) -> bool:
@@ -202,6 +203,7 @@ class PredictionLogic:
             display = node.GetDisplayNode()
             display.SetOpacity2DOutline(1.0)
             display.SetOpacity2DFill(0.4)
+            node.SetAttribute(_ATTRIBUTE, "1")
             segmentationNode.SetNodeReferenceID(_ROLE, node.GetID())
         if node.GetNodeReference(_VOLUME_ROLE) is not volumeNode:
             node.SetNodeReferenceID(_VOLUME_ROLE, volumeNode.GetID())

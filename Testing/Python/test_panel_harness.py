@@ -53,6 +53,16 @@ def test_a_ui_file_with_an_unknown_widget_is_refused(tmp_path, a_scene):
         slicer.util.loadUI(str(path))
 
 
+def test_a_ui_file_with_an_unknown_property_is_refused(tmp_path, a_scene):
+    path = tmp_path / "Some.ui"
+    wrong = '<property name="noneEnable"><bool>true</bool></property>'
+    path.write_text(
+        f'<ui version="4.0"><widget class="qMRMLNodeComboBox" name="one">{wrong}</widget></ui>', "utf-8"
+    )
+    with pytest.raises(RuntimeError, match="noneEnable"):
+        slicer.util.loadUI(str(path))
+
+
 def test_a_module_cannot_be_described_with_unknown_words(tmp_path):
     with pytest.raises(AttributeError):
         ModuleDescription(tmp_path / "Some.py").titel = "Some"

@@ -27,6 +27,10 @@ class _Widget(QtWidgets.QWidget):
         return self._scene
 
 
+def _option(name: str, kind: Any = bool) -> Property:
+    return Property(kind, lambda self: self._options[name], lambda self, value: self._set(name, value))
+
+
 class _NodeComboBox(QtWidgets.QWidget):
     """Lists the nodes of some classes and keeps one of them selected."""
 
@@ -117,31 +121,18 @@ class _NodeComboBox(QtWidgets.QWidget):
     def nodeCount(self) -> int:
         return len([one for one in self._ids if one])
 
-    def setOption(self, name: str, value: Any) -> None:
-        self._options[name] = value
+    def _set(self, name: str, value: Any) -> None:
+        self._options[name] = list(value) if isinstance(value, list | tuple) else value
         self._fill()
 
     currentNodeID = Property(str, _id, _select)
-    nodeTypes = Property(
-        "QStringList", lambda s: s._options["nodeTypes"], lambda s, v: s.setOption("nodeTypes", list(v))
-    )
-    hideChildNodeTypes = Property(
-        "QStringList",
-        lambda s: s._options["hideChildNodeTypes"],
-        lambda s, v: s.setOption("hideChildNodeTypes", list(v)),
-    )
-
-
-def _add_options() -> None:
-    kinds = {"noneDisplay": str, "baseName": str}
-    names = [
-        "noneEnabled", "addEnabled", "removeEnabled", "editEnabled", "renameEnabled", "noneDisplay",
-        "showChildNodeTypes", "showHidden", "selectNodeUponCreation", "baseName",
-    ]  # fmt: skip
-    for name in names:
-        read = lambda self, name=name: self._options[name]  # noqa: E731
-        write = lambda self, value, name=name: self.setOption(name, value)  # noqa: E731
-        setattr(_NodeComboBox, name, Property(kinds.get(name, bool), read, write))
+    nodeTypes = _option("nodeTypes", "QStringList")
+    hideChildNodeTypes = _option("hideChildNodeTypes", "QStringList")
+    noneEnabled, noneDisplay = _option("noneEnabled"), _option("noneDisplay", str)
+    addEnabled, removeEnabled = _option("addEnabled"), _option("removeEnabled")
+    editEnabled, renameEnabled = _option("editEnabled"), _option("renameEnabled")
+    showChildNodeTypes, showHidden = _option("showChildNodeTypes"), _option("showHidden")
+    selectNodeUponCreation, baseName = _option("selectNodeUponCreation"), _option("baseName", str)
 
 
 def install(slicer: Any) -> None:

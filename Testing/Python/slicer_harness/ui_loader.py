@@ -31,6 +31,7 @@ def make_loader(qt: ModuleType) -> type:
             widget = super().load(buffer)
             if widget is None:
                 raise RuntimeError(f"the .ui file cannot be read: {self.errorString()}")
+            _check_properties(widget, text)
             if receivers:
                 widget._receivers = [widget.findChild(QtWidgets.QWidget, name) for name in receivers]
             return widget
@@ -53,3 +54,14 @@ def _without_scene_connections(text: bytes) -> tuple[bytes, list[str]]:
             receivers.append(one.findtext("receiver") or "")
             connections.remove(one)  # type: ignore[union-attr]
     return ElementTree.tostring(root), receivers
+
+
+def _check_properties(widget: QtWidgets.QWidget, text: bytes) -> None:
+    """Raises where the .ui file sets a property that a widget does not have; Qt only ignores it."""
+    for described in ElementTree.fromstring(text).iter("widget"):
+        name = described.get("name", "")
+        found = widget if widget.property("objectName") == name else widget.findChild(QtWidgets.QWidget, name)
+        for one in described.findall("property"):
+            known = found.metaObject().indexOfProperty(one.get("name", "")) >= 0
+            if one.get("stdset") != "0" and not known:
+                raise RuntimeError(f"the .ui file sets '{one.get('name')}' of '{name}', which it lacks")
