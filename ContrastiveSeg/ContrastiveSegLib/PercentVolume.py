@@ -78,13 +78,13 @@ class PercentVolume:
 
     def _colors(self) -> Any:
         """The colour table, one for all maps of this kind in a scene."""
-        tag = f"ContrastiveSeg.{self._kind}"
-        node = slicer.mrmlScene.GetSingletonNode(tag, "vtkMRMLColorTableNode")
-        if node is not None:
-            return node
+        # no singleton: those outlive the closing of a scene, but with all their colours gone
+        for node in slicer.util.getNodesByClass("vtkMRMLColorTableNode"):
+            if node.GetAttribute(_ATTRIBUTE) == self._kind:
+                return node
         node = slicer.vtkMRMLColorTableNode()
-        node.SetSingletonTag(tag)
-        node.SetName(tag)
+        node.SetAttribute(_ATTRIBUTE, self._kind)
+        node.SetName(f"ContrastiveSeg {self._kind}")
         node.SetHideFromEditors(True)
         node.SetTypeToUser()
         node.SetNumberOfColors(101)

@@ -9,6 +9,7 @@ import qt
 import slicer
 from slicer import vtkMRMLScalarVolumeNode
 from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
+
 from slicer_harness.libraries import check_libraries
 from slicer_harness.module_host import ModuleDescription
 
