@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
+import sys
+import threading
 from dataclasses import dataclass
 
 import torch
@@ -66,6 +69,21 @@ def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0)) or 1
     return os.cpu_count() or 1
+
+
+def load_in_background(module: str) -> None:
+    """Imports a module that will be needed, while something else is done.
+
+    PyTorch's optimisers import its compiler, which takes seconds that would be missing in a budget
+    of one minute.
+    """
+
+    def load() -> None:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(module)
+
+    if module not in sys.modules:
+        threading.Thread(target=load, name=f"import {module}", daemon=True).start()
 
 
 def choose_compute(device: str = "auto", threads: int | None = None) -> Compute:

@@ -11,12 +11,14 @@ import torch
 from contrastive_seg.data.sparse_labels import IGNORE, SparseLabels
 from contrastive_seg.data.volume import Volume
 from contrastive_seg.finetuning.samples import TrainingSlice
-from contrastive_seg.finetuning.view import Box, View, region_of_interest
+from contrastive_seg.finetuning.view import Box, View, region_of_interest, whole_plane
 from contrastive_seg.preprocessing import Normalisation
 from contrastive_seg.priors.propagation import Ends, Propagator, SlicePrior
 
 _MOST_PIXELS_IN_MEMORY = 150_000_000
 _MOST_LEFT_OUT = 24
+_MOST_OUTSIDE = 6
+_MOST_OUTSIDE_VALUES = 60_000_000
 
 
 @dataclass
@@ -78,6 +80,7 @@ class PreparedView:
     priors: dict[int, SlicePrior]
     weight: float
     ends: Ends | None = None
+    outside: list[TrainingSlice] = field(default_factory=list)
 
 
 def choose_pixel(volume: Volume, plans: list[AxisPlan], labels: SparseLabels, target_pixels: int) -> float:
@@ -140,7 +143,33 @@ def prepare_view(
             TrainingSlice(view, index, soft, left_out, own.get(index), largest_gap, held_out(index), present)
         )
     ends = propagator.ends if propagator is not None else None
-    return PreparedView(view, samples, priors, float(plan.count), ends)
+    outside = _outside_samples(view, plan, labels, values, held_out)
+    return PreparedView(view, samples, priors, float(plan.count), ends, outside)
+
+
+def _outside_samples(
+    view: View,
+    plan: AxisPlan,
+    labels: SparseLabels,
+    values: tuple[int, ...],
+    held_out: Callable[[int], bool],
+) -> list[TrainingSlice]:
+    """Complete slices beyond the region of interest too.
+
+    The volume's own mask does not need them, but in another patient the network looks at whole
+    slices, where it would take unknown tissue for the structure.
+    """
+    volume, axis = view.volume, view.axis
+    box = whole_plane(volume, axis)
+    if view.box.size[0] * view.box.size[1] > 0.8 * box.size[0] * box.size[1]:
+        return []
+    wide = View(volume, view.normalisation, axis, box, view.pixel)
+    most = min(_MOST_OUTSIDE, _MOST_OUTSIDE_VALUES // (wide.size[0] * wide.size[1] * (len(values) + 1)))
+    teaching = [i for i in plan.complete if not held_out(i)]
+    chosen = sorted({teaching[round(p)] for p in np.linspace(0, len(teaching) - 1, most)} if teaching else ())
+    return [
+        TrainingSlice(wide, index, wide.soft_labels(labels.array, index, values).half()) for index in chosen
+    ]
 
 
 def _left_out_priors(propagator: Propagator, complete: list[int], index: int) -> list[SlicePrior]:

@@ -15,6 +15,9 @@ from contrastive_seg.priors.registration import warp
 CONTEXT = 3
 """Input images: the slice and its two neighbours."""
 
+OUTSIDE_SHARE = 0.125
+"""Share of training patches that come from anywhere on a slice."""
+
 
 def prior_channels(classes: int) -> int:
     """Input channels of the prior: disagreement, gap, and a distance by foreground class."""
@@ -120,12 +123,24 @@ class SliceSampler:
         samples: Training slices, held-out ones are never drawn.
         classes: Number of classes, background included.
         drop: Probability of hiding the prior.
+        outside: Whole slices, drawn now and then without a prior and from anywhere.
+
+    ``vary_crops`` says whether crops should differ in size: where nothing is known from other
+    slices of the volume, what is learnt must hold for volumes of any size.
     """
 
-    def __init__(self, samples: list[TrainingSlice], classes: int, drop: float = 0.15) -> None:
+    def __init__(
+        self,
+        samples: list[TrainingSlice],
+        classes: int,
+        drop: float = 0.15,
+        outside: list[TrainingSlice] | None = None,
+    ) -> None:
         self.samples = [s for s in samples if not s.held_out]
         self.classes = classes
         self.drop = drop
+        self.vary_crops = not any(s.left_out for s in self.samples)
+        self.outside = outside or []
         self.by_class = {
             c: [s for s in self.samples if c in s.classes]
             for c in range(1, classes)
@@ -135,15 +150,9 @@ class SliceSampler:
     def draw(self, count: int, size: tuple[int, int], rng: np.random.Generator) -> torch.Tensor:
         """Batch (count, CONTEXT + C + 1 + C + 1, *size): images, prior, truth and known share."""
         rows = []
-        groups = list(self.by_class.values())
         for _ in range(count):
-            pool = self.samples
-            if groups and rng.random() < 0.75:
-                pool = groups[int(rng.integers(len(groups)))]
-            sample = pool[int(rng.integers(len(pool)))]
-            prior = pack_prior(
-                sample.draw_prior(rng, self.drop), self.classes, (sample.soft.shape[1], sample.soft.shape[2])
-            )
+            sample, prior_drawn = self._draw_one(rng)
+            prior = pack_prior(prior_drawn, self.classes, (sample.soft.shape[1], sample.soft.shape[2]))
             row = torch.cat([context_images(sample.view, sample.index), prior, sample.soft.float()])
             window = crop_window(sample, size, rng)
             row = row[:, window[0], window[1]]
@@ -154,3 +163,14 @@ class SliceSampler:
                 row[-1, :, size[1] - missing[1] :] = 0
             rows.append(row)
         return torch.stack(rows)
+
+    def _draw_one(self, rng: np.random.Generator) -> tuple[TrainingSlice, SlicePrior | None]:
+        """A slice and what it is told by the others."""
+        if self.outside and rng.random() < OUTSIDE_SHARE:
+            return self.outside[int(rng.integers(len(self.outside)))], None
+        pool = self.samples
+        groups = list(self.by_class.values())
+        if groups and rng.random() < 0.75:
+            pool = groups[int(rng.integers(len(groups)))]
+        sample = pool[int(rng.integers(len(pool)))]
+        return sample, sample.draw_prior(rng, self.drop)

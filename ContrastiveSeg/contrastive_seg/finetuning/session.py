@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from contrastive_seg.atomic import make_folder
-from contrastive_seg.compute import Compute, choose_compute
+from contrastive_seg.compute import Compute, choose_compute, load_in_background
 from contrastive_seg.data.orientation import Orientation
 from contrastive_seg.data.sparse_labels import IGNORE, SparseLabels
 from contrastive_seg.data.volume import Volume
@@ -80,6 +80,7 @@ class FinetuningSession:
         self.folder = make_folder(Path(folder))
         self.settings = settings
         self.compute: Compute = choose_compute(settings.device, settings.threads)
+        load_in_background("torch._dynamo")  # optimisers want it
         self.state: RunState | None = None
         self.trainer: Trainer | None = None
         self._cases: list[Case] = []
@@ -139,7 +140,7 @@ class FinetuningSession:
         self._prepared = None
 
     def _prepare(self, should_stop: Callable[[], bool]) -> list[_PreparedCase]:
-        """Builds views, priors and the trainer, once for a set of cases."""
+        """Builds views and priors, once for a set of cases."""
         if self._prepared is not None:
             return self._prepared
         if not self._cases:
@@ -154,7 +155,7 @@ class FinetuningSession:
             values.update(case.labels.values)
         annotated = [t for t in turned if t[3]]
         axes = tuple(dict.fromkeys(p.axis for t in annotated for p in t[3]))
-        self._ensure_trainer(values, axes, lambda: self._pixel(annotated))
+        self._plan_network(values, axes, lambda: self._pixel(annotated))
         assert self.state is not None
         split = choose_held_out(
             [[(p.axis, i, painted) for p, i, painted in _slices(t[3], t[1])] for t in turned], self.state
@@ -183,27 +184,32 @@ class FinetuningSession:
         sizes = [choose_pixel(volume, plans, labels, target) for volume, labels, _, plans in turned]
         return sorted(sizes)[len(sizes) // 2]
 
-    def _ensure_trainer(self, values: set[int], axes: tuple[int, ...], pixel: Callable[[], float]) -> None:
-        """A trainer for these classes: new, kept, or grown from the one of the last round."""
-        if self.state is None or self.trainer is None:
+    def _plan_network(self, values: set[int], axes: tuple[int, ...], pixel: Callable[[], float]) -> None:
+        """The architecture for these classes: new, kept, or that of the last round with more."""
+        if self.state is None:
             ordered = tuple(sorted(values))
-            architecture = Architecture(ordered, network_width(self.settings.budget), pixel(), axes)
-            self.state = RunState(architecture)
-            self.trainer = Trainer(architecture, self.compute, self.settings.seed)
+            self.state = RunState(Architecture(ordered, network_width(self.settings.budget), pixel(), axes))
             return
         old = self.state.architecture
-        new = replace(
+        self.state.architecture = replace(
             old,
             values=(*old.values, *sorted(values - set(old.values))),
             axes=tuple(dict.fromkeys((*axes, *old.axes))),
         )
-        self.state.architecture = new
-        if new.values != old.values:
-            network = grow(self.trainer.average.network.cpu(), old, new)
+
+    def _ready_trainer(self) -> Trainer:
+        """A trainer for the planned network: new, kept, or grown from the one of the last round."""
+        assert self.state is not None
+        architecture = self.state.architecture
+        if self.trainer is None:
+            self.trainer = Trainer(architecture, self.compute, self.settings.seed)
+        elif self.trainer.architecture.values != architecture.values:
+            network = grow(self.trainer.average.network.cpu(), self.trainer.architecture, architecture)
             steps = self.trainer.step_count
-            self.trainer = Trainer(new, self.compute, self.settings.seed, network)
+            self.trainer = Trainer(architecture, self.compute, self.settings.seed, network)
             self.trainer.step_count = steps
-        self.trainer.architecture = new
+        self.trainer.architecture = architecture
+        return self.trainer
 
     def train(
         self,
@@ -228,9 +234,13 @@ class FinetuningSession:
         budget = self.settings.budget if budget is None else budget
         on_event(Progress("preparing", 0.0, budget))
         prepared = self._prepare(should_stop)
-        assert self.trainer is not None and self.state is not None
+        assert self.state is not None
+        if self.trainer is None:
+            # Before the trainer: what the first one loads takes seconds.
+            self._preview(None, on_event, should_stop)
+        trainer = self._ready_trainer()
         loop = TrainingLoop(
-            self.trainer,
+            trainer,
             self.state,
             [view for case in prepared for view in case.views],
             begin,
@@ -239,11 +249,11 @@ class FinetuningSession:
             on_event=on_event,
             should_stop=should_stop,
             preview=lambda network: self._preview(network, on_event, should_stop),
-            save=lambda: save_checkpoint(self.folder, self.trainer, self.state),  # type: ignore[arg-type]
+            save=lambda: save_checkpoint(self.folder, trainer, self.state),  # type: ignore[arg-type]
         )
         loop.run()
-        self.compute = self.trainer.compute
-        network = self.trainer.average.network
+        self.compute = trainer.compute
+        network = trainer.average.network
         self.state.dice = estimate_dice(
             [v for c in prepared for v in c.views], network, self.state.architecture, self.compute
         )
@@ -259,7 +269,7 @@ class FinetuningSession:
 
             predictions.append(self._predict_prepared(case, network, lambda: False, tell))
         on_event(Progress("saving", 1.0, 0.0))
-        save_checkpoint(self.folder, self.trainer, self.state)
+        save_checkpoint(self.folder, trainer, self.state)
         return predictions
 
     def _preview(self, network: UNet | None, on_event: EventSink, should_stop: Callable[[], bool]) -> None:

@@ -14,6 +14,7 @@ from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.finetuning.events import Note
 from contrastive_seg.finetuning.model import Architecture, MovingAverage, to_compute
 from contrastive_seg.finetuning.samples import CONTEXT, SliceSampler, prior_channels
+from contrastive_seg.finetuning.view import MULTIPLE
 from contrastive_seg.losses.masked import MaskedDiceCELoss
 from contrastive_seg.networks.unet import UNet
 from contrastive_seg.transforms.augmentation import random_deformation, random_intensity
@@ -27,6 +28,11 @@ def learning_rate(fraction: float, peak: float, warm_up: float = 0.1) -> float:
     if fraction < warm_up:
         return peak * (0.1 + 0.9 * fraction / warm_up)
     return peak * 0.5 * (1 + math.cos(math.pi * (fraction - warm_up) / (1 - warm_up)))
+
+
+def _varied(length: int, rng: np.random.Generator) -> int:
+    """A random length of 60 to 100 percent that the network can take."""
+    return max(2 * MULTIPLE, int(length * rng.uniform(0.6, 1.0)) // MULTIPLE * MULTIPLE)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -75,7 +81,7 @@ class Trainer:
         self.scaler = torch.amp.GradScaler(compute.device.type, enabled=compute.precision == torch.float16)
 
     def crop_size(self, sampler: SliceSampler) -> tuple[int, int]:
-        """Size of training crops: the slices', at most ``largest_crop``."""
+        """Largest size of training crops: the slices', at most ``largest_crop``."""
         height = max(s.soft.shape[-2] for s in sampler.samples)
         width = max(s.soft.shape[-1] for s in sampler.samples)
         return min(height, self.largest_crop), min(width, self.largest_crop)
@@ -90,8 +96,12 @@ class Trainer:
         """
         rng = np.random.default_rng((self.seed, self.step_count))
         generator = torch.Generator().manual_seed(hash((self.seed, self.step_count)) & 0x7FFFFFFF)
-        largest = self.crop_size(sampler)
-        size = tuple(max(32, int(n * rng.uniform(0.6, 1.0)) // 16 * 16) if n > 32 else n for n in largest)
+        height, width = self.crop_size(sampler)
+        if sampler.vary_crops:
+            # Else the network learns where a structure lies from the border of the picture, and
+            # fails on a volume that was cropped otherwise.
+            height, width = _varied(height, rng), _varied(width, rng)
+        size = (height, width)
         rows = sampler.draw(self.batch, size, rng)
         grid = random_deformation(len(rows), size, generator)
         rows = F.grid_sample(

@@ -34,7 +34,7 @@ class TrainingLoop:
         steps: Exactly so many steps instead, or None.
         on_event: Told progress and metrics.
         should_stop: True ends the loop after the step under way.
-        preview: Shows the mask as the given network (None: the prior alone) would predict it.
+        preview: Shows the mask as the given network would predict it.
         save: Writes a checkpoint.
     """
 
@@ -49,7 +49,7 @@ class TrainingLoop:
         *,
         on_event: EventSink,
         should_stop: Callable[[], bool],
-        preview: Callable[[UNet | None], None],
+        preview: Callable[[UNet], None],
         save: Callable[[], None],
     ) -> None:
         self.trainer = trainer
@@ -63,7 +63,11 @@ class TrainingLoop:
         self.preview = preview
         self.save = save
         self.classes = len(state.architecture.values)
-        self.sampler = SliceSampler([s for p in prepared for s in p.samples], self.classes)
+        self.sampler = SliceSampler(
+            [s for p in prepared for s in p.samples],
+            self.classes,
+            outside=[s for p in prepared for s in p.outside],
+        )
         # An interrupted round goes on where it was; a new one begins at zero.
         self.earlier = min(state.elapsed, 0.75 * budget)
         self.preview_cost = 1.0
@@ -94,7 +98,8 @@ class TrainingLoop:
         if self.earlier == 0.0:
             self.state.round += 1
         peak = PEAK if self.state.round <= 1 else PEAK / 2
-        self._timed_preview(None)
+        if self.trainer.step_count:
+            self._timed_preview(self.trainer.average.network)
         now = time.monotonic()
         started = now
         saved = now
@@ -170,12 +175,11 @@ class TrainingLoop:
         means = [sum(h["dice"].values()) / max(1, len(h["dice"])) for h in recent]
         return bool(max(means) - min(means) < _FLAT)
 
-    def _timed_preview(self, network: UNet | None) -> None:
+    def _timed_preview(self, network: UNet) -> None:
         begun = time.monotonic()
         self.preview(network)
-        if network is not None:
-            self.preview_cost = time.monotonic() - begun
-            self.predict_cost = self.preview_cost * self._cases_per_preview()
+        self.preview_cost = time.monotonic() - begun
+        self.predict_cost = self.preview_cost * self._cases_per_preview()
 
     def _cases_per_preview(self) -> float:
         """A preview shows the first case, the final prediction all."""

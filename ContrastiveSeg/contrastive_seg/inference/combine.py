@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from contrastive_seg.data.sparse_labels import IGNORE
 from contrastive_seg.finetuning.view import View
@@ -72,23 +73,25 @@ def _view_slab(
     covered[plane_axes[1]] = (view.box.x0, view.box.x1)
     values = item.scores
     where = []
-    # Cheapest first: the slab's axis shrinks the data before the other two enlarge it.
+    size = list(view.box.size)
     for axis in range(3):
         begin, end = covered[axis]
         if axis == 0:
-            begin, end = max(begin, slab[0]), min(end, slab[1])
+            begin, end = max(begin, slab[0]), max(begin, min(end, slab[1]))
         start = slab[0] if axis == 0 else region[axis][0]
-        where.append(slice(begin - start, max(begin, end) - start))
-        native = np.arange(begin, max(begin, end))
-        if axis == view.axis:
-            positions = native.astype(float)
-            dim = 1
-        else:
-            which = plane_axes.index(axis)
-            length = view.box.size[which]
-            positions = (native - covered[axis][0] + 0.5) * (view.inner[which] / length) - 0.5
-            dim = 2 + which
-        values = _sample_linear(values, dim, positions)
+        where.append(slice(begin - start, end - start))
+        if axis == 0 and view.axis == 0:
+            values = values[:, begin:end]
+        elif axis == 0:
+            # Of an in-plane direction only the slab's rows are wanted.
+            rows = np.arange(begin, end) - view.box.y0
+            values = _sample_linear(values, 2, (rows + 0.5) * (view.inner[0] / size[0]) - 0.5)
+            size[0] = end - begin
+    values = values.float()
+    if values.numel() == 0:  # the view does not reach into this slab
+        values = torch.zeros(*values.shape[:2], *size)
+    elif values.shape[-2:] != tuple(size):
+        values = F.interpolate(values, tuple(size), mode="bilinear", align_corners=False)
     # (C-1, slices, h, w) of the view to (C-1, z, y, x).
     order = [view.axis, *plane_axes]
     values = values.permute(0, *(1 + order.index(a) for a in range(3)))

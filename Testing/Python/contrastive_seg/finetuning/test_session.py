@@ -117,7 +117,7 @@ def test_an_oblique_flipped_volume_gives_the_same_mask_as_the_upright_one(tmp_pa
 
 
 def test_a_run_continues_from_its_checkpoint(a_trained_session, tmp_path):
-    session, volume, truth, before = a_trained_session
+    session, volume, truth, _before = a_trained_session
     resumed = FinetuningSession.resume(session.folder, FinetuneSettings(device="cpu", steps=5))
     assert resumed.step == 50
     np.testing.assert_array_equal(resumed.predict(volume).labels, session.predict(volume).labels)
@@ -193,7 +193,7 @@ def test_short_memory_makes_the_batch_smaller_and_goes_on(tmp_path, monkeypatch)
     session = session_in(tmp_path, steps=3)
     session.set_cases([Case(volume, keep_slices(truth, SLICES))])
     session._prepare(lambda: False)
-    trainer = session.trainer
+    trainer = session._ready_trainer()
     original = trainer.step
 
     def greedy(*arguments):
