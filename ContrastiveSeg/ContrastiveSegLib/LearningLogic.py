@@ -104,9 +104,7 @@ class LearningLogic:
         folder = RunFolder.of(volumeNode, segmentationNode).create()
         export = self._exports.setdefault(folder.path, VolumeExport(folder.path))
         values = folder.segmentValues(AnnotationLogic.segmentIds(segmentationNode))
-        exported = export.export(
-            volumeNode, segmentationNode, values, axis=axis, accepted=folder.accepted
-        )
+        exported = export.export(volumeNode, segmentationNode, values, axis=axis, accepted=folder.accepted)
         self._round = _Round(volumeNode, segmentationNode, folder, exported.segments, budget)
         interrupted = folder.wasInterrupted()
         folder.setLearning(True)

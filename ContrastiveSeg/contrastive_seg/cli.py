@@ -87,9 +87,7 @@ def finetune(
     name: Annotated[
         list[str] | None, typer.Option(help="Name of a structure, such as 1=Liver; repeatable.")
     ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the output folder's run.")
-    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the output folder's run.")] = False,
     replace_nonfinite: Finite = False,
     json: Json = False,
 ) -> None:

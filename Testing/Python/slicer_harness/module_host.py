@@ -45,7 +45,6 @@ class ModuleDescription:
             self._widget.setup()
         return self._widget
 
-
     def forget(self) -> None:
         """For tests: the next ``widgetRepresentation()`` makes a new panel."""
         if self._widget is not None:
