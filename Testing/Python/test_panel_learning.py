@@ -199,6 +199,16 @@ def test_a_killed_worker_is_explained_and_resume_goes_on_from_its_step(a_panel, 
     assert ui.startButton.text == "Start"
 
 
+def test_a_worker_killed_while_it_starts_can_be_resumed_too(a_panel, a_phantom_scene):
+    a_panel.ui.startButton.click()
+    pids = worker_pids(a_panel)
+    os.kill(pids[0], signal.SIGKILL)
+    wait_until(lambda: not state_of(a_panel).isBusy, 10)
+    assert a_panel.ui.startButton.text == "Resume" and a_panel.ui.startButton.enabled
+    assert "ended from outside" in a_panel.ui.statusLabel.text
+    wait_until(lambda: not any(is_alive(pid) for pid in pids), 20)
+
+
 def test_transforms_and_another_geometry_on_the_whole_way(a_panel, a_phantom):
     image, truth = a_phantom
     turned = np.array([[0, -0.9, 0.1, 5], [0.9, 0, 0, -8], [0.05, 0, 1.6, 3], [0, 0, 0, 1]])
