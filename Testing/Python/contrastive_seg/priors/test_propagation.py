@@ -84,3 +84,16 @@ def test_nothing_left_means_no_prior():
     images = torch.zeros(3, 16, 16)
     distances = {1: torch.full((1, 16, 16), -5.0)}
     assert Propagator(images, distances).propagate(leave_out=[1]) == {}
+
+
+def test_a_structure_absent_from_the_outermost_slice_is_absent_beyond_it():
+    images = torch.zeros(60, 64, 64)
+    empty, painted = np.zeros((64, 64), bool), disc((32, 32), 12)
+    slices = {20: (empty, painted), 30: (painted, painted), 40: (painted, empty)}
+    distances = {
+        i: torch.stack([torch.from_numpy(signed_distance(m)) for m in masks]) for i, masks in slices.items()
+    }
+    ends = Propagator(images, distances).ends
+    assert ends.absent(10).tolist() == [True, False]
+    assert ends.absent(30).tolist() == [False, False]
+    assert ends.absent(59).tolist() == [False, True]

@@ -1,0 +1,70 @@
+import numpy as np
+import pytest
+import torch
+from contrastive_seg_phantom import keep_slices, two_organs
+
+from contrastive_seg.compute import choose_compute
+from contrastive_seg.data.sparse_labels import SparseLabels
+from contrastive_seg.data.volume import Volume
+from contrastive_seg.finetuning.case_data import PreparedView, plan_axes, prepare_view
+from contrastive_seg.finetuning.samples import SliceSampler
+from contrastive_seg.inference.scores import score_view
+
+VALUES = (0, 1, 7)
+
+
+def prepared(volume: Volume, labels: SparseLabels) -> PreparedView:
+    plan = plan_axes(labels, volume.spacing_zyx)[0]
+    return prepare_view(volume, labels, plan, VALUES, 0.8)
+
+
+@pytest.fixture
+def a_small_structure_in_a_large_slice() -> tuple[Volume, np.ndarray]:
+    volume, truth = two_organs((16, 40, 40))
+    wide = np.random.default_rng(0).normal(100, 12, (16, 160, 160)).astype(np.float32)
+    labels = np.zeros(wide.shape, np.int16)
+    wide[:, 20:60, 30:70], labels[:, 20:60, 30:70] = volume.array, truth
+    return Volume(wide, volume.ijk_to_ras, "large"), labels
+
+
+def test_patches_also_come_from_beyond_the_region_of_interest(a_small_structure_in_a_large_slice):
+    volume, truth = a_small_structure_in_a_large_slice
+    view = prepared(volume, keep_slices(truth, [2, 6, 10, 14]))
+    assert view.view.box.size[0] < 100
+    assert {s.view.box.size for s in view.outside} == {(160, 160)}
+    assert {s.index for s in view.outside} <= {2, 6, 10, 14}
+    sampler = SliceSampler(view.samples, 3, outside=view.outside)
+    drawn = [sampler._draw_one(np.random.default_rng(i)) for i in range(200)]
+    outside = [prior for sample, prior in drawn if any(sample is one for one in view.outside)]
+    assert 5 < len(outside) < 60
+    assert all(prior is None for prior in outside)
+
+
+def test_a_structure_that_fills_the_slice_needs_no_further_patches():
+    volume, truth = two_organs()
+    assert prepared(volume, keep_slices(truth, [4, 12, 20])).outside == []
+
+
+def test_crops_differ_in_size_only_where_no_slice_tells_about_another():
+    volume, truth = two_organs()
+    assert not SliceSampler(prepared(volume, keep_slices(truth, [4, 12, 20])).samples, 3).vary_crops
+    assert SliceSampler(prepared(volume, SparseLabels(truth)).samples, 3).vary_crops
+
+
+def test_out_of_reach_a_structure_that_has_ended_is_not_predicted():
+    volume, truth = two_organs((80, 48, 56))
+    truth[:] = 0
+    truth[30:50, 10:30, 10:30] = 1
+    truth[30:80, 30:40, 30:50] = 7
+    view = prepared(volume, keep_slices(truth, [28, 40, 45]))
+
+    class Sure(torch.nn.Module):
+        """Believes in both structures everywhere."""
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.tensor([0.0, 5.0, 5.0]).view(1, 3, 1, 1).expand(len(x), 3, *x.shape[-2:])
+
+    scores = score_view(Sure(), view.view, view.priors, 3, choose_compute("cpu", 1), ends=view.ends)
+    assert 2 not in view.priors and 78 not in view.priors
+    assert bool((scores[:, 2] < 0).all())  # both are absent from slice 28
+    assert bool((scores[:, 78] > 0).all())  # both are present in slice 45
