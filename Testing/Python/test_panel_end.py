@@ -43,7 +43,7 @@ wait_until(lambda: False, 100)
 
 
 @pytest.fixture
-def an_application():
+def an_application(tmp_path):
     """Starts a process with a panel that learns; gives it and the ids of its worker's processes."""
     started = []
 
@@ -53,7 +53,7 @@ def an_application():
         process = subprocess.Popen(
             [sys.executable, "-c", _APPLICATION, str(module), state, ending],
             stdout=subprocess.PIPE,
-            env=dict(os.environ, PYTHONPATH=path),
+            env=dict(os.environ, PYTHONPATH=path, TMPDIR=str(tmp_path)),
             text=True,
         )
         started.append(process)

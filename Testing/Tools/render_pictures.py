@@ -45,10 +45,11 @@ def main() -> int:
     """Draws them all; returns the exit status."""
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     arguments.add_argument("--budget", type=float, default=60.0, help="seconds of learning")
+    arguments.add_argument("--steps", type=int, help="steps instead of seconds, for a busy computer")
     arguments.add_argument("--output", type=Path, default=ROOT / "Resources" / "Screenshots")
     chosen = arguments.parse_args()
     chosen.output.mkdir(parents=True, exist_ok=True)
-    Pictures(chosen.output, chosen.budget).draw()
+    Pictures(chosen.output, chosen.budget, chosen.steps).draw()
     return 0
 
 
@@ -58,9 +59,10 @@ class Pictures:
     Args:
         folder: Where the PNG files are put.
         budget: Seconds of learning.
+        steps: So many steps instead, however long they take.
     """
 
-    def __init__(self, folder: Path, budget: float) -> None:
+    def __init__(self, folder: Path, budget: float, steps: int | None = None) -> None:
         self._folder = folder
         self._centers: list[Any] = []
         module = load_module(ROOT / "ContrastiveSeg" / "ContrastiveSeg.py")
@@ -70,6 +72,8 @@ class Pictures:
         self._panel.enter()
         self._widget = self._panel.self()
         self._widget.panel.secondsInsteadOfBudget = budget
+        if steps:
+            self._widget.panel.learning.settings = {"steps": steps}
         self._widget.ui.budgetSelector.currentIndex = 0 if budget < 120 else 1 if budget < 400 else 2
 
     def draw(self) -> None:

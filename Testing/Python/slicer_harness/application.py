@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import stat
 import sys
 import tempfile
@@ -131,6 +133,7 @@ def install(slicer: Any) -> None:
 
     vtk.vtkObject.GlobalWarningDisplayOff()
     folder = Path(tempfile.mkdtemp(prefix="slicer "))  # the space is wanted: user folders have them
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     launchers = folder / "bin"
     launchers.mkdir()
     make_python_slicer(launchers)
