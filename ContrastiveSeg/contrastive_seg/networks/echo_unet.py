@@ -1,0 +1,84 @@
+"""The U-Net of contrastive pretraining for echocardiography.
+
+Saeed et al., "Contrastive Pretraining for Echocardiography Segmentation with Limited Data",
+MIUA 2022.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+CHANNELS = (64, 128, 256, 512, 512)
+
+
+def _conv_block(channels_in: int, channels_out: int, channels_between: int | None = None) -> nn.Sequential:
+    between = channels_between or channels_out
+    layers: list[nn.Module] = []
+    for first, second in ((channels_in, between), (between, channels_out)):
+        layers += [nn.Conv2d(first, second, 3, padding=1), nn.BatchNorm2d(second), nn.ReLU()]
+    return nn.Sequential(*layers)
+
+
+class EchoUNetEncoder(nn.Module):
+    """The contracting path, 64 to 512 channels.
+
+    Args:
+        in_channels: Channels of the input image.
+    """
+
+    def __init__(self, in_channels: int = 3) -> None:
+        super().__init__()
+        self.channels = list(CHANNELS)
+        inputs = (in_channels, *CHANNELS[:-1])
+        self.levels = nn.ModuleList(_conv_block(i, o) for i, o in zip(inputs, CHANNELS, strict=True))
+        self.pool = nn.MaxPool2d(2)
+
+    def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """Feature maps from full resolution, (B, 64, H, W), to (B, 512, H/16, W/16)."""
+        features: list[torch.Tensor] = []
+        for i, level in enumerate(self.levels):
+            x = level(x if i == 0 else self.pool(x))
+            features.append(x)
+        return features
+
+
+class EchoUNetDecoder(nn.Module):
+    """Bilinear up-sampling, concatenated skip, two convolutions, for each level upwards."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.up = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True)
+        outputs = (64, 64, 128, 256)
+        self.blocks = nn.ModuleList()
+        for level, output in enumerate(outputs):
+            below = CHANNELS[4] if level == 3 else outputs[level + 1]
+            joined = below + CHANNELS[level]
+            self.blocks.append(_conv_block(joined, output, joined // 2))
+
+    def forward(self, features: list[torch.Tensor]) -> torch.Tensor:
+        """Full-resolution features (B, 64, H, W) from the encoder's list."""
+        x = features[-1]
+        for level in reversed(range(len(self.blocks))):
+            x = self.blocks[level](torch.cat([features[level], self.up(x)], dim=1))
+        return x
+
+
+class EchoUNet(nn.Module):
+    """U-Net with bilinear up-sampling; 17 267 393 parameters with 3 input and 1 output channels.
+
+    Args:
+        in_channels: Channels of the input image.
+        classes: Output channels; 1 for a single logit of the foreground.
+    """
+
+    def __init__(self, in_channels: int = 3, classes: int = 1) -> None:
+        super().__init__()
+        self.encoder = EchoUNetEncoder(in_channels)
+        self.decoder = EchoUNetDecoder()
+        self.head = nn.Conv2d(CHANNELS[0], classes, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Logits (B, classes, H, W) for images (B, in_channels, H, W), H and W multiples of 16."""
+        logits: torch.Tensor = self.head(self.decoder(self.encoder(x)))
+        return logits
