@@ -169,7 +169,7 @@ class LearningLogic:
         if now is None:
             return
         state = event.get("state")
-        if state == "training":
+        if state == "training" and event.get("reply_to") == now.trainId:
             self.machine.go(State.Learning)
             self.said.emit(self._learningWords(now))
         elif state == "idle":
@@ -210,7 +210,8 @@ class LearningLogic:
             self.estimated.emit({int(value): float(one) for value, one in dice.items()})
 
     def _onPreview(self, event: dict[str, Any]) -> None:
-        if self._round is not None and self.machine.state.isBusy:
+        now = self._round
+        if now is not None and self.machine.state.isBusy and event.get("reply_to") == now.trainId:
             path = self._path(event.get("prediction"))
             if path is not None and path.is_file():  # an older preview may be gone by now
                 self._show(path, surfaces=False)
@@ -266,10 +267,13 @@ class LearningLogic:
         return self._round.folder.path / name
 
     def _onError(self, event: dict[str, Any]) -> None:
-        if self._round is None or not self.machine.state.isBusy:
+        now = self._round
+        if now is None or not self.machine.state.isBusy:
             return
+        if event.get("reply_to") not in (None, now.openId, now.trainId):
+            return  # of an earlier round
         if event.get("code") == "bad-checkpoint":
-            self._round.folder.forgetLearnt()  # so that Start begins anew
+            now.folder.forgetLearnt()  # so that Start begins anew
         words = f"{event.get('message', '')} {event.get('what_to_do', '')}".strip()
         self._fail(words, resumable=False)
 

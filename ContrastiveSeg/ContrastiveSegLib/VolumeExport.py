@@ -103,6 +103,7 @@ class VolumeExport:
         case = {
             "image": self._imageName,
             "labels": labelsName,
+            "name": volumeNode.GetName() or "",  # for messages; the worker does not store it
             "ijk_to_ras": [[float(number) for number in row] for row in grid.ijkToWorld()],
         }
         return Exported(case, segments, slices)
