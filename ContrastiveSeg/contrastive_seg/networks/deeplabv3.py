@@ -19,11 +19,14 @@ _WIDTH = 256
 def _dilate(stage: nn.Sequential, before: int, dilation: int) -> None:
     """Replaces a stage's stride by dilation; its first block still has the dilation before it."""
     for index, block in enumerate(stage):
+        assert isinstance(block, ResNetBottleneck)
         rate = before if index == 0 else dilation
         convolution = block.conv2
         convolution.stride, convolution.dilation, convolution.padding = (1, 1), (rate, rate), (rate, rate)
-        if block.downsample is not None:
-            block.downsample[0].stride = (1, 1)
+        if isinstance(block.downsample, nn.Sequential):
+            first = block.downsample[0]
+            assert isinstance(first, nn.Conv2d)
+            first.stride = (1, 1)
 
 
 class ResNetEncoder(nn.Module):
@@ -68,22 +71,22 @@ class AtrousPyramid(nn.Module):
         super().__init__()
         self.branches = nn.ModuleList([_conv(channels, _WIDTH, 1)])
         self.branches.extend(_conv(channels, _WIDTH, 3, rate) for rate in RATES)
-        self.pooled = _conv(channels, _WIDTH, 1)
+        self.pooled = nn.Conv2d(channels, _WIDTH, 1, bias=False)
+        self.pooled_norm = nn.BatchNorm2d(_WIDTH)
         self.project = nn.Sequential(_conv(_WIDTH * 5, _WIDTH, 1), nn.Dropout(0.5))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, 256, h, w) for features (B, channels, h, w)."""
-        pooled = x.mean(dim=(2, 3), keepdim=True)
-        # A batch of one has no variance at a single place: its running one is used.
-        convolution, norm, activation = self.pooled
-        pooled = convolution(pooled)
-        single = self.training and pooled.shape[0] == 1
-        pooled = (
-            F.batch_norm(pooled, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps)
-            if single
-            else norm(pooled)
-        )
-        pooled = activation(pooled).expand(-1, -1, *x.shape[2:])
+        pooled = self.pooled(x.mean(dim=(2, 3), keepdim=True))
+        norm = self.pooled_norm
+        if self.training and len(x) == 1:
+            # One value a channel has no variance: the running one is used.
+            pooled = F.batch_norm(
+                pooled, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps
+            )
+        else:
+            pooled = norm(pooled)
+        pooled = torch.relu(pooled).expand(-1, -1, *x.shape[2:])
         joined: torch.Tensor = self.project(torch.cat([*(b(x) for b in self.branches), pooled], dim=1))
         return joined
 
