@@ -100,7 +100,7 @@ def test_what_the_worker_needs_before_it_reads_commands_loads_neither_numpy_nor_
         "print(sorted({'numpy', 'torch', 'monai', 'scipy'} & set(sys.modules)))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=MODULE, check=True, capture_output=True, text=True
+        [sys.executable, "-c", program], cwd=MODULE, check=True, capture_output=True, encoding="utf-8"
     )
     assert done.stdout.strip() == "[]"
 

@@ -182,7 +182,7 @@ def _pythons(folder: Path, **statuses: int) -> dict[str, str]:
 
 def _find(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
     command = ["/bin/sh", str(FIND_PYTHON), *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", check=False)
 
 
 def test_the_first_python_that_fits_is_taken(tmp_path: Path) -> None:

@@ -35,7 +35,9 @@ def _run_pytest(folder: Path, test: str, *, with_conftest: bool = True) -> subpr
     path = os.pathsep.join([str(HERE), str(MODULE)])
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *plugin, "test_one.py"]
     environment = {**os.environ, "PYTHONPATH": path}
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, encoding="utf-8", check=False
+    )
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -194,6 +194,7 @@ def test_help_and_version_need_no_heavy_package() -> None:
     for arguments, expected in ((["--help"], "finetune"), (["--version"], "contrastive-seg 0.")):
         done = subprocess.run(
             [sys.executable, "-c", program, *arguments],
-            env={**os.environ, "PYTHONPATH": str(ENGINE)}, capture_output=True, text=True, check=False,
+            env={**os.environ, "PYTHONPATH": str(ENGINE), "PYTHONIOENCODING": "utf-8"},
+            capture_output=True, encoding="utf-8", check=False,
         )  # fmt: skip
         assert done.returncode == 0 and expected in done.stdout, done.stderr

@@ -8,6 +8,7 @@ from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.finetuning.events import Metric, Preview, Progress
 from contrastive_seg.finetuning.session import Case, FinetuningSession
 from contrastive_seg.finetuning.settings import FinetuneSettings
+from contrastive_seg.finetuning.trainer import Trainer
 
 SLICES = [2, 6, 12, 17, 21]
 
@@ -212,12 +213,11 @@ def test_when_memory_never_suffices_the_error_says_what_to_do(tmp_path, monkeypa
     volume, truth = two_organs()
     session = session_in(tmp_path, steps=3)
     session.set_cases([Case(volume, keep_slices(truth, SLICES))])
-    session._prepare(lambda: False)
 
     def always(*arguments):
         raise MemoryError
 
-    monkeypatch.setattr(session.trainer, "step", always)
+    monkeypatch.setattr(Trainer, "step", always)
     with pytest.raises(ContrastiveSegError) as caught:
         session.train()
     assert caught.value.code == "out-of-memory" and "crop" in caught.value.what_to_do
