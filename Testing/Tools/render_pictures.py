@@ -148,10 +148,15 @@ class Pictures:
     def _learn(self, segmentation: Any) -> QPixmap | None:
         """Presses Start and waits; the panel as it was in the midst of it."""
         state = self._widget.panel.learning.machine
-        fractions: list[float] = []
-        self._widget.panel.learning.progressed.connect(lambda fraction, left: fractions.append(fraction))
+        late: list[float] = []
+
+        def look(fraction: float, left: float | None) -> None:
+            if fraction > 0.5 and left is not None and left < 32:
+                late.append(fraction)
+
+        self._widget.panel.learning.progressed.connect(look)
         self._widget.ui.startButton.click()
-        wait_until(lambda: bool(fractions and fractions[-1] > 0.5) or not state.state.isBusy, 1200)
+        wait_until(lambda: bool(late) or not state.state.isBusy, 1200)
         picture = self._grab("panel_learning")
         wait_until(lambda: not state.state.isBusy, 1200)
         if state.state is not State.Done:
