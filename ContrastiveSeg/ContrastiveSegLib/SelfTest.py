@@ -103,7 +103,7 @@ class SelfTest:
             AnnotationLogic.setEmpty(self.segmentation, (0, index))
         said: list[str] = []
         learning.said.connect(said.append)
-        learning.settings = {"steps": 60}  # the same on slow and busy computers
+        learning.settings = {"steps": 40}  # the same on slow and busy computers
         try:
             learning.start(self.volume, self.segmentation, seconds)
             ending = time.monotonic() + 20 * seconds

@@ -29,7 +29,7 @@ SHAPE = (20, 40, 48)
 PAINTED = [4, 9, 14]
 RED, BLUE = (0.9, 0.1, 0.1), (0.1, 0.2, 0.9)
 SECONDS = 8.0
-STEPS = {"steps": 60}  # where the Dice counts, the same on slow and busy machines
+STEPS = {"steps": 40}  # where the Dice counts, the same on slow and busy machines
 
 pytestmark = pytest.mark.usefixtures("a_scene")
 
