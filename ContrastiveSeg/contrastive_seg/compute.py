@@ -71,19 +71,20 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def load_in_background(module: str) -> None:
-    """Imports a module that will be needed, while something else is done.
+def load_in_background(*modules: str) -> None:
+    """Imports modules that will be needed, while something else is done.
 
     PyTorch's optimisers import its compiler, which takes seconds that would be missing in a budget
     of one minute.
     """
 
     def load() -> None:
-        with contextlib.suppress(ImportError):
-            importlib.import_module(module)
+        for module in modules:
+            with contextlib.suppress(ImportError):
+                importlib.import_module(module)
 
-    if module not in sys.modules:
-        threading.Thread(target=load, name=f"import {module}", daemon=True).start()
+    if any(module not in sys.modules for module in modules):
+        threading.Thread(target=load, name=f"import {modules[0]}", daemon=True).start()
 
 
 def choose_compute(device: str = "auto", threads: int | None = None) -> Compute:

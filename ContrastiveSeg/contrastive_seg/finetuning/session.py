@@ -80,7 +80,7 @@ class FinetuningSession:
         self.folder = make_folder(Path(folder))
         self.settings = settings
         self.compute: Compute = choose_compute(settings.device, settings.threads)
-        load_in_background("torch._dynamo")  # optimisers want it
+        load_in_background("monai.losses", "torch._dynamo")  # training wants them
         self.state: RunState | None = None
         self.trainer: Trainer | None = None
         self._cases: list[Case] = []

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from monai.inferers import sliding_window_inference
 from torch import nn
 
 from contrastive_seg.compute import Compute
@@ -53,6 +52,8 @@ def run_network(network: nn.Module, inputs: torch.Tensor, compute: Compute) -> t
     inputs = inputs.to(compute.device).contiguous(memory_format=torch.channels_last)
     with torch.inference_mode(), compute.autocast():
         if max(inputs.shape[-2:]) > _WINDOW:
+            from monai.inferers import sliding_window_inference
+
             window = (min(_WINDOW, inputs.shape[-2]), min(_WINDOW, inputs.shape[-1]))
             logits = sliding_window_inference(inputs, window, 2, network, overlap=0.125, mode="gaussian")
         else:

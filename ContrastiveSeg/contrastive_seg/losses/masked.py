@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from monai.losses import DiceLoss
 from torch import nn
 
 
@@ -17,6 +16,8 @@ class MaskedDiceCELoss(nn.Module):
 
     def __init__(self, class_weights: torch.Tensor | None = None) -> None:
         super().__init__()
+        from monai.losses import DiceLoss  # takes seconds; the first mask does not wait for it
+
         self.dice = DiceLoss(include_background=False, batch=True, smooth_nr=1.0, smooth_dr=1.0)
         self.class_weights: torch.Tensor | None
         self.register_buffer("class_weights", class_weights)
