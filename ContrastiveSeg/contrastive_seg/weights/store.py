@@ -1,0 +1,196 @@
+"""Where weights lie: the user's folder, further ones, and those that come with the extension.
+
+Plain Python, so that a list of weights can be shown without loading PyTorch. Cards are read, the
+tensors are not.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from contrastive_seg.errors import ContrastiveSegError
+from contrastive_seg.weights.card import WeightCard
+
+TENSORS_SUFFIX = ".safetensors"
+CARD_SUFFIX = ".card.json"
+LONE_CARD = "card.json"
+"""Name of the card of a folder that holds one file of weights only."""
+
+FOLDER_VARIABLE = "CONTRASTIVE_SEG_MODELS"
+
+
+@dataclass(frozen=True)
+class StoredWeights:
+    """Weights that were found.
+
+    Attributes:
+        path: The safetensors file.
+        card: What they are; None where the card is missing or not right.
+        problem: Why there is no card.
+    """
+
+    path: Path
+    card: WeightCard | None
+    problem: ContrastiveSegError | None = None
+
+    @property
+    def name(self) -> str:
+        """By which they are chosen: the card's, else the file's."""
+        return self.card.name if self.card else self.path.stem
+
+
+class Store:
+    """Weights by name.
+
+    Args:
+        folders: Further folders to look in, after the user's and before the extension's.
+        user: The user's folder; None for the one that :data:`FOLDER_VARIABLE` names, else
+            ``.ContrastiveSeg/Models`` in the home folder.
+    """
+
+    def __init__(self, folders: Sequence[Path] = (), user: Path | None = None) -> None:
+        self.user = user if user is not None else user_folder()
+        self.folders = [self.user, *folders, *own_folders()]
+
+    def list(self) -> list[StoredWeights]:
+        """All weights, those of the user first, each folder's by name; right ones or not."""
+        found: dict[Path, StoredWeights] = {}
+        for folder in self.folders:
+            for path in _tensor_files(folder):
+                found.setdefault(_real(path), _read(path))
+        return list(found.values())
+
+    def find(self, name: str | Path) -> StoredWeights:
+        """Weights by their name, ``NAME@VERSION``, or the path of their file or folder.
+
+        Of several versions in one folder the newest is meant; folders that come first win.
+
+        Raises:
+            ContrastiveSegError: ``unknown-weights``.
+        """
+        text = str(name)
+        if not isinstance(name, Path):
+            wanted, _, version = text.partition("@")
+            known = self.list()
+            fitting = [
+                one
+                for one in known
+                if wanted in (one.name, one.path.stem)
+                and (not version or (one.card is not None and one.card.version == version))
+            ]
+            if fitting:
+                folder = self._place(fitting[0].path)
+                beside = [one for one in fitting if self._place(one.path) == folder]
+                return max(beside, key=lambda one: (one.name == wanted, one.card is not None, _order(one)))
+        path = Path(name)
+        if _exists(path):
+            return _read(tensors_of(path))
+        raise self._unknown(text)
+
+    def _place(self, path: Path) -> int:
+        """Number of the folder in which a file was found."""
+        return next(i for i, folder in enumerate(self.folders) if folder in path.parents)
+
+    def _unknown(self, text: str) -> ContrastiveSegError:
+        names = list(dict.fromkeys(one.name for one in self.list()))
+        near = difflib.get_close_matches(text, names, 3) or names[:8]
+        there = f"There are: {', '.join(near)}." if near else f"There are none yet in '{self.user}'."
+        return ContrastiveSegError(
+            "unknown-weights",
+            f"There are no encoder weights called '{text}', and no file or folder of that name.",
+            f"{there} Leave the choice of weights out to start without pretrained weights.",
+        )
+
+
+def user_folder() -> Path:
+    """Where the user's own weights lie; it need not exist."""
+    named = os.environ.get(FOLDER_VARIABLE, "").strip()
+    return Path(named).expanduser() if named else Path.home() / ".ContrastiveSeg" / "Models"
+
+
+def own_folders() -> list[Path]:
+    """Where the weights lie that come with the extension, or with an installed package."""
+    package = Path(__file__).resolve().parents[1]
+    return [package.parent / "Resources" / "Models", package / "Resources" / "Models"]
+
+
+def card_of(tensors: Path) -> Path:
+    """The card that belongs to a safetensors file; it need not exist."""
+    beside = tensors.with_name(tensors.name.removesuffix(TENSORS_SUFFIX) + CARD_SUFFIX)
+    lone = tensors.with_name(LONE_CARD)
+    return lone if lone.is_file() and not beside.is_file() else beside
+
+
+def tensors_of(path: Path) -> Path:
+    """The weights' file that a path means: itself, that of a card, or the only one of a folder.
+
+    Raises:
+        ContrastiveSegError: ``unknown-weights`` for a folder with none or several of them.
+    """
+    if path.is_dir():
+        files = [one for one in sorted(path.iterdir()) if _is_tensors(one)]
+        if len(files) == 1:
+            return files[0]
+        named = ", ".join(one.name for one in files) or f"no file that ends with {TENSORS_SUFFIX}"
+        raise ContrastiveSegError(
+            "unknown-weights",
+            f"The folder '{path}' does not hold one file of weights; there is: {named}.",
+            "Name the file instead of the folder.",
+        )
+    if path.name == LONE_CARD:
+        return tensors_of(path.parent)
+    if path.name.endswith(CARD_SUFFIX):
+        return path.with_name(path.name.removesuffix(CARD_SUFFIX) + TENSORS_SUFFIX)
+    return path
+
+
+def _tensor_files(folder: Path) -> list[Path]:
+    """Of a folder and the folders in it; what cannot be read is passed over."""
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError:
+        return []
+    files = [one for one in entries if _is_tensors(one)]
+    for inner in entries:
+        try:
+            if inner.is_dir() and not inner.name.startswith("."):
+                files += [one for one in sorted(inner.iterdir()) if _is_tensors(one)]
+        except OSError:
+            continue
+    return files
+
+
+def _is_tensors(path: Path) -> bool:
+    return path.name.endswith(TENSORS_SUFFIX) and not path.name.startswith(".") and path.is_file()
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
+def _real(path: Path) -> Path:
+    try:
+        return path.resolve()
+    except OSError:
+        return path
+
+
+def _read(path: Path) -> StoredWeights:
+    try:
+        return StoredWeights(path, WeightCard.read(card_of(path)))
+    except ContrastiveSegError as error:
+        return StoredWeights(path, None, error)
+
+
+def _order(weights: StoredWeights) -> tuple[tuple[int, str], ...]:
+    """Sorts 1.10 after 1.9."""
+    version = weights.card.version if weights.card else ""
+    return tuple((int(part) if part.isdecimal() else -1, part) for part in re.split(r"[.+-]", version))
