@@ -34,7 +34,7 @@ from contrastive_seg.finetuning.training_loop import TrainingLoop
 from contrastive_seg.finetuning.view import View, whole_plane
 from contrastive_seg.inference.combine import ViewScores, combine
 from contrastive_seg.inference.prediction import Prediction
-from contrastive_seg.inference.scores import Stopped, score_view
+from contrastive_seg.inference.scores import Stopped, score_view, trust_after
 from contrastive_seg.networks.unet import UNet
 from contrastive_seg.preprocessing import Normalisation
 
@@ -304,6 +304,7 @@ class FinetuningSession:
                 should_stop,
                 lambda f, n=number: on_fraction((n + f) / len(case.views)),  # type: ignore[misc]
                 item.ends,
+                trust_after(self.step),
             )
             items.append(ViewScores(item.view, scores, item.weight))
         turned = combine(items, case.volume.shape, values, case.labels.array)

@@ -23,6 +23,19 @@ _WINDOW = 320
 _BATCH_PIXELS = 400_000
 
 
+_TRUSTED_AFTER = 300
+"""Steps after which the network speaks with its full weight."""
+
+
+def trust_after(steps: int) -> float:
+    """How far a network is to be trusted after so many training steps, 0 to 1.
+
+    One that has hardly begun is sure of the background everywhere: small structures would vanish
+    between the annotated slices.
+    """
+    return min(1.0, steps / _TRUSTED_AFTER)
+
+
 class Stopped(Exception):
     """Raised inside long work when the user asked to stop."""
 
@@ -71,6 +84,7 @@ def score_view(
     should_stop: Callable[[], bool] = lambda: False,
     on_fraction: Callable[[float], None] = lambda fraction: None,
     ends: Ends | None = None,
+    trust: float = 1.0,
 ) -> torch.Tensor:
     """Scores (C-1, slices, h, w), float16, of every slice of a view.
 
@@ -83,6 +97,7 @@ def score_view(
         should_stop: True raises :class:`Stopped`.
         on_fraction: Told the share of slices done.
         ends: What is said about slices out of the priors' reach.
+        trust: Weight of the network beside a prior, 0 to 1 (see :func:`trust_after`).
     """
     height, width = view.size
     inner = (slice(0, view.inner[0]), slice(0, view.inner[1]))
@@ -105,7 +120,7 @@ def score_view(
         fused = fuse(logits, None)
         for offset, index in enumerate(range(begin, end)):
             if index in priors:
-                fused[offset] = fuse(logits[offset : offset + 1], priors[index].distance[None])[0]
+                fused[offset] = fuse(logits[offset : offset + 1] * trust, priors[index].distance[None])[0]
             elif ends is not None:
                 fused[offset][ends.absent(index)] -= _PRIOR_LIMIT * PRIOR_WEIGHT
         scores[:, begin:end] = fused[:, :, inner[0], inner[1]].transpose(0, 1).half()

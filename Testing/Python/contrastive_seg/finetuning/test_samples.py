@@ -8,7 +8,7 @@ from contrastive_seg.data.sparse_labels import SparseLabels
 from contrastive_seg.data.volume import Volume
 from contrastive_seg.finetuning.case_data import PreparedView, plan_axes, prepare_view
 from contrastive_seg.finetuning.samples import SliceSampler
-from contrastive_seg.inference.scores import score_view
+from contrastive_seg.inference.scores import score_view, trust_after
 
 VALUES = (0, 1, 7)
 
@@ -68,3 +68,22 @@ def test_out_of_reach_a_structure_that_has_ended_is_not_predicted():
     assert 2 not in view.priors and 78 not in view.priors
     assert bool((scores[:, 2] < 0).all())  # both are absent from slice 28
     assert bool((scores[:, 78] > 0).all())  # both are present in slice 45
+
+
+def test_a_network_that_has_hardly_begun_does_not_overrule_the_annotated_slices():
+    volume, truth = two_organs()
+    view = prepared(volume, keep_slices(truth, [4, 10, 16, 22]))
+
+    class OnlyBackground(torch.nn.Module):
+        """As sure of the background as a network is after its first steps."""
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.tensor([4.0, 0.0, 0.0]).view(1, 3, 1, 1).expand(len(x), 3, *x.shape[-2:])
+
+    def found(steps: int) -> int:
+        arguments = (OnlyBackground(), view.view, view.priors, 3, choose_compute("cpu", 1))
+        return int((score_view(*arguments, trust=trust_after(steps))[:, 7] > 0).sum())
+
+    assert found(0) > 100
+    assert found(0) > found(150) > found(300)
+    assert trust_after(300) == trust_after(9999) == 1.0
