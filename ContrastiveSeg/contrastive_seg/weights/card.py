@@ -180,6 +180,10 @@ class WeightCard:
         """The card of a written file."""
         return replace(self, sha256=sha256, parameters=parameters)
 
+    def renamed(self, name: str) -> WeightCard:
+        """The card under another name."""
+        return replace(self, name=name)
+
 
 def _plain(card: WeightCard) -> dict[str, Any]:
     """JSON values: tuples become lists."""

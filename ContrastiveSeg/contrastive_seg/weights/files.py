@@ -15,7 +15,7 @@ from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.weights.agreement import check_agreement, count_parameters
 from contrastive_seg.weights.card import WeightCard
 from contrastive_seg.weights.layout import check_layout, refuse_pickle
-from contrastive_seg.weights.store import TENSORS_SUFFIX, Store, card_of
+from contrastive_seg.weights.store import CARD_SUFFIX, TENSORS_SUFFIX, Store, StoredWeights
 
 
 def save_weights(
@@ -46,19 +46,35 @@ def save_weights(
     source = f"The weight card '{card.name}'"
     check_agreement(card, shapes, source)
     _check_finite(stored, f"The weights '{card.name}'")
-    data = save(stored, {"format": "pt", "name": card.name})
+    data = save(stored, {"format": "pt"})
     card = card.completed(hashlib.sha256(data).hexdigest(), card.parameters)
+    write_pair(path, data, card)
+    return card
+
+
+def write_pair(path: Path, data: bytes, card: WeightCard) -> None:
+    """Writes a safetensors file and its card.
+
+    Args:
+        path: Of the safetensors file.
+        data: Its bytes.
+        card: With their SHA256.
+
+    Raises:
+        ContrastiveSegError: ``disk-full`` or ``no-write-permission``; what was there is as before.
+    """
     make_folder(path.parent)
-    beside = path.with_name(path.stem + ".card.json")
+    beside = path.with_name(path.stem + CARD_SUFFIX)
     # Both are written in full before either takes its place.
     with replacing(beside) as card_part:
         _write(card_part, card.to_json().encode("utf-8"), beside)
         with replacing(path) as part:
             _write(part, data, path)
-    return card
 
 
-def load_weights(path_or_name: Path | str, store: Store | None = None) -> tuple[WeightCard, dict[str, torch.Tensor]]:
+def load_weights(
+    path_or_name: Path | str, store: Store | None = None
+) -> tuple[WeightCard, dict[str, torch.Tensor]]:
     """Reads weights after every check: the card, the file's layout, its SHA256, and that both agree.
 
     Args:
@@ -73,22 +89,41 @@ def load_weights(path_or_name: Path | str, store: Store | None = None) -> tuple[
             ``truncated-weights``, ``wrong-sha256``, ``bad-weights`` or ``nonfinite-weights``.
     """
     found = (store or Store()).find(path_or_name)
-    path = found.path
-    data = _read(path)
+    card, data = card_and_bytes(found)
+    return card, unpack(found.path, data, card)
+
+
+def card_and_bytes(found: StoredWeights) -> tuple[WeightCard, bytes]:
+    """What :func:`unpack` needs; not yet checked against each other.
+
+    Raises:
+        ContrastiveSegError: ``pickle``, ``unreadable-file``, ``no-card`` or ``bad-card``.
+    """
+    data = read_bytes(found.path)
     if found.card is None:
         assert found.problem is not None
         raise found.problem
-    card = found.card
+    return found.card, data
+
+
+def unpack(path: Path, data: bytes, card: WeightCard) -> dict[str, torch.Tensor]:
+    """The tensors in a file's bytes, after the checks of :func:`load_weights`.
+
+    Args:
+        path: Of the file, for the sentences.
+        data: The whole file.
+        card: That belongs to it.
+    """
     shapes = check_layout(path, data)
     digest = hashlib.sha256(data).hexdigest()
     if digest != card.sha256:
         raise ContrastiveSegError(
             "wrong-sha256",
-            f"The weights file '{path}' is not the one that its card '{card_of(path).name}' belongs to: its "
+            f"The weights file '{path}' is not the one that its card belongs to: its "
             f"SHA256 is {digest}, the card says {card.sha256 or 'none'}.",
             "The file was damaged or exchanged; get weights and card again from their source.",
         )
-    check_agreement(card, shapes, f"The weight card '{card_of(path)}'")
+    check_agreement(card, shapes, f"The weight card of '{path}'")
     try:
         # From the bytes that were checked: the file may have changed since.
         tensors = {name: _whole(value) for name, value in load(data).items()}
@@ -99,7 +134,7 @@ def load_weights(path_or_name: Path | str, store: Store | None = None) -> tuple[
             "Get the file again from its source.",
         ) from error
     _check_finite(tensors, f"The weights in '{path}'")
-    return card, tensors
+    return tensors
 
 
 def _stored(value: torch.Tensor, half: bool) -> torch.Tensor:
@@ -107,9 +142,10 @@ def _stored(value: torch.Tensor, half: bool) -> torch.Tensor:
     copy = value.detach().cpu().contiguous().clone()
     if half and copy.dtype in (torch.float32, torch.float64, torch.bfloat16):
         small = copy.half()
-        # Statistics of unusual size keep their precision.
-        lost = (small.isinf() & copy.isfinite()) | ((small == 0) & (copy != 0) & (copy.abs() > 1e-12))
-        return copy if bool(lost.any()) and copy.ndim <= 1 else small
+        too_large = bool((small.isinf() & copy.isfinite()).any())
+        # A variance must not become zero; a weight may.
+        too_small = copy.ndim == 1 and bool(((small == 0) & (copy != 0)).any())
+        return copy if too_large or too_small else small
     return copy
 
 
@@ -128,7 +164,12 @@ def _check_finite(tensors: Mapping[str, torch.Tensor], what: str) -> None:
         )
 
 
-def _read(path: Path) -> bytes:
+def read_bytes(path: Path) -> bytes:
+    """A whole file that is no pickle.
+
+    Raises:
+        ContrastiveSegError: ``pickle`` or ``unreadable-file``.
+    """
     try:
         with path.open("rb") as file:
             begin = file.read(512)

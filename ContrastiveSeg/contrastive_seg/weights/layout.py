@@ -41,7 +41,9 @@ def _is_pickle(begin: bytes) -> bool:
     if begin[257:262] == b"ustar":  # what the first PyTorch wrote
         return True
     # Protocols 0 and 1, which are text: a mark and a container, or a module's name.
-    return begin.startswith((b"(dp", b"(lp", b"(d", b"(l", b"(i", b"cposix", b"c__", b"ccollections", b"ctorch"))
+    return begin.startswith(
+        (b"(dp", b"(lp", b"(d", b"(l", b"(i", b"cposix", b"c__", b"ccollections", b"ctorch")
+    )
 
 
 def check_layout(path: Path, data: bytes) -> dict[str, tuple[int, ...]]:

@@ -102,7 +102,7 @@ def load_into(
     present = [part for part in parts if part in card.parts]
     if not present:
         raise WeightsDoNotFitError(
-            f"The weights '{card.name}' hold {' and '.join(card.parts)}, but {' and '.join(parts)} is wanted.",
+            f"The weights '{card.name}' hold {' and '.join(card.parts)}, not {' and '.join(parts)}.",
             "Choose weights with that part, such as those of MACL for a decoder.",
             [],
         )
@@ -141,8 +141,8 @@ def _first_convolution(
     if given.shape[0] != wanted.shape[0] or given.shape[2:] != wanted.shape[2:]:
         return None
     channels, inputs = given.shape[1], wanted.shape[1]
-    images = image_channels or min(inputs, CONTEXT)
-    if channels == inputs and images in (channels, min(inputs, CONTEXT)):
+    images = min(inputs, image_channels or CONTEXT)
+    if channels == inputs and image_channels in (None, inputs):
         return given
     result = torch.zeros(wanted.shape, dtype=given.dtype)
     if channels == images:

@@ -1,0 +1,197 @@
+"""``contrastive-seg weights``: what weights there are, whether they are sound, and taking in others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from contrastive_seg.commands.console import Output
+from contrastive_seg.errors import ContrastiveSegError
+from contrastive_seg.weights.card import WeightCard
+from contrastive_seg.weights.store import Store, StoredWeights
+
+
+def list_weights(store: Store, output: Output) -> dict[str, Any]:
+    """Lists all weights by their cards, without reading the tensors.
+
+    Returns:
+        What ``--json`` prints.
+    """
+    found = store.list()
+    values = {"folder": str(store.user), "weights": [_summary(one) for one in found]}
+    table = Table(title="Weights")
+    for title in ("Name", "Method", "Network", "Modality", "Anatomy", "Parts", "Size"):
+        table.add_column(title, overflow="fold")
+    for one in found:
+        card = one.card
+        if card is None:
+            table.add_row(one.name, "(no valid card)", "", "", "", "", _size(one.path))
+            continue
+        parts = " and ".join(card.parts)
+        table.add_row(
+            card.name, card.method, _network(card), card.modality, card.anatomy, parts, _size(one.path)
+        )
+    sentences = [f"{one.name}: {one.problem}" for one in found if one.problem]
+    if not found:
+        sentences = [f"There are no weights yet. Those of your own belong into '{store.user}'."]
+    output.result(values, [table] if found else [], sentences)
+    return values
+
+
+def show_weights(store: Store, name: str, output: Output) -> dict[str, Any]:
+    """Shows a card.
+
+    Raises:
+        ContrastiveSegError: ``unknown-weights``, ``no-card`` or ``bad-card``.
+    """
+    found = store.find(name)
+    if found.card is None:
+        assert found.problem is not None
+        raise found.problem
+    values = {"path": str(found.path), **found.card.to_dict()}
+    table = Table(title=found.card.name, show_header=False)
+    for key, value in values.items():
+        for label, text in _lines(key.replace("_", " "), value):
+            table.add_row(label, text)
+    output.result(values, [table], [])
+    return values
+
+
+def verify_weights(store: Store, names: list[str], output: Output) -> bool:
+    """Reads weights with all checks: card, layout, SHA256, agreement, finite values.
+
+    Args:
+        store: Where to look.
+        names: Names or paths; empty for all.
+        output: Gets the table.
+
+    Returns:
+        Whether all are sound.
+
+    Raises:
+        ContrastiveSegError: What is wrong, where only one was named.
+    """
+    from contrastive_seg.weights.files import load_weights
+
+    places: list[str | Path] = list(names) if names else [one.path for one in store.list()]
+    results: list[dict[str, Any]] = []
+    table = Table(title="Weights")
+    for title in ("Weights", "Sound"):
+        table.add_column(title, overflow="fold")
+    for place in places:
+        try:
+            card, _ = load_weights(place, store)
+        except ContrastiveSegError as error:
+            if len(names) == 1:
+                raise
+            told = {"code": error.code, "message": error.sentence, "what_to_do": error.what_to_do}
+            results.append({"weights": str(place), "ok": False, "error": told})
+            table.add_row(str(place), f"no: {error.sentence}")
+        else:
+            sound = {"name": card.name, "sha256": card.sha256, "parameters": card.parameters}
+            results.append({"weights": str(place), "ok": True, **sound})
+            table.add_row(card.name, "yes")
+    fine = all(result["ok"] for result in results)
+    sentences = [] if results else [f"There are no weights yet in '{store.user}'."]
+    output.result({"ok": fine, "weights": results}, [table] if results else [], sentences)
+    return fine
+
+
+def import_weights(
+    source: Path,
+    target: Path,
+    output: Output,
+    *,
+    origin: str | None = None,
+    about: dict[str, str] | None = None,
+    name: str | None = None,
+    overwrite: bool = False,
+    half: bool = False,
+) -> dict[str, Any]:
+    """Takes in exported weights, or converts a checkpoint of an original repository.
+
+    Args:
+        source: The file.
+        target: Folder that gets them.
+        output: Gets what was written.
+        origin: The repository whose checkpoint it is; None for weights in our format.
+        about: Fields of the card of a converted checkpoint.
+        name: New name.
+        overwrite: Whether other weights of that name may be replaced.
+        half: Store a converted checkpoint in float16.
+
+    Raises:
+        ContrastiveSegError: See :mod:`contrastive_seg.weights.archive` and
+            :mod:`contrastive_seg.weights.importers`.
+    """
+    from contrastive_seg.weights.archive import free_place
+    from contrastive_seg.weights.archive import import_weights as take_in
+
+    if origin is None:
+        copied = take_in(source, target, overwrite=overwrite, name=name)
+        return _written(copied.card, copied.path, output)
+    from contrastive_seg.weights.files import save_weights
+    from contrastive_seg.weights.importers import import_checkpoint
+
+    card, tensors = import_checkpoint(origin, source, name=name, **(about or {}))
+    path = free_place(target, card, overwrite)
+    card = save_weights(path, tensors, card, half)
+    output.note(
+        "The images of that repository may have been scaled in another way; the card says what is known."
+    )
+    return _written(card, path, output)
+
+
+def export_weights(store: Store, name: str, target: Path, half: bool, output: Output) -> dict[str, Any]:
+    """Writes weights with their card to a folder or a zip file.
+
+    Raises:
+        ContrastiveSegError: See :func:`contrastive_seg.weights.archive.export_weights`.
+    """
+    from contrastive_seg.weights.archive import export_weights as write
+
+    copied = write(name, target, store, half)
+    return _written(copied.card, copied.path, output)
+
+
+def _written(card: WeightCard, path: Path, output: Output) -> dict[str, Any]:
+    values = {"path": str(path), **card.to_dict()}
+    output.result(values, [], [f"The weights '{card.name}' ({_network(card)}) are in '{path}'."])
+    return values
+
+
+def _summary(one: StoredWeights) -> dict[str, Any]:
+    if one.card is None:
+        error = one.problem
+        assert error is not None
+        told = {"code": error.code, "message": error.sentence, "what_to_do": error.what_to_do}
+        return {"name": one.name, "path": str(one.path), "error": told}
+    return {"path": str(one.path), **one.card.to_dict()}
+
+
+def _network(card: WeightCard) -> str:
+    return card.network if card.width is None else f"{card.network} {card.width}"
+
+
+def _size(path: Path) -> str:
+    try:
+        return f"{path.stat().st_size / 1e6:.1f} MB"
+    except OSError:
+        return ""
+
+
+def _lines(label: str, value: Any) -> list[tuple[str, str]]:
+    if isinstance(value, dict):
+        inner = [(f"{label}: {key.replace('_', ' ')}", v) for key, v in value.items()]
+        return [(name, _text(v)) for name, v in inner] or [(label, "-")]
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return [line for n, one in enumerate(value, 1) for line in _lines(f"{label} {n}", one)]
+    return [(label, _text(value))]
+
+
+def _text(value: Any) -> str:
+    if value is None or value in ("", []):
+        return "-"
+    return " to ".join(str(v) for v in value) if isinstance(value, list) else str(value)
