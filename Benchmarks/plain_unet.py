@@ -7,6 +7,7 @@ includes the prediction of every slice. No priors, no pretraining, no unannotate
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 import numpy as np
@@ -14,6 +15,8 @@ import torch
 from monai.losses import DiceCELoss
 from monai.networks.nets import UNet
 from torch.nn import functional
+
+from contrastive_seg.compute import cpu_has_bfloat16
 
 IGNORE = -1
 BATCH = 4
@@ -71,6 +74,14 @@ def segment(
     return np.moveaxis(result, 0, axis)
 
 
+def _precision(device: str) -> contextlib.AbstractContextManager[object]:
+    """Mixed precision where the processor multiplies bfloat16, as ours has it."""
+    kind = torch.device(device).type
+    if kind == "cuda" or cpu_has_bfloat16():
+        return torch.autocast(kind, torch.bfloat16)
+    return contextlib.nullcontext()
+
+
 def _with_neighbours(volume: np.ndarray, index: int) -> np.ndarray:
     """A slice with the ones before and after it as channels; the volume's end is repeated."""
     around = np.clip([index - 1, index, index + 1], 0, len(volume) - 1)
@@ -98,7 +109,9 @@ def _train(
             group["lr"] = rate
         x, y = _batch(inputs, targets, random)
         x = x.to(device, memory_format=torch.channels_last)
-        loss = loss_function(network(x), y.to(device))
+        with _precision(device):
+            logits = network(x)
+        loss = loss_function(logits.float(), y.to(device))
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
@@ -109,7 +122,7 @@ def _train(
 def _batch(
     inputs: torch.Tensor, targets: torch.Tensor, random: np.random.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Crops of annotated slices, each flipped, turned, scaled and changed in contrast at random."""
+    """Crops of annotated slices, each turned, scaled and changed in contrast at random."""
     size = [_round_up(min(PATCH, n)) for n in inputs.shape[2:]]
     xs, ys = [], []
     for _ in range(BATCH):
@@ -134,7 +147,6 @@ def _random_grid(target: torch.Tensor, size: list[int], random: np.random.Genera
     height, width = target.shape
     angle = random.uniform(-0.35, 0.35)
     scale = random.uniform(0.8, 1.25)
-    flip = random.choice([-1.0, 1.0], 2)
     centre = [_centre(n, s, random) for n, s in zip((height, width), size, strict=True)]
     painted = torch.nonzero(target > 0)
     if len(painted) and random.random() < 0.5:
@@ -143,8 +155,8 @@ def _random_grid(target: torch.Tensor, size: list[int], random: np.random.Genera
             float(np.clip(p, min(s, n) / 2, n - min(s, n) / 2))
             for p, n, s in zip((row, column), (height, width), size, strict=True)
         ]
-    rows = (torch.arange(size[0]) + 0.5 - size[0] / 2) * flip[0] * scale
-    columns = (torch.arange(size[1]) + 0.5 - size[1] / 2) * flip[1] * scale
+    rows = (torch.arange(size[0]) + 0.5 - size[0] / 2) * scale
+    columns = (torch.arange(size[1]) + 0.5 - size[1] / 2) * scale
     y, x = torch.meshgrid(rows, columns, indexing="ij")
     source_y = centre[0] + np.cos(angle) * y - np.sin(angle) * x
     source_x = centre[1] + np.sin(angle) * y + np.cos(angle) * x
@@ -169,7 +181,7 @@ def _predict_slice(network: torch.nn.Module, volume: np.ndarray, index: int, dev
     x = x.to(device, memory_format=torch.channels_last)
     padding = (0, _round_up(width) - width, 0, _round_up(height) - height)
     network.eval()
-    with torch.inference_mode():
+    with torch.inference_mode(), _precision(device):
         scores = network(functional.pad(x, padding, mode="replicate"))
     return scores[0, :, :height, :width].argmax(0).cpu().numpy()
 

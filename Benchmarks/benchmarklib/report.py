@@ -56,35 +56,39 @@ def _table(rows: list[Row]) -> str:
 
 
 def _lines(k: int, rows: list[Row]) -> list[str]:
-    """One line a method, over the cases that every method present has been run on."""
-    methods = [m for m in METHODS if any(r.method == m for r in rows)]
-    by_case: dict[str, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
-    for row in rows:
-        by_case[row.case][row.method].append(row)
-    complete = {c: m for c, m in by_case.items() if all(name in m for name in methods)}
-    if not complete:
-        return [f"| {k} | no case has been run with all of: {', '.join(methods)} | 0 | | | | | | |"]
-    dice = {
-        method: [statistics.fmean(r.dice for r in found[method]) for found in complete.values()]
-        for method in methods
-    }
-    best_mean = max((statistics.fmean(dice[m]) for m in methods if m != "ours"), default=None)
+    """One line a method over its own cases; comparisons only over cases that both have been run on."""
+    dice: dict[str, dict[str, float]] = {}
+    for method in METHODS:
+        by_case: dict[str, list[float]] = defaultdict(list)
+        for row in rows:
+            if row.method == method:
+                by_case[row.case].append(row.dice)
+        if by_case:
+            dice[method] = {case: statistics.fmean(values) for case, values in by_case.items()}
+    common = set.intersection(*(set(found) for found in dice.values()))
     lines = []
-    for method in methods:
-        values = dice[method]
-        wins = sum(value == max(dice[m][i] for m in methods) for i, value in enumerate(values))
-        mean = statistics.fmean(values)
+    for method, found in dice.items():
+        values = list(found.values())
         deviation = f"{statistics.stdev(values):.3f}" if len(values) > 1 else "-"
-        against = f"{mean - best_mean:+.3f}" if method == "ours" and best_mean is not None else ""
-        taken = [r for found in complete.values() for r in found[method]]
-        seconds = statistics.median(r.seconds for r in taken)
-        memory = max(r.peak_mb for r in taken)
+        wins = sum(found[case] == max(other[case] for other in dice.values()) for case in common)
+        taken = [r for r in rows if r.method == method]
         name = f"**{TITLES[method]}**" if method == "ours" else TITLES[method]
         lines.append(
-            f"| {k} | {name} | {len(values)} | {mean:.3f} | {deviation} | {wins} | {against} "
-            f"| {seconds:.0f} | {memory:.0f} |"
+            f"| {k} | {name} | {len(values)} | {statistics.fmean(values):.3f} | {deviation} "
+            f"| {wins} of {len(common)} | {_against(dice) if method == 'ours' else ''} "
+            f"| {statistics.median(r.seconds for r in taken):.0f} | {max(r.peak_mb for r in taken):.0f} |"
         )
     return lines
+
+
+def _against(dice: dict[str, dict[str, float]]) -> str:
+    """The smallest mean paired difference of ours to another method."""
+    differences = []
+    for method, theirs in dice.items():
+        both = set(theirs) & set(dice["ours"])
+        if method != "ours" and both:
+            differences.append(statistics.fmean(dice["ours"][case] - theirs[case] for case in both))
+    return f"{min(differences):+.3f}" if differences else ""
 
 
 def _measured(rows: list[Row]) -> str:
