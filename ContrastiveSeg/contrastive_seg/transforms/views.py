@@ -1,0 +1,170 @@
+"""Random views for contrastive pretraining: the lists of augmentations that the methods are published with.
+
+Every list is called with images (B, C, H, W) on any device and a CPU generator and returns a new view
+of every image. All channels of an image (a slice and its neighbours) are changed together. Images are
+grey: what the published lists do to colours (saturation, hue, conversion to grey) changes nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from contrastive_seg.transforms import geometry as geo
+from contrastive_seg.transforms import pixelwise as pix
+from contrastive_seg.transforms.moco_views import MoCoViews
+
+__all__ = ["IntensityViews", "MACLIntensity", "MoCoViews", "SimCLRViews", "SpatialViews"]
+
+
+@dataclass(frozen=True)
+class SpatialViews:
+    """PCL: mirrors, and often one elastic change with rotation and scaling; no change of intensity.
+
+    Attributes:
+        mirror: Probability along each axis.
+        probability: Of the elastic change, rotation and scaling together.
+        sigma: Smoothness of the elastic displacement, pixels.
+        alpha: Its magnitude, pixels.
+        angle: Radians.
+        scale: Factors of the distance from the middle.
+    """
+
+    mirror: float = 0.5
+    probability: float = 0.67
+    sigma: tuple[float, float] = (14.0, 17.0)
+    alpha: tuple[float, float] = (100.0, 350.0)
+    angle: tuple[float, float] = (0.0, 2 * math.pi)
+    scale: tuple[float, float] = (0.7, 1.3)
+
+    def __call__(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """One view of every image; beyond the border there is 0, the volume's mean."""
+        count, size = images.shape[0], (int(images.shape[-2]), int(images.shape[-1]))
+        for axis in (-2, -1):
+            images = geo.mirror(images, geo.chance(count, self.mirror, generator), axis)
+        chosen = torch.nonzero(geo.chance(count, self.probability, generator))[:, 0]
+        changed = len(chosen)
+        if changed == 0:
+            return images
+        sigma = geo.uniform(changed, *self.sigma, generator).to(images.device)
+        alpha = geo.uniform(changed, *self.alpha, generator).to(images.device)
+        matrices = geo.rotation(
+            geo.uniform(changed, *self.angle, generator), geo.uniform(changed, *self.scale, generator)
+        )
+        noise = geo.elastic_noise(changed, size, generator).to(images.device)
+        at = geo.places(size, images.device) + geo.elastic_displacement(noise, size, sigma, alpha)
+        where = chosen.to(images.device)
+        moved = geo.sample(images[where], geo.turned(at, matrices), "bicubic")
+        return images.index_copy(0, where, moved)
+
+
+@dataclass(frozen=True)
+class SimCLRViews:
+    """SimCLR and BYOL of the echo paper: crop and resize, mirror, brightness and contrast, blur.
+
+    Attributes:
+        area: Of the crop, share of the image.
+        jitter: Largest change of brightness and contrast.
+        jitter_probability: Of that change.
+        blur: Standard deviations, pixels.
+        blur_probability: Of the blur.
+    """
+
+    area: tuple[float, float] = (0.08, 1.0)
+    jitter: float = 0.8
+    jitter_probability: float = 0.8
+    blur: tuple[float, float] = (0.1, 2.0)
+    blur_probability: float = 0.5
+
+    def __call__(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """One view of every image."""
+        count, size = images.shape[0], (int(images.shape[-2]), int(images.shape[-1]))
+        unit = pix.UnitRange.of(images)
+        boxes = geo.random_boxes(count, size, generator, self.area)
+        at = geo.places(size, images.device).expand(count, -1, -1, -1)
+        views = geo.sample(unit.to_unit(images), geo.box_places(at, boxes, size))
+        views = geo.mirror(views, geo.chance(count, 0.5, generator), -1)
+        views = _jittered(views, self.jitter, self.jitter_probability, generator)
+        views = _blurred(views, self.blur, self.blur_probability, generator)
+        return unit.back(views)
+
+
+@dataclass(frozen=True)
+class MACLIntensity:
+    """The changes of MACL's released code: darker, contrast, blur, then the full range again.
+
+    Attributes:
+        brightness: Factor.
+        contrast: Factor.
+        blur: Standard deviations of the 3x3 blur, pixels.
+    """
+
+    brightness: tuple[float, float] = (0.0, 1.0)
+    contrast: tuple[float, float] = (0.8, 1.2)
+    blur: tuple[float, float] = (1.0, 3.0)
+
+    def __call__(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """One view of every image, everything in its place."""
+        count = images.shape[0]
+        unit = pix.UnitRange.of(images)
+        # At a factor of exactly 0 nothing would be left to bring back to the full range.
+        brightness = geo.uniform(count, *self.brightness, generator).clamp(min=1e-3)
+        contrast = geo.uniform(count, *self.contrast, generator)
+        first = torch.zeros(count, dtype=torch.bool)
+        views = pix.brighten_and_contrast(unit.to_unit(images), brightness, contrast, first)
+        views = pix.gaussian_blur(views, geo.uniform(count, *self.blur, generator), 1)
+        return unit.back(pix.UnitRange.of(views).to_unit(views))
+
+
+@dataclass(frozen=True)
+class IntensityViews:
+    """Brightness, contrast, gamma, blur and noise, for losses that compare the same place of two views.
+
+    Attributes:
+        jitter: Largest change of brightness and contrast.
+        gamma: Exponents; as likely below 1 as above.
+        blur: Standard deviations, pixels.
+        noise: Largest standard deviation of the noise, share of the image's range.
+        probability: Of each of the changes of brightness and contrast, and of the blur.
+    """
+
+    jitter: float = 0.4
+    gamma: tuple[float, float] = (0.6, 1 / 0.6)
+    blur: tuple[float, float] = (0.1, 2.0)
+    noise: float = 0.05
+    probability: float = 0.8
+
+    def __call__(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """One view of every image, everything in its place."""
+        count = images.shape[0]
+        unit = pix.UnitRange.of(images)
+        low, high = (math.log(value) for value in self.gamma)
+        exponents = torch.exp(geo.uniform(count, low, high, generator))
+        views = unit.to_unit(images).clamp(0, 1) ** pix.per_image(exponents, images)
+        views = _jittered(views, self.jitter, self.probability, generator)
+        views = _blurred(views, self.blur, self.probability / 2, generator)
+        spread = pix.per_image(geo.uniform(count, 0, self.noise, generator), images)
+        noise = torch.randn(images.shape, generator=generator).to(images.device, images.dtype)
+        return unit.back(views + noise * spread)
+
+
+def _jittered(
+    views: torch.Tensor, amount: float, probability: float, generator: torch.Generator
+) -> torch.Tensor:
+    """Brightness and contrast in random order, for some of the images."""
+    count = views.shape[0]
+    brightness, contrast = (geo.uniform(count, 1 - amount, 1 + amount, generator) for _ in range(2))
+    kept = ~geo.chance(count, probability, generator)
+    brightness, contrast = brightness.masked_fill(kept, 1), contrast.masked_fill(kept, 1)
+    return pix.brighten_and_contrast(views, brightness, contrast, geo.chance(count, 0.5, generator))
+
+
+def _blurred(
+    views: torch.Tensor, sigma: tuple[float, float], probability: float, generator: torch.Generator
+) -> torch.Tensor:
+    """Blur with a kernel of 23 pixels, for some of the images."""
+    count = views.shape[0]
+    sigmas = geo.uniform(count, *sigma, generator)
+    return pix.blur_chosen(views, geo.chance(count, probability, generator), sigmas, 11)
