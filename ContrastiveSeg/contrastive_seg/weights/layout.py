@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 from contrastive_seg.errors import ContrastiveSegError
@@ -10,6 +11,8 @@ from contrastive_seg.errors import ContrastiveSegError
 _PICKLE_SUFFIXES = {".pth", ".pt", ".ckpt", ".pkl", ".pickle", ".bin", ".th", ".pyt", ".joblib"}
 _LENGTH = 8
 _LARGEST_HEADER = 100_000_000
+_PICKLE = re.compile(rb"\x80[\x02-\x05]|\(?c[A-Za-z_][\w.]*\n\w+\n|[]})]q|\([dlit]")
+"""Protocols 2 to 5; of 0 and 1 a class by its name, or a container."""
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 
 
@@ -36,14 +39,11 @@ def refuse_pickle(path: Path, begin: bytes) -> None:
 def _is_pickle(begin: bytes) -> bool:
     if begin.startswith(_ZIP):  # what torch.save writes
         return True
-    if begin[:1] == b"\x80" and begin[1:2] in (b"\x01", b"\x02", b"\x03", b"\x04", b"\x05"):
-        return begin[_LENGTH : _LENGTH + 1] != b"{"
+    if begin[_LENGTH : _LENGTH + 1] == b"{":  # a header's length may begin with any byte
+        return False
     if begin[257:262] == b"ustar":  # what the first PyTorch wrote
         return True
-    # Protocols 0 and 1, which are text: a mark and a container, or a module's name.
-    return begin.startswith(
-        (b"(dp", b"(lp", b"(d", b"(l", b"(i", b"cposix", b"c__", b"ccollections", b"ctorch")
-    )
+    return _PICKLE.match(begin) is not None
 
 
 def check_layout(path: Path, data: bytes) -> dict[str, tuple[int, ...]]:

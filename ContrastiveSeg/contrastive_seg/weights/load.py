@@ -17,6 +17,7 @@ CONTEXT = 3
 """Image channels of a network with more inputs than that: a slice and its two neighbours."""
 
 _NAMED = 60
+_CLASSES = {"UNet": "unet", "EchoUNet": "echo-unet", "DeepLabV3": "deeplabv3"}
 
 
 @dataclass(frozen=True)
@@ -180,11 +181,12 @@ def _do_not_fit(card: WeightCard, network: nn.Module, misfits: list[Misfit]) -> 
     )
     lines = [f"\n  {one}" for one in misfits[:_NAMED]]
     more = f"\n  and {len(misfits) - _NAMED} more" if len(misfits) > _NAMED else ""
-    same_names = all(one.given is not None and one.wanted is not None for one in misfits)
-    if same_names and card.network == "unet" and misfits[0].given and misfits[0].wanted:
+    first = misfits[0]
+    other_network = _CLASSES.get(type(network).__name__, card.network) != card.network
+    if card.network == "unet" and not other_network and first.given and first.wanted:
         what = (
             f"Build the network with the width {card.width}, or choose weights of the width "
-            f"{misfits[0].wanted[0]}."
+            f"{first.wanted[0]}."
         )
     else:
         what = f"Choose the network '{card.network}', or weights that were pretrained for this one."
