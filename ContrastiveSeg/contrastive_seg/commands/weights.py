@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 
 from contrastive_seg.commands.console import Output
@@ -27,12 +28,11 @@ def list_weights(store: Store, output: Output) -> dict[str, Any]:
     for one in found:
         card = one.card
         if card is None:
-            table.add_row(one.name, "(no valid card)", "", "", "", "", _size(one.path))
+            table.add_row(escape(one.name), "(no valid card)", "", "", "", "", _size(one.path))
             continue
         parts = " and ".join(card.parts)
-        table.add_row(
-            card.name, card.method, _network(card), card.modality, card.anatomy, parts, _size(one.path)
-        )
+        texts = (card.name, card.method, _network(card), card.modality, card.anatomy, parts, _size(one.path))
+        table.add_row(*map(escape, texts))
     sentences = [f"{one.name}: {one.problem}" for one in found if one.problem]
     if not found:
         sentences = [f"There are no weights yet. Those of your own belong into '{store.user}'."]
@@ -51,10 +51,12 @@ def show_weights(store: Store, name: str, output: Output) -> dict[str, Any]:
         assert found.problem is not None
         raise found.problem
     values = {"path": str(found.path), **found.card.to_dict()}
-    table = Table(title=found.card.name, show_header=False)
+    table = Table(title=escape(found.card.name), show_header=False)
+    table.add_column()
+    table.add_column(overflow="fold")
     for key, value in values.items():
         for label, text in _lines(key.replace("_", " "), value):
-            table.add_row(label, text)
+            table.add_row(escape(label), escape(text))
     output.result(values, [table], [])
     return values
 
@@ -88,11 +90,11 @@ def verify_weights(store: Store, names: list[str], output: Output) -> bool:
                 raise
             told = {"code": error.code, "message": error.sentence, "what_to_do": error.what_to_do}
             results.append({"weights": str(place), "ok": False, "error": told})
-            table.add_row(str(place), f"no: {error.sentence}")
+            table.add_row(escape(str(place)), escape(f"no: {error.sentence}"))
         else:
             sound = {"name": card.name, "sha256": card.sha256, "parameters": card.parameters}
             results.append({"weights": str(place), "ok": True, **sound})
-            table.add_row(card.name, "yes")
+            table.add_row(escape(card.name), "yes")
     fine = all(result["ok"] for result in results)
     sentences = [] if results else [f"There are no weights yet in '{store.user}'."]
     output.result({"ok": fine, "weights": results}, [table] if results else [], sentences)

@@ -76,6 +76,18 @@ def test_show_tells_everything_on_the_card(my_weights: Path, capsys: pytest.Capt
     assert values["training_data"][0]["volumes"] == 200 and len(values["sha256"]) == 64
 
 
+def test_brackets_in_a_card_are_text_and_a_sha256_is_shown_in_full(
+    a_home_without_weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    card = card_for(anatomy="Heart [LA]", modality="[bold]MR[/]", parts={"encoder": "encoder."})
+    card = save_weights(a_home_without_weights, tensors_of(UNet(1, 2, 4), "encoder"), card)
+    for command in (["list"], ["show", "small"]):
+        out = call(capsys, "weights", *command)[1]
+        assert "[LA]" in out and "[bold]" in out
+    joined = "".join(part.strip() for line in out.splitlines() for part in line.split("│")[2:3])
+    assert card.sha256 in joined
+
+
 def test_show_of_unknown_weights_is_a_mistake(my_weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, out, err = call(capsys, "weights", "show", "alfa", "--json")
     assert status == 2 and json.loads(out)["error"]["code"] == "unknown-weights" and "alpha" in err
