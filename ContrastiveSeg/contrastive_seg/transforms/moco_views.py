@@ -86,9 +86,7 @@ class MoCoViews:
         inside = (at[..., 0].abs() <= width / 2) & (at[..., 1].abs() <= height / 2)
         return geo.sample(images, geo.box_places(at, boxes, size)) * inside[:, None]
 
-    def _recoloured(
-        self, views: torch.Tensor, chosen: torch.Tensor, strength: torch.Tensor
-    ) -> torch.Tensor:
+    def _recoloured(self, views: torch.Tensor, chosen: torch.Tensor, strength: torch.Tensor) -> torch.Tensor:
         factor = 1 + strength * self.colour
         kind = {name: chosen == k for k, name in enumerate(OPERATIONS)}
         one = torch.ones_like(factor)

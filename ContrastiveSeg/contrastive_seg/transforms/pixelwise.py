@@ -77,9 +77,7 @@ def gaussian_blur(images: torch.Tensor, sigma: torch.Tensor, radius: int) -> tor
     return joined.view(count, channels, height, width)
 
 
-def blur_chosen(
-    images: torch.Tensor, chosen: torch.Tensor, sigma: torch.Tensor, radius: int
-) -> torch.Tensor:
+def blur_chosen(images: torch.Tensor, chosen: torch.Tensor, sigma: torch.Tensor, radius: int) -> torch.Tensor:
     """:func:`gaussian_blur` of the chosen images (B,) bool only."""
     where = torch.nonzero(chosen)[:, 0]
     if len(where) == 0:

@@ -11,6 +11,7 @@ from pathlib import Path
 from threading import Lock
 
 import numpy as np
+import psutil
 import torch
 
 from contrastive_seg.errors import ContrastiveSegError
@@ -19,6 +20,7 @@ from contrastive_seg.pretraining.data.stack import PLANES, Positions, Stack, Sta
 from contrastive_seg.pretraining.data.volumes import VolumeSource, find_volumes
 
 _SKIPPED = ("unreadable-file", "empty-volume", "nonfinite-voxels", "constant-image")
+_MOST_MEMORY = 16 * 2**30
 _READ_AGAIN = 8
 """Volumes beyond the memory limit that are kept for a while after they were read again."""
 
@@ -86,7 +88,8 @@ class SliceData:
         strict: Refuse an unreadable volume instead of leaving it out.
         on_note: Told what is left out.
         neighbours: How many frames away the second view of a clip may be; 0 for no neighbours.
-        memory: Bytes to keep slices in.
+        memory: Bytes to keep slices in; None for half of what is free, at most 16 GiB.
+        on_progress: Told how many volumes of how many have been read.
 
     Raises:
         ContrastiveSegError: ``no-volumes`` (also when none could be used), ``unreadable-file``,
@@ -107,7 +110,8 @@ class SliceData:
         strict: bool = False,
         on_note: Callable[[str], None] = _log,
         neighbours: int = 0,
-        memory: int = 4 * 2**30,
+        memory: int | None = None,
+        on_progress: Callable[[int, int], None] = lambda done, count: None,
     ) -> None:
         self.settings = StackSettings(size, plane, pixel, positions, clip, window)
         _check(self.settings, context, neighbours)
@@ -120,7 +124,8 @@ class SliceData:
         self._orders: dict[tuple[int, int], SliceOrder] = {}
         self._ahead: tuple[tuple[int, int, int], Future[SliceBatch]] | None = None
         self._pool: ThreadPoolExecutor | None = None
-        self._open(find_volumes(Path(source), on_note), memory, strict, on_note)
+        room = min(_MOST_MEMORY, psutil.virtual_memory().available // 2) if memory is None else memory
+        self._open(find_volumes(Path(source), on_note), room, strict, on_note, on_progress)
         if not self.volumes:
             raise ContrastiveSegError(
                 "no-volumes",
@@ -173,18 +178,13 @@ class SliceData:
         memory: int,
         strict: bool,
         on_note: Callable[[str], None],
+        on_progress: Callable[[int, int], None],
     ) -> None:
         volumes, indices, positions, quarters = [], [], [], []
-        for source in sources:
-            try:
-                stack = load_stack(source, self.settings, on_note)
-            except ContrastiveSegError as error:
-                if strict or error.code not in _SKIPPED:
-                    raise
-                self._skip(source, str(error), on_note)
-                continue
-            if len(stack.kept) == 0:
-                self._skip(source, f"No slice of '{source.name}' has anything on it.", on_note)
+        for done, source in enumerate(sources, start=1):
+            stack = self._usable(source, strict, on_note)
+            on_progress(done, len(sources))
+            if stack is None:
                 continue
             memory -= stack.slices.nbytes
             self._stacks.append(stack if memory >= 0 else None)
@@ -202,6 +202,20 @@ class SliceData:
         self._index_of = np.concatenate([empty, *indices])
         self._positions = np.concatenate([empty.astype(np.float64), *positions])
         self._quarters = np.concatenate([empty, *quarters])
+
+    def _usable(self, source: VolumeSource, strict: bool, on_note: Callable[[str], None]) -> Stack | None:
+        """A volume's slices, or None if it was left out."""
+        try:
+            stack = load_stack(source, self.settings, on_note)
+        except ContrastiveSegError as error:
+            if strict or error.code not in _SKIPPED:
+                raise
+            self._skip(source, str(error), on_note)
+            return None
+        if len(stack.kept) == 0:
+            self._skip(source, f"No slice of '{source.name}' has anything on it.", on_note)
+            return None
+        return stack
 
     def _skip(self, source: VolumeSource, why: str, on_note: Callable[[str], None]) -> None:
         self.skipped.append((source.path, why))

@@ -170,7 +170,7 @@ def _millimetres(volume: Volume, orientation: Orientation, axis: int) -> np.ndar
 
 
 def _read_clip(source: VolumeSource, on_note: Callable[[str], None]) -> Volume:
-    """2D images one after the other; frames without content are no reason to refuse the clip."""
+    """2D images one after the other; a frame that cannot be read makes the clip unreadable."""
     frames = [read_volume(path, on_note=on_note) for path in source.frames]
     for path, frame in zip(source.frames, frames, strict=True):
         if frame.shape[0] != 1 or frame.shape != frames[0].shape:

@@ -100,7 +100,8 @@ def _in_folder(folder: Path, root: Path, on_note: Callable[[str], None]) -> Iter
         if name.startswith("."):
             continue
         if entry.is_dir():
-            folders.append(path)
+            if not (entry.is_symlink() and _leads_up(path)):
+                folders.append(path)
         elif ".seg." in name:
             on_note(f"'{path.relative_to(root)}' holds labels by its name and is passed over.")
         elif name.endswith(SUFFIXES):
@@ -113,6 +114,13 @@ def _in_folder(folder: Path, root: Path, on_note: Callable[[str], None]) -> Iter
             on_note(f"The folder '{path.relative_to(root)}' holds labels by its name and is passed over.")
         else:
             yield from _in_folder(path, root, on_note)
+
+
+def _leads_up(link: Path) -> bool:
+    """Whether a link leads to a folder that it lies in."""
+    target = link.resolve()
+    here = link.parent.resolve()
+    return target == here or target in here.parents
 
 
 def _is_dicom(path: Path) -> bool:

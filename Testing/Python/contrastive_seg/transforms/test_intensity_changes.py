@@ -1,0 +1,99 @@
+"""Brightness, contrast, blur and sharpness against slow references."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+
+from contrastive_seg.transforms import pixelwise as pix
+from contrastive_seg.transforms.views import IntensityViews, MACLIntensity
+
+
+def random_images(count: int = 4, channels: int = 2, size: int = 32) -> torch.Tensor:
+    return torch.rand(count, channels, size, size, generator=torch.Generator().manual_seed(0))
+
+
+def slow_brightness(image: np.ndarray, factor: float) -> np.ndarray:
+    return np.clip(image * factor, 0, 1)
+
+
+def slow_contrast(image: np.ndarray, factor: float) -> np.ndarray:
+    return np.clip(image.mean() + (image - image.mean()) * factor, 0, 1)
+
+
+def test_brightness_and_contrast_are_applied_image_by_image_in_the_order_drawn() -> None:
+    images = random_images()
+    brightness, contrast = torch.tensor([0.5, 1.5, 1.0, 1.7]), torch.tensor([1.6, 0.3, 1.0, 1.7])
+    first = torch.tensor([True, False, False, True])
+    views = pix.brighten_and_contrast(images, brightness, contrast, first).numpy()
+    for k in range(4):
+        image = images[k].numpy()
+        if first[k]:
+            expected = slow_brightness(slow_contrast(image, float(contrast[k])), float(brightness[k]))
+        else:
+            expected = slow_contrast(slow_brightness(image, float(brightness[k])), float(contrast[k]))
+        assert np.allclose(views[k], expected, atol=1e-5)
+
+
+def test_the_blur_is_a_truncated_gaussian_with_mirrored_borders() -> None:
+    images, sigma = random_images(), torch.tensor([0.1, 0.7, 1.3, 2.0])
+    blurred = pix.gaussian_blur(images, sigma, 11)
+    for k in range(4):
+        for channel in range(2):
+            expected = ndimage.gaussian_filter(
+                images[k, channel].numpy().astype(float), float(sigma[k]), mode="mirror", radius=11
+            )
+            assert np.allclose(blurred[k, channel].numpy(), expected, atol=1e-5)
+
+
+def test_only_the_chosen_images_are_blurred() -> None:
+    images, chosen = random_images(), torch.tensor([False, True, False, True])
+    views = pix.blur_chosen(images, chosen, torch.full((4,), 1.5), 11)
+    assert [bool((views[k] != images[k]).any()) for k in range(4)] == chosen.tolist()
+
+
+def test_an_image_smaller_than_the_blur_is_blurred_too() -> None:
+    views = pix.gaussian_blur(random_images(size=6), torch.full((4,), 2.0), 11)
+    assert views.shape == (4, 2, 6, 6) and bool((views > 0.2).all()) and bool((views < 0.8).all())
+
+
+def test_sharpness_of_one_changes_nothing_and_of_zero_is_the_smoothing_kernel() -> None:
+    images = random_images(2, 1)
+    kernel = np.array([[1, 1, 1], [1, 5, 1], [1, 1, 1]]) / 13
+    views = pix.sharpen(images, torch.tensor([1.0, 0.0]))
+    assert torch.allclose(views[0], images[0], atol=1e-6)
+    expected = ndimage.convolve(images[1, 0].numpy(), kernel, mode="nearest")
+    assert np.allclose(views[1, 0].numpy(), expected, atol=1e-6)
+
+
+def test_the_range_of_each_image_comes_back() -> None:
+    images = random_images() * torch.tensor([1.0, 100, 0.01, 7])[:, None, None, None] - 30
+    images[3] = 5.0
+    unit = pix.UnitRange.of(images)
+    inside = unit.to_unit(images)
+    assert float(inside.min()) >= 0 and float(inside[:3].amax()) == pytest.approx(1)
+    assert torch.allclose(unit.back(inside), images, atol=1e-4)
+
+
+def test_macl_views_keep_the_range_and_the_place() -> None:
+    image = torch.zeros(8, 1, 32, 32)
+    image[:, 0, 10, 20] = 3.0
+    image[:, 0, 25, 5] = -1.0
+    views = MACLIntensity()(image, torch.Generator().manual_seed(0))
+    assert torch.allclose(views.amax(dim=(1, 2, 3)), torch.tensor(3.0), atol=1e-5)
+    assert torch.allclose(views.amin(dim=(1, 2, 3)), torch.tensor(-1.0), atol=1e-5)
+    assert views.flatten(1).argmax(dim=1).tolist() == [10 * 32 + 20] * 8
+    assert views.flatten(1).argmin(dim=1).tolist() == [25 * 32 + 5] * 8
+
+
+def test_two_intensity_views_differ_in_intensity_but_not_in_place() -> None:
+    images = torch.zeros(16, 1, 48, 48)
+    images[:, :, 12:36, 12:36] = 2.0
+    generator = torch.Generator().manual_seed(0)
+    views = [IntensityViews(noise=0)(images, generator) for _ in range(2)]
+    assert float((views[0] - views[1]).abs().mean()) > 0.05
+    for view in views:
+        inside, outside = view[:, :, 16:32, 16:32], view[:, :, :8, :8]
+        assert bool((inside.amin(dim=(1, 2, 3)) > outside.amax(dim=(1, 2, 3))).all())
