@@ -11,18 +11,10 @@ import math
 import torch
 import torch.nn.functional as F
 
+from contrastive_seg.transforms.draws import Randomness, rand
+
 _CELL = 4
 """Distance in pixels of the noise whose smoothing is the elastic displacement."""
-
-
-def uniform(count: int, low: float, high: float, generator: torch.Generator) -> torch.Tensor:
-    """Random numbers (count,) between two values."""
-    return torch.rand(count, generator=generator) * (high - low) + low
-
-
-def chance(count: int, probability: float, generator: torch.Generator) -> torch.Tensor:
-    """Whether something happens, (count,) bool."""
-    return torch.rand(count, generator=generator) < probability
 
 
 def mirror(images: torch.Tensor, chosen: torch.Tensor, axis: int) -> torch.Tensor:
@@ -61,10 +53,10 @@ def rotation(angles: torch.Tensor, scales: torch.Tensor | float = 1.0) -> torch.
     return torch.stack([torch.stack([cos, -sin], dim=-1), torch.stack([sin, cos], dim=-1)], dim=-2)
 
 
-def elastic_noise(count: int, size: tuple[int, int], generator: torch.Generator) -> torch.Tensor:
+def elastic_noise(count: int, size: tuple[int, int], generator: Randomness) -> torch.Tensor:
     """What :func:`elastic_displacement` smooths, (count, 2, cells, cells)."""
     cells = [math.ceil(length / _CELL) for length in size]
-    return torch.rand(count, 2, *cells, generator=generator) * 2 - 1
+    return rand((count, 2, *cells), generator) * 2 - 1
 
 
 def elastic_displacement(
@@ -99,7 +91,7 @@ def _smoothing(length: int, cells: int, sigma: torch.Tensor) -> torch.Tensor:
 def random_boxes(
     count: int,
     size: tuple[int, int],
-    generator: torch.Generator,
+    generator: Randomness,
     scale: tuple[float, float],
     ratio: tuple[float, float] = (3 / 4, 4 / 3),
     tries: int = 10,
@@ -110,7 +102,7 @@ def random_boxes(
     not fit is drawn again, and after some tries the whole image is taken.
     """
     height, width = size
-    drawn = torch.rand(4, count, tries, generator=generator)
+    drawn = rand((count, 4, tries), generator).transpose(0, 1)
     area = (drawn[0] * (scale[1] - scale[0]) + scale[0]) * height * width
     low, high = math.log(ratio[0]), math.log(ratio[1])
     aspect = torch.exp(drawn[1] * (high - low) + low)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
+from contrastive_seg.transforms import draws
 from contrastive_seg.transforms import geometry as geo
 from contrastive_seg.transforms import pixelwise as pix
 
@@ -42,7 +43,7 @@ class MoCoViews:
     shift: float = 0.45
     erase: float = 0.8
 
-    def __call__(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    def __call__(self, images: torch.Tensor, generator: draws.Randomness) -> torch.Tensor:
         """One view of every image; beyond the border there is 0, the volume's mean."""
         count, size = images.shape[0], (int(images.shape[-2]), int(images.shape[-1]))
         boxes = geo.random_boxes(count, size, generator, self.area)
@@ -53,15 +54,15 @@ class MoCoViews:
         for chosen, strength in drawn:
             views = self._recoloured(views, chosen, strength)
             holes = geo.random_boxes(count, size, generator, (0.02, 0.4), (0.3, 1 / 0.3))
-            erased = geo.chance(count, self.erase, generator) & (chosen == OPERATIONS.index("erase"))
+            erased = draws.chance(count, self.erase, generator) & (chosen == OPERATIONS.index("erase"))
             views = _with_holes(views, holes, erased)
         return unit.back(views)
 
-    def _draw(self, count: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    def _draw(self, count: int, generator: draws.Randomness) -> tuple[torch.Tensor, torch.Tensor]:
         """Which operation, and its strength between -1 and 1."""
-        chosen = torch.randint(len(OPERATIONS), (count,), generator=generator)
-        strength = (torch.randn(count, generator=generator) * self.spread + self.level).clamp(0, 10) / 10
-        sign = geo.chance(count, 0.5, generator).float() * 2 - 1
+        chosen = draws.choice(len(OPERATIONS), count, generator)
+        strength = (draws.randn((count,), generator) * self.spread + self.level).clamp(0, 10) / 10
+        sign = draws.chance(count, 0.5, generator).float() * 2 - 1
         return chosen, strength * sign
 
     def _moved(
@@ -93,8 +94,7 @@ class MoCoViews:
         brightness = torch.where(kind["brightness"], factor, one)
         contrast = torch.where(kind["contrast"], factor, one)
         views = pix.brighten_and_contrast(views, brightness, contrast, kind["contrast"])
-        if bool(kind["sharpness"].any()):
-            views = pix.sharpen(views, torch.where(kind["sharpness"], factor, one))
+        views = pix.sharpen(views, kind["sharpness"], factor)
         if bool(kind["auto-contrast"].any()):
             full = pix.UnitRange.of(views).to_unit(views)
             views = torch.where(pix.per_image(kind["auto-contrast"], views).bool(), full, views)

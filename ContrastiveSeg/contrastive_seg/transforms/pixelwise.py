@@ -86,11 +86,17 @@ def blur_chosen(images: torch.Tensor, chosen: torch.Tensor, sigma: torch.Tensor,
     return images.index_copy(0, on_device, gaussian_blur(images[on_device], sigma[where], radius))
 
 
-def sharpen(images: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
-    """Images between 0 and 1 away from their smoothed selves; (B,), 1 for no change, below 1 smooths."""
-    kernel = torch.ones(3, 3, device=images.device, dtype=images.dtype)
-    kernel[1, 1] = 5
-    channels = images.shape[1]
-    weights = (kernel / kernel.sum()).expand(channels, 1, 3, 3)
-    smooth = F.conv2d(F.pad(images, (1, 1, 1, 1), mode="replicate"), weights, groups=channels)
-    return (smooth + (images - smooth) * per_image(factor, images)).clamp(0, 1)
+def sharpen(images: torch.Tensor, chosen: torch.Tensor, factor: torch.Tensor) -> torch.Tensor:
+    """The chosen images (B,) away from their smoothed selves; factors (B,), below 1 smooths.
+
+    Smoothing weighs the pixel itself 5/13 and its eight neighbours 1/13 each; the border is repeated.
+    """
+    where = torch.nonzero(chosen)[:, 0]
+    if len(where) == 0:
+        return images
+    on_device = where.to(images.device)
+    part = images[on_device]
+    around = F.avg_pool2d(F.pad(part, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+    smooth = (9 * around + 4 * part) / 13
+    sharp = (smooth + (part - smooth) * per_image(factor[where], part)).clamp(0, 1)
+    return images.index_copy(0, on_device, sharp)

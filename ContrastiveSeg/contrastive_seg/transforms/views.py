@@ -1,6 +1,7 @@
 """Random views for contrastive pretraining: the lists of augmentations that the methods are published with.
 
-Every list is called with images (B, C, H, W) on any device and a CPU generator and returns a new view
+Every list is called with images (B, C, H, W) on any device and a CPU generator (or several, see
+:class:`~contrastive_seg.transforms.draws.GroupedGenerator`) and returns a new view
 of every image. All channels of an image (a slice and its neighbours) are changed together. Images are
 grey: what the published lists do to colours (saturation, hue, conversion to grey) changes nothing.
 """
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 
 import torch
 
+from contrastive_seg.transforms import draws
 from contrastive_seg.transforms import geometry as geo
 from contrastive_seg.transforms import pixelwise as pix
 from contrastive_seg.transforms.moco_views import MoCoViews
@@ -39,25 +41,24 @@ class SpatialViews:
     angle: tuple[float, float] = (0.0, 2 * math.pi)
     scale: tuple[float, float] = (0.7, 1.3)
 
-    def __call__(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    def __call__(self, images: torch.Tensor, generator: draws.Randomness) -> torch.Tensor:
         """One view of every image; beyond the border there is 0, the volume's mean."""
         count, size = images.shape[0], (int(images.shape[-2]), int(images.shape[-1]))
         for axis in (-2, -1):
-            images = geo.mirror(images, geo.chance(count, self.mirror, generator), axis)
-        chosen = torch.nonzero(geo.chance(count, self.probability, generator))[:, 0]
-        changed = len(chosen)
-        if changed == 0:
+            images = geo.mirror(images, draws.chance(count, self.mirror, generator), axis)
+        chosen = torch.nonzero(draws.chance(count, self.probability, generator))[:, 0]
+        sigma = draws.uniform(count, *self.sigma, generator)
+        alpha = draws.uniform(count, *self.alpha, generator)
+        angles = draws.uniform(count, *self.angle, generator)
+        scales = draws.uniform(count, *self.scale, generator)
+        noise = geo.elastic_noise(count, size, generator)
+        if len(chosen) == 0:
             return images
-        sigma = geo.uniform(changed, *self.sigma, generator).to(images.device)
-        alpha = geo.uniform(changed, *self.alpha, generator).to(images.device)
-        matrices = geo.rotation(
-            geo.uniform(changed, *self.angle, generator), geo.uniform(changed, *self.scale, generator)
-        )
-        noise = geo.elastic_noise(changed, size, generator).to(images.device)
+        noise, sigma, alpha = (values[chosen].to(images.device) for values in (noise, sigma, alpha))
         at = geo.places(size, images.device) + geo.elastic_displacement(noise, size, sigma, alpha)
+        at = geo.turned(at, geo.rotation(angles[chosen], scales[chosen]))
         where = chosen.to(images.device)
-        moved = geo.sample(images[where], geo.turned(at, matrices), "bicubic")
-        return images.index_copy(0, where, moved)
+        return images.index_copy(0, where, geo.sample(images[where], at, "bicubic"))
 
 
 @dataclass(frozen=True)
@@ -78,14 +79,14 @@ class SimCLRViews:
     blur: tuple[float, float] = (0.1, 2.0)
     blur_probability: float = 0.5
 
-    def __call__(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    def __call__(self, images: torch.Tensor, generator: draws.Randomness) -> torch.Tensor:
         """One view of every image."""
         count, size = images.shape[0], (int(images.shape[-2]), int(images.shape[-1]))
         unit = pix.UnitRange.of(images)
         boxes = geo.random_boxes(count, size, generator, self.area)
         at = geo.places(size, images.device).expand(count, -1, -1, -1)
         views = geo.sample(unit.to_unit(images), geo.box_places(at, boxes, size))
-        views = geo.mirror(views, geo.chance(count, 0.5, generator), -1)
+        views = geo.mirror(views, draws.chance(count, 0.5, generator), -1)
         views = _jittered(views, self.jitter, self.jitter_probability, generator)
         views = _blurred(views, self.blur, self.blur_probability, generator)
         return unit.back(views)
@@ -105,16 +106,16 @@ class MACLIntensity:
     contrast: tuple[float, float] = (0.8, 1.2)
     blur: tuple[float, float] = (1.0, 3.0)
 
-    def __call__(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    def __call__(self, images: torch.Tensor, generator: draws.Randomness) -> torch.Tensor:
         """One view of every image, everything in its place."""
         count = images.shape[0]
         unit = pix.UnitRange.of(images)
         # At a factor of exactly 0 nothing would be left to bring back to the full range.
-        brightness = geo.uniform(count, *self.brightness, generator).clamp(min=1e-3)
-        contrast = geo.uniform(count, *self.contrast, generator)
+        brightness = draws.uniform(count, *self.brightness, generator).clamp(min=1e-3)
+        contrast = draws.uniform(count, *self.contrast, generator)
         first = torch.zeros(count, dtype=torch.bool)
         views = pix.brighten_and_contrast(unit.to_unit(images), brightness, contrast, first)
-        views = pix.gaussian_blur(views, geo.uniform(count, *self.blur, generator), 1)
+        views = pix.gaussian_blur(views, draws.uniform(count, *self.blur, generator), 1)
         return unit.back(pix.UnitRange.of(views).to_unit(views))
 
 
@@ -136,35 +137,35 @@ class IntensityViews:
     noise: float = 0.05
     probability: float = 0.8
 
-    def __call__(self, images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    def __call__(self, images: torch.Tensor, generator: draws.Randomness) -> torch.Tensor:
         """One view of every image, everything in its place."""
         count = images.shape[0]
         unit = pix.UnitRange.of(images)
         low, high = (math.log(value) for value in self.gamma)
-        exponents = torch.exp(geo.uniform(count, low, high, generator))
+        exponents = torch.exp(draws.uniform(count, low, high, generator))
         views = unit.to_unit(images).clamp(0, 1) ** pix.per_image(exponents, images)
         views = _jittered(views, self.jitter, self.probability, generator)
         views = _blurred(views, self.blur, self.probability / 2, generator)
-        spread = pix.per_image(geo.uniform(count, 0, self.noise, generator), images)
-        noise = torch.randn(images.shape, generator=generator).to(images.device, images.dtype)
+        spread = pix.per_image(draws.uniform(count, 0, self.noise, generator), images)
+        noise = draws.randn(tuple(images.shape), generator).to(images.device, images.dtype)
         return unit.back(views + noise * spread)
 
 
 def _jittered(
-    views: torch.Tensor, amount: float, probability: float, generator: torch.Generator
+    views: torch.Tensor, amount: float, probability: float, generator: draws.Randomness
 ) -> torch.Tensor:
     """Brightness and contrast in random order, for some of the images."""
     count = views.shape[0]
-    brightness, contrast = (geo.uniform(count, 1 - amount, 1 + amount, generator) for _ in range(2))
-    kept = ~geo.chance(count, probability, generator)
+    brightness, contrast = (draws.uniform(count, 1 - amount, 1 + amount, generator) for _ in range(2))
+    kept = ~draws.chance(count, probability, generator)
     brightness, contrast = brightness.masked_fill(kept, 1), contrast.masked_fill(kept, 1)
-    return pix.brighten_and_contrast(views, brightness, contrast, geo.chance(count, 0.5, generator))
+    return pix.brighten_and_contrast(views, brightness, contrast, draws.chance(count, 0.5, generator))
 
 
 def _blurred(
-    views: torch.Tensor, sigma: tuple[float, float], probability: float, generator: torch.Generator
+    views: torch.Tensor, sigma: tuple[float, float], probability: float, generator: draws.Randomness
 ) -> torch.Tensor:
     """Blur with a kernel of 23 pixels, for some of the images."""
     count = views.shape[0]
-    sigmas = geo.uniform(count, *sigma, generator)
-    return pix.blur_chosen(views, geo.chance(count, probability, generator), sigmas, 11)
+    sigmas = draws.uniform(count, *sigma, generator)
+    return pix.blur_chosen(views, draws.chance(count, probability, generator), sigmas, 11)

@@ -62,8 +62,9 @@ def test_an_image_smaller_than_the_blur_is_blurred_too() -> None:
 def test_sharpness_of_one_changes_nothing_and_of_zero_is_the_smoothing_kernel() -> None:
     images = random_images(2, 1)
     kernel = np.array([[1, 1, 1], [1, 5, 1], [1, 1, 1]]) / 13
-    views = pix.sharpen(images, torch.tensor([1.0, 0.0]))
+    views = pix.sharpen(images, torch.ones(2, dtype=torch.bool), torch.tensor([1.0, 0.0]))
     assert torch.allclose(views[0], images[0], atol=1e-6)
+    assert torch.equal(pix.sharpen(images, torch.zeros(2, dtype=torch.bool), torch.zeros(2)), images)
     expected = ndimage.convolve(images[1, 0].numpy(), kernel, mode="nearest")
     assert np.allclose(views[1, 0].numpy(), expected, atol=1e-6)
 
