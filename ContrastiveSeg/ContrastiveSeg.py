@@ -54,7 +54,7 @@ class ContrastiveSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
-        self.addObserver(scene, scene.EndImportEvent, self.onSceneEndClose)
+        self.addObserver(scene, scene.EndImportEvent, self.onSceneEndImport)
         self.initializeParameterNode()
         self.panel.enter()
 
@@ -96,11 +96,16 @@ class ContrastiveSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if getattr(self.parent, "isEntered", True):
             self.initializeParameterNode()
 
+    def onSceneEndImport(self, caller=None, event=None):
+        # the selectors heard of their nodes before these were there, and would stay at None
+        self._setParameters(None)
+        self.onSceneEndClose()
+
     def initializeParameterNode(self):
         """Takes the scene's choices, and chooses the only volume and segmentation where there is one."""
         if self._parameters is None or self._parameters.parameterNode.GetScene() is not slicer.mrmlScene:
             self._setParameters(self.logic.getParameterNode())
-        self.logic.chooseDefaults(self._parameters)
+        self.panel.chooseDefaults()
 
     def _setParameters(self, parameters):
         if self._parameters is not None:
@@ -131,10 +136,7 @@ class ContrastiveSegLogic(ScriptedLoadableModuleLogic):
         """Chooses the volume that is shown and the first segmentation where nothing is chosen."""
         from ContrastiveSegLib.DefaultNodes import DefaultNodes
 
-        if parameters.volume is None and DefaultNodes.volume() is not None:
-            parameters.volume = DefaultNodes.volume()
-        if parameters.segmentation is None and DefaultNodes.segmentation() is not None:
-            parameters.segmentation = DefaultNodes.segmentation()
+        DefaultNodes.choose(parameters)
 
 
 class ContrastiveSegTest(ScriptedLoadableModuleTest):

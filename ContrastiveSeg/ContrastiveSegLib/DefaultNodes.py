@@ -7,6 +7,7 @@ from typing import Any
 import slicer
 import slicer.util
 
+from ContrastiveSegLib.Parameters import Parameters
 from ContrastiveSegLib.PercentVolume import PercentVolume
 from ContrastiveSegLib.PredictionLogic import PredictionLogic
 
@@ -28,7 +29,24 @@ class DefaultNodes:
         nodes = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
         return next((one for one in nodes if not PredictionLogic.isPrediction(one)), None)
 
+    @classmethod
+    def choose(cls, parameters: Parameters) -> None:
+        """Chooses a volume and a segmentation where none is chosen."""
+        if parameters.volume is None and cls.volume() is not None:
+            parameters.volume = cls.volume()
+        if parameters.segmentation is None and cls.segmentation() is not None:
+            parameters.segmentation = cls.segmentation()
+
+    @staticmethod
+    def madeHere() -> list[str]:
+        """Ids of the predictions and their maps, which no selector of the panel offers."""
+        volumes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+        segmentations = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
+        made = [one for one in volumes if PercentVolume.isMap(one)]
+        made += [one for one in segmentations if PredictionLogic.isPrediction(one)]
+        return [one.GetID() for one in made]
+
     @staticmethod
     def _isImage(node: Any) -> bool:
         unfit = node.IsA("vtkMRMLLabelMapVolumeNode") or PercentVolume.isMap(node)
-        return node.IsA("vtkMRMLScalarVolumeNode") and not unfit
+        return node.IsA("vtkMRMLScalarVolumeNode") and node.GetImageData() is not None and not unfit

@@ -50,13 +50,18 @@ class InstallLogic:
         """Whether PyTorch can be found, without loading it."""
         return importlib.util.find_spec("torch") is not None
 
+    @staticmethod
+    def isTesting() -> bool:
+        """Whether the application runs tests."""
+        return bool(slicer.app.testingEnabled())
+
     def install(self) -> None:
         """Asks, then installs what is missing.
 
         Raises:
             UserError: The user declined, the PyTorch extension is missing, or the installation failed.
         """
-        if slicer.app.testingEnabled():  # a test never changes the application's packages
+        if self.isTesting():  # a test never changes the application's packages
             raise UserError(self.sentence() or _("Nothing is missing."))
         if not self.hasTorch():
             self._installTorch()

@@ -128,6 +128,18 @@ class LearningLogic:
             resume=folder.hasLearnt,
         )
 
+    def warmUp(self) -> None:
+        """Starts the worker before it is needed, as it takes seconds to load PyTorch.
+
+        Nothing is said where that fails: Start tries again, and says what is wrong.
+        """
+        if self.machine.state.isBusy or self.worker.isRunning:  # or is ending: not waited for here
+            return
+        try:
+            self.worker.start()
+        except UserError as error:
+            logging.info("ContrastiveSeg: %s", error)
+
     def stop(self) -> None:
         """Asks the worker to end with the best it has; it does so within about a second."""
         if self.machine.state in (State.Starting, State.Learning):
@@ -154,7 +166,9 @@ class LearningLogic:
 
     def _onHello(self, event: dict[str, Any]) -> None:
         device = event.get("device")
-        if event.get("protocol") != 1:
+        if event.get("protocol") != 1 and not self.machine.state.isBusy:
+            self.worker.quit()  # nobody waits for it yet; Start asks a new one
+        elif event.get("protocol") != 1:
             self._fail(
                 _("The engine speaks another version of the protocol ({version}).").format(
                     version=event.get("protocol")
@@ -279,6 +293,7 @@ class LearningLogic:
 
     def _onDied(self, sentence: str) -> None:
         if not self.machine.state.isBusy:
+            logging.info("ContrastiveSeg: %s", sentence)
             return  # a new one is started when it is needed
         logging.warning("ContrastiveSeg: %s\n%s", sentence, self.worker.recentLog)
         if self.worker.hasRun:

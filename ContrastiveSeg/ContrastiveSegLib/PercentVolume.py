@@ -52,8 +52,10 @@ class PercentVolume:
         """
         node = self.node
         if node is None:
-            node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
-            node.SetAttribute(_ATTRIBUTE, self._kind)
+            node = slicer.vtkMRMLScalarVolumeNode()
+            node.SetName(slicer.mrmlScene.GenerateUniqueName(name))
+            node.SetAttribute(_ATTRIBUTE, self._kind)  # before anybody hears that it is there
+            slicer.mrmlScene.AddNode(node)
             self._owner.SetNodeReferenceID(self._role, node.GetID())
         modifying = node.StartModify()
         try:

@@ -198,12 +198,14 @@ class PredictionLogic:
         node = cls.predicted(segmentationNode)
         if node is None:
             name = _("{name} (predicted)").format(name=segmentationNode.GetName())
-            node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
+            node = slicer.vtkMRMLSegmentationNode()
+            node.SetName(slicer.mrmlScene.GenerateUniqueName(name))
+            node.SetAttribute(_ATTRIBUTE, "1")  # before anybody hears that it is there
+            slicer.mrmlScene.AddNode(node)
             node.CreateDefaultDisplayNodes()
             display = node.GetDisplayNode()
             display.SetOpacity2DOutline(1.0)
             display.SetOpacity2DFill(0.4)
-            node.SetAttribute(_ATTRIBUTE, "1")
             segmentationNode.SetNodeReferenceID(_ROLE, node.GetID())
         if node.GetNodeReference(_VOLUME_ROLE) is not volumeNode:
             node.SetNodeReferenceID(_VOLUME_ROLE, volumeNode.GetID())

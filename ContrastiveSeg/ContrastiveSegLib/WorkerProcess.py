@@ -19,6 +19,9 @@ from ContrastiveSegLib.UserError import UserError
 
 _EVENTS = ("hello", "status", "progress", "metric", "preview", "note", "result", "error")
 _LOG_KEPT = 200
+# what the application's launcher writes when its child was ended by a signal; it then exits with 1
+_LAUNCHER_SAYS = "exit abnormally"
+_LAST_SIGNAL = 64
 
 
 class WorkerProcess:
@@ -214,7 +217,7 @@ class WorkerProcess:
     def _sentence(self, process: Any) -> str:
         if not self.hasRun:
             return _("The learning process could not be started.")
-        if process.exitStatus() == qt.QProcess.CrashExit or process.exitCode() in (9, 137, -9):
+        if process.exitStatus() == qt.QProcess.CrashExit or self._wasKilled(process.exitCode()):
             return _("The learning process was ended from outside or ran out of memory.")
         last = self._recent[-1].strip() if self._recent else ""
         if last:
@@ -224,6 +227,13 @@ class WorkerProcess:
         return _("The learning process ended unexpectedly (exit code {code}).").format(
             code=process.exitCode()
         )
+
+    def _wasKilled(self, code: int) -> bool:
+        """Whether the worker under the launcher was ended by a signal, as for want of memory."""
+        # a shell exits with 128 + signal, others with -signal; Windows has large numbers for crashes,
+        # which are negative in 32 bits
+        bySignal = code < 0 or code == 9 or 128 < code <= 128 + _LAST_SIGNAL
+        return bySignal or any(_LAUNCHER_SAYS in line for line in self._recent[-5:])
 
 
 def _bytes(array: Any) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -81,6 +83,11 @@ def wait_until(happened: Callable[[], bool], seconds: float = 60.0) -> None:
         assert time.monotonic() < ending, f"nothing happened in {seconds} s"
         slicer.app.processEvents()
         time.sleep(0.005)
+
+
+def tip_of(widget: Any) -> str:
+    """A widget's tooltip as it is read; the application keeps it as rich text."""
+    return html.unescape(re.sub("<[^>]*>", "", widget.toolTip))
 
 
 def is_alive(pid: int) -> bool:

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import qt
 import slicer
-from scene_parts import add_segmentation, add_volume, ball, only_slices, paint, wait_until
+from scene_parts import add_segmentation, add_volume, ball, only_slices, paint, tip_of, wait_until
 
 from ContrastiveSegLib.LabelledSegment import LabelledSegment
 from ContrastiveSegLib.PredictionLogic import PredictionLogic
+from ContrastiveSegLib.Readiness import Readiness
 from ContrastiveSegLib.State import State
 from slicer_harness.views import SliceView
 
@@ -35,16 +36,16 @@ def mask(segmentation, volume, name="Ball"):
 def test_in_an_empty_scene_start_asks_for_a_volume(a_panel):
     ui = a_panel.ui
     assert not ui.startButton.enabled
-    assert "Choose a volume" in ui.startButton.toolTip
+    assert "Choose a volume" in tip_of(ui.startButton)
     assert "Choose a volume" in ui.annotationLabel.text
-    assert not ui.newSegmentationButton.enabled and "volume" in ui.newSegmentationButton.toolTip
+    assert not ui.newSegmentationButton.enabled and "volume" in tip_of(ui.newSegmentationButton)
 
 
 def test_every_disabled_button_says_why(a_panel):
     for name in ("startButton", "acceptButton", "undoButton", "emptyButton", "paintButton"):
         button = getattr(a_panel.ui, name)
         assert not button.enabled
-        assert button.toolTip.endswith("."), name
+        assert tip_of(button).endswith("."), name
 
 
 def test_the_only_volume_and_segmentation_are_chosen_and_their_slices_listed(a_painted_scene, a_panel):
@@ -74,6 +75,27 @@ def test_label_maps_predictions_and_their_maps_are_not_chosen(a_panel):
     assert a_panel.ui.segmentationSelector.currentNode() is None
 
 
+def test_a_chosen_volume_that_is_removed_is_not_followed_by_a_map(a_painted_scene, a_panel):
+    volume, segmentation = a_painted_scene
+    show_prediction(volume, segmentation)
+    PredictionLogic.updateMaps(volume, segmentation, {"probability": np.zeros(SHAPE, np.uint8)})
+    slicer.app.processEvents()  # the panel is open and hears of the new nodes
+    slicer.mrmlScene.RemoveNode(volume)
+    slicer.mrmlScene.RemoveNode(segmentation)
+    assert a_panel.ui.volumeSelector.currentNode() is None
+    assert a_panel.ui.segmentationSelector.currentNode() is None
+
+
+def test_nodes_that_appear_while_the_panel_is_open_are_chosen(a_panel):
+    volume = add_volume(ball(SHAPE))
+    wait_until(lambda: a_panel.ui.volumeSelector.currentNode() is volume, 5)
+    segmentation = add_segmentation(volume, ["Ball"])
+    wait_until(lambda: a_panel.ui.segmentationSelector.currentNode() is segmentation, 5)
+    add_volume(ball(SHAPE), name="Later")
+    slicer.app.processEvents()
+    assert a_panel.ui.volumeSelector.currentNode() is volume  # what is chosen stays
+
+
 def test_the_volume_that_is_shown_is_preferred(a_panel):
     add_volume(ball(SHAPE), name="First")
     shown = add_volume(ball(SHAPE), name="Shown")
@@ -89,7 +111,7 @@ def test_new_makes_a_segmentation_on_the_grid_of_the_volume(a_panel):
     made = a_panel.ui.segmentationSelector.currentNode()
     assert made.GetSegmentation().GetNumberOfSegments() == 1
     assert made.GetNodeReference("referenceImageGeometryRef") is volume
-    assert "Paint" in a_panel.ui.startButton.toolTip and not a_panel.ui.startButton.enabled
+    assert "Paint" in tip_of(a_panel.ui.startButton) and not a_panel.ui.startButton.enabled
 
 
 def test_painting_is_noticed_and_too_few_slices_are_warned_of(a_painted_scene, a_panel):
@@ -142,14 +164,18 @@ def test_a_segment_beside_the_volume_is_explained_and_start_refused(a_painted_sc
     volume.SetOrigin(1000, 0, 0)
     a_panel.enter()
     assert "'Ball' does not touch the volume" in a_panel.ui.annotationLabel.text
-    assert "does not touch" in a_panel.ui.startButton.toolTip and not a_panel.ui.startButton.enabled
+    assert "does not touch" in tip_of(a_panel.ui.startButton) and not a_panel.ui.startButton.enabled
 
 
-def test_a_prediction_cannot_be_learnt_from(a_painted_scene, a_panel):
+def test_a_prediction_is_not_offered_and_cannot_be_learnt_from(a_painted_scene, a_panel):
     volume, segmentation = a_painted_scene
     show_prediction(volume, segmentation)
-    a_panel.ui.segmentationSelector.setCurrentNode(PredictionLogic.predicted(segmentation))
-    assert "is a prediction" in a_panel.ui.startButton.toolTip and not a_panel.ui.startButton.enabled
+    predicted = PredictionLogic.predicted(segmentation)
+    assert "is a prediction" in Readiness.whyNotPaint(volume, predicted)
+    a_panel.panel.chooseDefaults()
+    assert a_panel.ui.segmentationSelector.nodeCount() == 1
+    a_panel.ui.segmentationSelector.setCurrentNode(predicted)
+    assert a_panel.ui.segmentationSelector.currentNode() is None
 
 
 def test_accept_leaves_painted_slices_alone_and_undo_brings_everything_back(a_painted_scene, a_panel):
@@ -180,7 +206,7 @@ def test_what_was_painted_after_accept_is_not_lost_by_undo(a_painted_scene, a_pa
     a_panel.ui.acceptButton.click()
     paint(segmentation, "Ball", only_slices(ball(SHAPE), 0, [3, 6]), volume)
     wait_until(lambda: not a_panel.ui.undoButton.enabled, 5)
-    assert "Undo in the Segment Editor" in a_panel.ui.undoButton.toolTip
+    assert "Undo in the Segment Editor" in tip_of(a_panel.ui.undoButton)
 
 
 def test_the_prediction_is_shown_as_chosen(a_painted_scene, a_panel):
@@ -197,7 +223,7 @@ def test_the_prediction_is_shown_as_chosen(a_painted_scene, a_panel):
     assert not node.GetSegmentation().ContainsRepresentation(surface)
     ui.showCheckBox.checked = False
     assert not node.GetDisplayNode().GetVisibility()
-    assert not ui.opacitySlider.enabled and "Show" in ui.opacitySlider.toolTip
+    assert not ui.opacitySlider.enabled and "Show" in tip_of(ui.opacitySlider)
 
 
 def test_the_uncertainty_lies_over_the_slices_when_wished(a_painted_scene, a_panel):
@@ -244,12 +270,15 @@ def test_choices_are_saved_with_the_scene_and_come_back(a_painted_scene, a_panel
     scene.Import()
     assert a_panel.ui.budgetSelector.currentText == "Best (10 minutes)"
     assert a_panel.ui.opacitySlider.value == 55
+    assert a_panel.ui.volumeSelector.currentNode().GetName() == "Volume"
+    assert a_panel.ui.segmentationSelector.currentNode().GetName() == "Segmentation"
+    assert a_panel.ui.volumeSelector.currentNode() is a_panel.panel._parameters.volume
 
 
 def test_a_closed_scene_leaves_an_empty_panel(a_painted_scene, a_panel):
     slicer.mrmlScene.Clear(0)
     assert a_panel.ui.volumeSelector.currentNode() is None
-    assert "Choose a volume" in a_panel.ui.startButton.toolTip
+    assert "Choose a volume" in tip_of(a_panel.ui.startButton)
     assert a_panel.panel.learning.machine.state is State.Empty
 
 
@@ -266,7 +295,7 @@ def test_nothing_is_cut_off_at_400_pixels(a_painted_scene, a_panel):
     widget.resize(400, 800)
     widget.show()
     slicer.app.processEvents()
-    assert widget.minimumSizeHint().width() <= 400
+    assert widget.minimumSizeHint.width() <= 400
     for label in widget.findChildren(qt.QLabel):
         if label.isVisible() and not label.wordWrap:
-            assert label.width >= label.sizeHint().width() - 1, label.text
+            assert label.width >= label.sizeHint.width() - 1, label.text

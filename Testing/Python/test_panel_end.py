@@ -55,6 +55,7 @@ def an_application(tmp_path):
             stdout=subprocess.PIPE,
             env=dict(os.environ, PYTHONPATH=path, TMPDIR=str(tmp_path)),
             text=True,
+            encoding="utf-8",
         )
         started.append(process)
         for line in process.stdout:

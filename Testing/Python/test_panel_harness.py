@@ -31,6 +31,21 @@ def test_an_unknown_name_of_a_module_or_the_application_raises(module):
         _ = module.noSuchName
 
 
+def test_hints_are_properties_and_tooltips_become_rich_text(a_scene):
+    bar = qt.QProgressBar()
+    bar.value = 30
+    assert (bar.text, bar.sizeHint.width() > 0) == ("30%", True)
+    bar.toolTip = "a < b & 'c'"
+    assert bar.toolTip == "<p>a &lt; b &amp; 'c'</p>"
+    bar.toolTip = ""
+    assert bar.toolTip == ""
+
+
+def test_a_slot_of_the_application_cannot_be_replaced():
+    with pytest.raises(AttributeError, match="testingEnabled"):
+        slicer.app.testingEnabled = lambda: False
+
+
 def test_an_unknown_signal_cannot_be_connected(a_scene):
     with pytest.raises(ValueError, match="no signal 'clickd"):
         qt.QPushButton().connect("clickd(bool)", print)

@@ -13,7 +13,7 @@ def test_the_self_test_of_the_module_passes(a_scene, a_module, caplog):
 
 def test_the_module_describes_itself(a_module):
     assert a_module.title == "ContrastiveSeg"
-    assert a_module.categories == ["Segmentation"]
+    assert a_module.categories == ("Segmentation",)
     assert "few slices" in a_module.helpText
 
 
@@ -30,4 +30,4 @@ def test_importing_the_module_loads_nothing_heavy():
     )
     paths = [str(here.parents[1] / "ContrastiveSeg"), str(here)]
     command = [sys.executable, "-c", f"import sys; sys.path[:0] = {paths!r}; {code}"]
-    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    assert subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=True).stdout.strip() == "[]"

@@ -18,6 +18,7 @@ from ContrastiveSegLib.InstallLogic import InstallLogic
 from ContrastiveSegLib.LearningLogic import LearningLogic
 from ContrastiveSegLib.Panels.AnnotationSection import AnnotationSection
 from ContrastiveSegLib.Panels.LearningSection import LearningSection
+from ContrastiveSegLib.Panels.NodeSelectors import NodeSelectors
 from ContrastiveSegLib.Panels.ResultSection import ResultSection
 from ContrastiveSegLib.Parameters import Parameters
 from ContrastiveSegLib.Readiness import Readiness
@@ -45,6 +46,8 @@ class Panel(VTKObservationMixin):
         self.ui, self.learning = ui, learning
         self.installing = installing or InstallLogic()
         self.secondsInsteadOfBudget: float | None = None  # for scripts and tests
+        self.warmsUp = not self.installing.isTesting()
+        self.selectors = NodeSelectors(ui)
         self.annotation = AnnotationSection(ui)
         self.progress = LearningSection(ui, learning.machine)
         self.result = ResultSection(ui)
@@ -88,19 +91,25 @@ class Panel(VTKObservationMixin):
         if self._parameters is not None:
             self.removeObserver(self._parameters, vtk.vtkCommand.ModifiedEvent, self._onParameters)
         self._parameters = parameters
+        self.selectors.setParameters(parameters)
         if parameters is not None:
             self.addObserver(parameters, vtk.vtkCommand.ModifiedEvent, self._onParameters)
         self._onParameters()
 
     def enter(self) -> None:
         """The panel is shown."""
-        self._entered = True
+        self._entered = self.selectors.isActive = True
         self._showInstallation()
         self.update()
+        self._warmUp()
 
     def exit(self) -> None:
         """The panel is hidden: strokes in the Segment Editor must not wait for it."""
-        self._entered = False
+        self._entered = self.selectors.isActive = False
+
+    def chooseDefaults(self) -> None:
+        """Chooses the volume that is shown and the first segmentation where nothing is chosen."""
+        self.selectors.update()
 
     def forgetScene(self) -> None:
         """Lets go of all nodes, and ends a learning; for the closing of a scene."""
@@ -113,6 +122,7 @@ class Panel(VTKObservationMixin):
     def close(self) -> None:
         """Lets go of everything; for the end of the module."""
         self._lookAgain.stop()
+        self.selectors.close()
         for signal, receiver in self._signals():
             signal.disconnect(receiver)
         for button, function in self._buttons():
@@ -155,6 +165,7 @@ class Panel(VTKObservationMixin):
         if any(a is not b for a, b in zip(nodes, self._observed, strict=True)):
             self._observe(*nodes)
             self.annotation.update(self._parameters)
+            self._warmUp()
         elif self._entered and self._parameters is not None:
             self._lookAgain.start()
         self.result.show(self._parameters)
@@ -190,10 +201,12 @@ class Panel(VTKObservationMixin):
         self.progress.showEstimate(dice, self.learning.segmentNames)
 
     def _onPredicted(self, node: Any) -> None:
+        self.selectors.hideWhatIsMadeHere()
         self.result.show(self._parameters, preview=self.learning.machine.state.isBusy)
         self.result.update(self._parameters, self.learning.machine.state)
 
     def _onMapped(self, nodes: dict[str, Any]) -> None:
+        self.selectors.hideWhatIsMadeHere()
         self.result.show(self._parameters)
 
     def _onNewSegmentation(self, checked: bool = False) -> None:
@@ -232,7 +245,7 @@ class Panel(VTKObservationMixin):
         with self._explained():
             self.annotation.update(self._parameters)
             if self._parameters is None or self.annotation.summary is None:
-                raise UserError(self.annotation.problem or self.ui.acceptButton.toolTip)
+                raise UserError(self.annotation.problem or Readiness.whyNotPaint(*self._nodes()))
             self.progress.say(self.result.accept(self._parameters, self.annotation.summary))
             self._parameters.showPrediction = False  # what was accepted would lie under it
             self.update()
@@ -254,6 +267,12 @@ class Panel(VTKObservationMixin):
             self.installing.install()
         finally:
             self._showInstallation()
+
+    def _warmUp(self) -> None:
+        """Lets the worker load PyTorch while the user paints, so that Start does not wait for it."""
+        ready = self.warmsUp and self._entered and not Readiness.whyNotPaint(*self._nodes())
+        if ready and not self.installing.missing():
+            self.learning.warmUp()
 
     def _showInstallation(self) -> None:
         sentence = self.installing.sentence()

@@ -27,6 +27,7 @@ def run_tool(method: str, folder: Path, *options: str) -> tuple[subprocess.Compl
         [sys.executable, SCRIPT, *map(str, arguments)],
         capture_output=True,
         text=True,
+        encoding="utf-8",
         check=False,
         timeout=120,
     )
@@ -132,7 +133,7 @@ def test_without_slicer_core_a_sentence_says_what_to_install(tmp_path: Path) -> 
     arguments = ["fill", "image.nii.gz", "labels.nii.gz", "out.nii.gz"]
     done = subprocess.run(
         [sys.executable, SCRIPT, *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True,
-        check=False,
+        encoding="utf-8", check=False,
     )  # fmt: skip
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert 'pip install "slicer-core"' in done.stderr

@@ -47,9 +47,7 @@ def test_a_test_never_installs_anything(requirements):
 
 
 def test_without_the_pytorch_extension_the_way_to_it_is_told(requirements, monkeypatch):
-    import slicer
-
     monkeypatch.setattr(InstallLogic, "hasTorch", staticmethod(lambda: False))
-    monkeypatch.setattr(slicer.app, "testingEnabled", lambda: False)
+    monkeypatch.setattr(InstallLogic, "isTesting", staticmethod(lambda: False))
     with pytest.raises(UserError, match="Install PyTorch with the Extensions Manager"):
         requirements("numpy>=1\n").install()

@@ -1,6 +1,7 @@
 """The worker's process as the panel holds it, with small programs in place of the engine."""
 
 import os
+import shutil
 import signal
 import sys
 import time
@@ -83,10 +84,8 @@ def test_one_that_does_not_quit_is_ended_by_force(start_worker):
     assert worker.deaths == []
 
 
-def test_the_launchers_child_goes_with_it(start_worker, tmp_path):
-    from slicer_harness.application import make_python_slicer
-
-    launcher = str(make_python_slicer(tmp_path))
+def test_the_launchers_child_goes_with_it(start_worker):
+    launcher = shutil.which("PythonSlicer")
     worker = start_worker("import time; print('up', flush=True); time.sleep(60)", launcher)
     wait_until(lambda: "up" in worker.lines, 20)
     pids = [worker.pid, *worker.descendants()]
@@ -100,6 +99,12 @@ def test_the_launchers_child_goes_with_it(start_worker, tmp_path):
     ("code", "sentence"),
     [
         ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "ended from outside"),
+        ("import os, sys; sys.exit(137)", "ended from outside"),
+        ("import os, sys; sys.exit(139)", "ended from outside"),
+        (
+            "import sys; sys.stderr.write('error: [Python] exit abnormally - Report the problem.\\n'); sys.exit(1)",
+            "ended from outside",
+        ),
         ("import no_such_package", "No module named 'no_such_package'"),
         ("import sys; sys.exit(3)", r"exit code 3"),
     ],

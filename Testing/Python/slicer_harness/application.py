@@ -34,6 +34,11 @@ class Application:
         self.majorVersion, self.minorVersion = 5, 13
         os.makedirs(self.temporaryPath, exist_ok=True)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if callable(getattr(type(self), name, None)):
+            raise AttributeError(f"Slot '{name}' can not be overwritten on {type(self).__name__} object")
+        super().__setattr__(name, value)
+
     def applicationLogic(self) -> Any:
         return self._logic
 

@@ -18,11 +18,9 @@ class ModuleDescription:
     """``parent`` of a ScriptedLoadableModule: what the module selector shows."""
 
     __slots__ = (
+        "_lists",
         "_widget",
         "acknowledgementText",
-        "categories",
-        "contributors",
-        "dependencies",
         "helpText",
         "hidden",
         "icon",
@@ -34,6 +32,16 @@ class ModuleDescription:
     def __init__(self, path: Path) -> None:
         self.path, self.name = str(path), path.stem
         self._widget: Any = None
+        self._lists: dict[str, tuple[str, ...]] = {}
+
+    def _list(name: str) -> Any:  # type: ignore[misc]
+        def write(self: Any, value: Any) -> None:
+            self._lists[name] = tuple(value)  # a list of texts comes back as a tuple from Qt
+
+        return property(lambda self: self._lists.get(name, ()), write)
+
+    categories, contributors, dependencies = _list("categories"), _list("contributors"), _list("dependencies")
+    del _list
 
     def widgetRepresentation(self) -> Any:
         """The panel, made and set up when it is first asked for."""

@@ -31,6 +31,25 @@ def _option(name: str, kind: Any = bool) -> Property:
     return Property(kind, lambda self: self._options[name], lambda self, value: self._set(name, value))
 
 
+class NodeFilter:
+    """Which nodes a selector leaves out."""
+
+    __slots__ = ("_ids", "_selector")
+
+    def __init__(self, selector: Any) -> None:
+        self._ids: tuple[str, ...] = ()
+        self._selector = selector
+
+    @property
+    def hiddenNodeIDs(self) -> tuple[str, ...]:
+        return self._ids
+
+    @hiddenNodeIDs.setter
+    def hiddenNodeIDs(self, ids: Any) -> None:
+        self._ids = tuple(ids)
+        self._selector._fill()
+
+
 class _NodeComboBox(QtWidgets.QWidget):
     """Lists the nodes of some classes and keeps one of them selected."""
 
@@ -52,6 +71,7 @@ class _NodeComboBox(QtWidgets.QWidget):
             "showHidden": False, "selectNodeUponCreation": True, "baseName": "",
         }  # fmt: skip
         self._ids: list[str] = []
+        self._model = NodeFilter(self)
         self._box.currentIndexChanged.connect(self._changed)
 
     def setMRMLScene(self, scene: Any) -> None:
@@ -60,11 +80,18 @@ class _NodeComboBox(QtWidgets.QWidget):
         self._tags = []
         self._scene = scene
         if scene is not None:
-            for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndCloseEvent):
+            for event in (scene.NodeAddedEvent, scene.EndCloseEvent, scene.EndImportEvent):
                 self._tags.append((scene, scene.AddObserver(event, lambda *_: self._fill())))
+            removed = scene.AddObserver(scene.NodeRemovedEvent, lambda *_: self._fill(removed=True))
+            self._tags.append((scene, removed))
         self._fill()
 
-    def _fill(self) -> None:
+    def sortFilterProxyModel(self) -> Any:
+        return self._model
+
+    def _fill(self, removed: bool = False) -> None:
+        if self._scene is not None and self._scene.IsBatchProcessing():
+            return  # while a scene is loaded the list stays as it is
         selected = self.currentNodeID
         self._box.blockSignals(True)
         self._box.clear()
@@ -78,13 +105,17 @@ class _NodeComboBox(QtWidgets.QWidget):
                 if self._suits(node):
                     self._box.addItem(node.GetName() or "")
                     self._ids.append(node.GetID())
-        self._box.setCurrentIndex(self._ids.index(selected) if selected in self._ids else 0)
+        # where the selected node is removed, the application's selector takes another one
+        other = len(self._ids) - 1 if removed and selected else 0
+        self._box.setCurrentIndex(self._ids.index(selected) if selected in self._ids else other)
         self._box.blockSignals(False)
         if self.currentNodeID != selected:
             self._changed()
 
     def _suits(self, node: Any) -> bool:
         if node.GetHideFromEditors() and not self._options["showHidden"]:
+            return False
+        if node.GetID() in self._model.hiddenNodeIDs:
             return False
         if any(node.IsA(kind) for kind in self._options["hideChildNodeTypes"]):
             return False
@@ -105,8 +136,8 @@ class _NodeComboBox(QtWidgets.QWidget):
     def _select(self, node_id: str) -> None:
         if node_id in self._ids:
             self._box.setCurrentIndex(self._ids.index(node_id))
-        elif not node_id:
-            self._box.setCurrentIndex(-1)
+        else:  # also one that it does not list
+            self._box.setCurrentIndex(0 if self._options["noneEnabled"] else -1)
 
     def _id(self) -> str:
         index = self._box.currentIndex()

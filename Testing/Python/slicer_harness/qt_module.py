@@ -7,6 +7,7 @@ object's name, and refuses to make new attributes on a wrapped object.
 
 from __future__ import annotations
 
+import html
 import inspect
 import sys
 from types import ModuleType
@@ -14,8 +15,8 @@ from typing import Any
 
 from PySide6 import QtCore, QtGui, QtWidgets
 
-# PySide calls these back by name when Qt lays a widget out, so they stay methods
-_VIRTUAL = {"sizeHint", "minimumSizeHint", "hasHeightForWidth"}
+# PySide looks these up by name when Qt lays a widget out, and would call a property back for ever
+_VIRTUAL = {"sizeHint", "minimumSizeHint"}
 _VIRTUAL_OF = {"QProgressBar": {"text"}}
 _WIDGETS = [
     "QWidget", "QFrame", "QLabel", "QPushButton", "QToolButton", "QCheckBox", "QComboBox", "QSlider",
@@ -47,8 +48,13 @@ def stand_in(base: type) -> type:
         name = about.name()
         declared = isinstance(inspect.getattr_static(base, name, None), QtCore.Property)
         virtual = _VIRTUAL | _VIRTUAL_OF.get(base.__name__, set())
-        if name not in virtual and not declared:
+        if name in virtual:
+            attributes[name] = _virtual(base, name)
+        elif not declared:
             attributes[name] = _property(name, about.isWritable())
+    if "toolTip" in attributes:
+        attributes["toolTip"] = property(attributes["toolTip"].fget, _write_tip)
+        attributes["setToolTip"] = _write_tip
     return type(base.__name__, (base,), attributes)
 
 
@@ -60,6 +66,16 @@ def _property(name: str, writable: bool) -> property:
         self.setProperty(name, value)
 
     return property(read, write if writable else None)
+
+
+def _virtual(base: type, name: str) -> property:
+    return property(lambda self: getattr(base, name)(self))
+
+
+def _write_tip(self: Any, text: str) -> None:
+    """The application makes each plain tooltip rich text, so that its lines are broken."""
+    rich = not text or QtGui.Qt.mightBeRichText(text)
+    self.setProperty("toolTip", text if rich else f"<p>{html.escape(text, quote=False)}</p>")
 
 
 def _set_known(self: Any, name: str, value: Any) -> None:

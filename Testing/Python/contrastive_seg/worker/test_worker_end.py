@@ -122,6 +122,7 @@ def test_no_worker_outlives_a_killed_parent(
         stdout=subprocess.PIPE,
         env=an_environment,
         text=True,
+        encoding="utf-8",
     )
     assert parent.stdout is not None and parent.stdin is not None
     worker_pid, holder_pid = json.loads(parent.stdout.readline())
