@@ -99,10 +99,10 @@ def test_the_launchers_child_goes_with_it(start_worker):
     ("code", "sentence"),
     [
         ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "ended from outside"),
-        ("import os, sys; sys.exit(137)", "ended from outside"),
-        ("import os, sys; sys.exit(139)", "ended from outside"),
+        ("import sys; sys.exit(137)", "ended from outside"),
+        ("import sys; sys.exit(139)", "ended from outside"),
         (
-            "import sys; sys.stderr.write('error: [Python] exit abnormally - Report the problem.\\n'); sys.exit(1)",
+            "import sys; print('[Python] exit abnormally - Report the problem.', file=sys.stderr); sys.exit(1)",
             "ended from outside",
         ),
         ("import no_such_package", "No module named 'no_such_package'"),
