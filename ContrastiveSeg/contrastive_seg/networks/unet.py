@@ -62,8 +62,12 @@ class UNetDecoder(nn.Module):
 
     def forward(self, features: list[torch.Tensor]) -> torch.Tensor:
         """Full-resolution features (B, f, H, W) from the encoder's list."""
+        return self.partial(features, len(self.blocks))
+
+    def partial(self, features: list[torch.Tensor], blocks: int) -> torch.Tensor:
+        """What the first ``blocks`` levels upwards make of the encoder's list."""
         x = features[-1]
-        for i in reversed(range(len(self.blocks))):
+        for i in reversed(range(len(self.blocks) - blocks, len(self.blocks))):
             x = self.blocks[i](torch.cat([self.up[i](x), features[i]], dim=1))
         return x
 

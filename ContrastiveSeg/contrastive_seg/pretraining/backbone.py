@@ -1,0 +1,66 @@
+"""The network that is pretrained: an encoder, and a decoder for methods that use one."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from contrastive_seg.networks.deeplabv3 import DeepLabV3
+from contrastive_seg.networks.echo_unet import EchoUNet
+from contrastive_seg.networks.unet import UNet
+
+
+class Backbone(nn.Module):
+    """Encoder and decoder of a segmentation network, under the names they have in it.
+
+    Args:
+        network: ``unet``, ``echo-unet`` or ``deeplabv3``.
+        in_channels: Channels of the image.
+        width: Of the U-Net.
+        decoder: Whether the decoder is pretrained too.
+    """
+
+    def __init__(self, network: str, in_channels: int, width: int, decoder: bool = False) -> None:
+        super().__init__()
+        whole: UNet | EchoUNet | DeepLabV3
+        if network == "unet":
+            whole = UNet(in_channels, 2, width)
+        elif network == "echo-unet":
+            whole = EchoUNet(in_channels, 2)
+        else:
+            whole = DeepLabV3(in_channels, 2)
+        self.network = network
+        self.encoder = whole.encoder
+        self.channels: list[int] = whole.encoder.channels
+        self.decoder = whole.decoder if decoder else None
+
+    @property
+    def dimension(self) -> int:
+        """Channels of the last feature map."""
+        return self.channels[-1]
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What is pretrained."""
+        return ("encoder",) if self.decoder is None else ("encoder", "decoder")
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """The last feature map, (B, dimension, h, w)."""
+        last: torch.Tensor = self.encoder(images)[-1]
+        return last
+
+    def pooled(self, images: torch.Tensor) -> torch.Tensor:
+        """The mean of the last feature map, (B, dimension)."""
+        return self.forward(images).mean(dim=(2, 3))
+
+
+def mlp(dimensions: tuple[int, ...], *, norm: bool = False, last_bias: bool = True) -> nn.Sequential:
+    """Linear layers with ReLU (after batch norm, where wanted) between them."""
+    layers: list[nn.Module] = []
+    last = len(dimensions) - 2
+    for index in range(len(dimensions) - 1):
+        layers.append(nn.Linear(dimensions[index], dimensions[index + 1], bias=index < last or last_bias))
+        if index < last:
+            layers += [nn.BatchNorm1d(dimensions[index + 1])] if norm else []
+            layers.append(nn.ReLU())
+    return nn.Sequential(*layers)

@@ -1,0 +1,110 @@
+"""Checkpoints of a pretraining: all tensors and the step in one safetensors file, never a pickle."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save
+
+from contrastive_seg.atomic import write_bytes
+from contrastive_seg.errors import ContrastiveSegError
+from contrastive_seg.pretraining.methods.base import Method
+from contrastive_seg.pretraining.settings import PretrainSettings
+
+NAME = "pretraining.safetensors"
+_FORMAT = "1"
+_FREE = {"device", "threads", "steps", "epochs"}
+
+
+def save_checkpoint(
+    folder: Path, method: Method, optimizer: torch.optim.Optimizer, step: int, about: dict[str, Any]
+) -> None:
+    """Writes the checkpoint, complete or not at all.
+
+    Args:
+        folder: Where to.
+        method: With its modules and buffers.
+        optimizer: With its state.
+        step: Steps done.
+        about: What else to keep (JSON).
+
+    Raises:
+        ContrastiveSegError: ``disk-full`` or ``no-write-permission``.
+    """
+    tensors = {f"method/{name}": value.detach().cpu() for name, value in method.state_dict().items()}
+    names = [name for name, parameter in method.named_parameters() if parameter.requires_grad]
+    for index, state in optimizer.state_dict()["state"].items():
+        for key, value in state.items():
+            if value is not None:
+                tensors[f"optimizer/{names[index]}/{key}"] = torch.as_tensor(value).detach().cpu()
+    metadata = {
+        "format": _FORMAT,
+        "step": str(step),
+        "settings": json.dumps(asdict(method.settings)),
+        "about": json.dumps(about),
+    }
+    contiguous = {name: value.contiguous().clone() for name, value in tensors.items()}
+    write_bytes(folder / NAME, save(contiguous, metadata))
+
+
+def load_checkpoint(
+    folder: Path, method: Method, optimizer: torch.optim.Optimizer
+) -> tuple[int, dict[str, Any]]:
+    """Puts everything back where it was.
+
+    Returns:
+        Steps done, and what else was kept.
+
+    Raises:
+        ContrastiveSegError: ``no-checkpoint``, ``bad-checkpoint``, or ``other-settings`` where the
+            checkpoint belongs to a pretraining with other settings.
+    """
+    path = folder / NAME
+    if not path.is_file():
+        raise ContrastiveSegError(
+            "no-checkpoint",
+            f"'{folder}' holds no interrupted pretraining.",
+            "Leave --resume out to begin one.",
+        )
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+        tensors = load_file(path)
+        step, about = int(metadata["step"]), json.loads(metadata["about"])
+        stored = json.loads(metadata["settings"])
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        raise ContrastiveSegError(
+            "bad-checkpoint",
+            f"'{path}' cannot be read ({error}).",
+            "Begin the pretraining anew, without --resume.",
+        ) from error
+    _check_settings(stored, method.settings, path)
+    method.load_state_dict(
+        {name.removeprefix("method/"): v for name, v in tensors.items() if name.startswith("method/")}
+    )
+    parameters = [(name, p) for name, p in method.named_parameters() if p.requires_grad]
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    for index, (name, _) in enumerate(parameters):
+        prefix = f"optimizer/{name}/"
+        found = {key.removeprefix(prefix): v for key, v in tensors.items() if key.startswith(prefix)}
+        if found:
+            state[index] = found
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+    return step, about
+
+
+def _check_settings(stored: dict[str, Any], settings: PretrainSettings, path: Path) -> None:
+    now = asdict(settings)
+    for name, value in now.items():
+        if name not in _FREE and name in stored and stored[name] != value:
+            raise ContrastiveSegError(
+                "other-settings",
+                f"The pretraining in '{path.parent}' was begun with --{name.replace('_', '-')} "
+                f"{stored[name]}, not {value}.",
+                "Resume with the same settings, or begin anew in another folder.",
+            )

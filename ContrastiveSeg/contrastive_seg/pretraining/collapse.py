@@ -1,0 +1,56 @@
+"""Whether the features collapse: few directions carry all variance.
+
+Jing et al., "Understanding Dimensional Collapse in Contrastive Self-supervised Learning", ICLR 2022;
+effective rank: Roy and Vetterli, EUSIPCO 2007.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+LEAST_RANK = 3.0
+"""An effective rank below this is reported as a collapse."""
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """Of the covariance of pooled features.
+
+    Attributes:
+        singular_values: The largest first.
+        effective_rank: exp of the entropy of the normalised singular values, 1 to the dimension.
+        deviation: Mean standard deviation of a channel of features of unit length; 0 when all are
+            the same.
+    """
+
+    singular_values: list[float]
+    effective_rank: float
+    deviation: float
+
+    @property
+    def is_collapsed(self) -> bool:
+        """Whether hardly any direction is left."""
+        return self.effective_rank < LEAST_RANK or self.deviation < 1e-4
+
+
+def spectrum(features: torch.Tensor) -> Spectrum:
+    """Of features (n, dim), n at least 2.
+
+    Raises:
+        ValueError: For fewer than two features.
+    """
+    if features.ndim != 2 or len(features) < 2:
+        raise ValueError(f"features have the shape {tuple(features.shape)}, not (n, dim) with n at least 2")
+    values = features.detach().double().cpu()
+    unit = torch.nn.functional.normalize(values, dim=1)
+    centred = values - values.mean(dim=0)
+    # Singular values of the covariance are the squared ones of the centred features.
+    singular = torch.linalg.svdvals(centred).square() / len(values)
+    total = singular.sum()
+    if not float(total) > 0:
+        return Spectrum([0.0] * min(values.shape), 1.0, 0.0)
+    shares = singular / total
+    entropy = -(shares * shares.clamp(min=1e-300).log()).sum()
+    return Spectrum(singular.tolist(), float(entropy.exp()), float(unit.std(dim=0).mean()))

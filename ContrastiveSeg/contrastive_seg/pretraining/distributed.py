@@ -1,0 +1,156 @@
+"""Several processes that train as one: under ``torchrun``, the batch is shared and embeddings are joined.
+
+Every process computes the loss on the joined batch. The gradient that flows back through the join
+is the sum over the processes; averaging the parameters' gradients then gives exactly the gradient
+of one process that sees the whole batch.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import nn
+
+
+@dataclass(frozen=True)
+class Processes:
+    """The group of processes that train together.
+
+    Attributes:
+        rank: Number of this process, from 0.
+        count: How many there are.
+    """
+
+    rank: int = 0
+    count: int = 1
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process writes files and reports."""
+        return self.rank == 0
+
+    def share(self, batch: int) -> slice:
+        """This process's part of a batch."""
+        size = batch // self.count
+        return slice(self.rank * size, (self.rank + 1) * size)
+
+    def gather(self, values: torch.Tensor) -> torch.Tensor:
+        """Joins tensors of equal shape along the first axis, with gradient."""
+        if self.count == 1:
+            return values
+        apply: Any = _Joined.apply
+        joined: torch.Tensor = apply(values, self.rank, self.count)
+        return joined
+
+    def total(self, values: torch.Tensor) -> torch.Tensor:
+        """Sum over the processes, with gradient."""
+        if self.count == 1:
+            return values
+        from torch.distributed.nn.functional import all_reduce
+
+        summed: torch.Tensor = all_reduce(values.contiguous())  # type: ignore[no-untyped-call]
+        return summed
+
+    def average_gradients(self, module: nn.Module) -> None:
+        """Makes the gradients of all processes their mean."""
+        if self.count == 1:
+            return
+        gradients = [p.grad for p in module.parameters() if p.grad is not None]
+        if not gradients:
+            return
+        flat = torch.cat([g.flatten() for g in gradients])
+        dist.all_reduce(flat)
+        flat /= self.count
+        for gradient, part in zip(gradients, torch.split(flat, [g.numel() for g in gradients]), strict=True):
+            gradient.copy_(part.view_as(gradient))
+
+
+class _Joined(torch.autograd.Function):
+    """Joins the values of all processes; each gets back the sum of the gradients of its own.
+
+    PyTorch's own differentiable gather mixes up gradients that are not contiguous in memory.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, values: torch.Tensor, rank: int, count: int) -> torch.Tensor:
+        ctx.rank, ctx.count = rank, count
+        values = values.contiguous()
+        parts = [torch.empty_like(values) for _ in range(count)]
+        dist.all_gather(parts, values)
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+        summed = gradient.clone(memory_format=torch.contiguous_format)
+        dist.all_reduce(summed)
+        return summed.chunk(ctx.count)[ctx.rank], None, None
+
+
+def join_processes(device: torch.device) -> Processes:
+    """The group that ``torchrun`` has started; a single process where it has not."""
+    count = int(os.environ.get("WORLD_SIZE", "1"))
+    if count == 1:
+        return Processes()
+    if not dist.is_initialized():
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    return Processes(dist.get_rank(), dist.get_world_size())
+
+
+class JoinedBatchNorm(nn.BatchNorm2d):
+    """Batch norm with the statistics of all processes, on any device.
+
+    PyTorch's SyncBatchNorm needs a GPU.
+    """
+
+    processes: Processes = Processes()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Normalised features (B, C, ...)."""
+        if not self.training or self.processes.count == 1:
+            return super().forward(x)
+        axes = [0, *range(2, x.ndim)]
+        shape = (1, -1, *([1] * (x.ndim - 2)))
+        values = x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+        count = values.numel() // values.shape[1] * self.processes.count
+        mean = self.processes.total(values.sum(dim=axes)) / count
+        centred = values - mean.view(shape)
+        variance = self.processes.total(centred.square().sum(dim=axes)) / count
+        self._remember(mean, variance, count)
+        scaled = centred * (variance + self.eps).rsqrt().view(shape)
+        if self.affine:
+            scaled = scaled * self.weight.view(shape) + self.bias.view(shape)
+        return scaled.to(x.dtype)
+
+    @torch.no_grad()
+    def _remember(self, mean: torch.Tensor, variance: torch.Tensor, count: int) -> None:
+        if self.running_mean is None or self.running_var is None:
+            return
+        share = 0.1 if self.momentum is None else self.momentum
+        self.running_mean.lerp_(mean, share)
+        self.running_var.lerp_(variance * (count / max(1, count - 1)), share)
+        if self.num_batches_tracked is not None:
+            self.num_batches_tracked.add_(1)
+
+    def _check_input_dim(self, x: torch.Tensor) -> None:
+        """Takes (B, C) too."""
+
+
+def join_batch_norms(module: nn.Module, processes: Processes) -> nn.Module:
+    """The module with every batch norm replaced by one over all processes; same parameter names."""
+    if processes.count == 1:
+        return module
+    for name, child in module.named_children():
+        if isinstance(child, nn.BatchNorm1d | nn.BatchNorm2d) and not isinstance(child, JoinedBatchNorm):
+            joined = JoinedBatchNorm(
+                child.num_features, child.eps, child.momentum, child.affine, child.track_running_stats
+            )
+            joined.load_state_dict(child.state_dict())
+            joined.processes = processes
+            setattr(module, name, joined.to(next(child.parameters()).device))
+        else:
+            join_batch_norms(child, processes)
+    return module

@@ -1,0 +1,230 @@
+"""The training loop that all pretraining methods share."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from contrastive_seg.compute import Compute, choose_compute
+from contrastive_seg.errors import ContrastiveSegError
+from contrastive_seg.pretraining.checkpoint import load_checkpoint, save_checkpoint
+from contrastive_seg.pretraining.collapse import Spectrum, spectrum
+from contrastive_seg.pretraining.data.slices import SliceBatch, SliceData
+from contrastive_seg.pretraining.distributed import Processes, join_batch_norms, join_processes
+from contrastive_seg.pretraining.drawing import ViewDrawer
+from contrastive_seg.pretraining.methods import build_method
+from contrastive_seg.pretraining.settings import GROUP, PretrainSettings
+
+_MONITORED = 256
+_TOLD_EVERY = 0.5
+
+
+@dataclass(frozen=True)
+class PretrainProgress:
+    """What is reported while it works.
+
+    Attributes:
+        step: Steps done.
+        steps: Steps in all.
+        losses: The loss and its parts, averaged since the last report.
+        learning_rate: Of the last step.
+        images_per_second: Slices a second, over all processes.
+        seconds_left: Estimated.
+        spectrum: Of the features, now and then.
+    """
+
+    step: int
+    steps: int
+    losses: dict[str, float]
+    learning_rate: float
+    images_per_second: float
+    seconds_left: float
+    spectrum: Spectrum | None = None
+
+
+@dataclass
+class Pretraining:
+    """A pretraining that can be interrupted at any step and resumed as if it had not been.
+
+    Args:
+        data: The slices.
+        settings: See :class:`PretrainSettings`.
+        folder: For checkpoints.
+        save_every: Seconds between checkpoints.
+    """
+
+    data: SliceData
+    settings: PretrainSettings
+    folder: Path
+    save_every: float = 30.0
+    losses: list[tuple[int, float]] = field(default_factory=list)
+    spectra: list[tuple[int, Spectrum]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        settings = self.settings
+        if self.data.count < settings.batch:
+            raise ContrastiveSegError(
+                "batch-too-large",
+                f"The batch of {settings.batch} slices is larger than the data, which has "
+                f"{self.data.count} slices.",
+                f"Use --batch {max(2, self.data.count // 2)}, or give more volumes.",
+            )
+        self.compute: Compute = choose_compute(settings.device, settings.threads)
+        self.processes: Processes = join_processes(self.compute.device)
+        count = self.processes.count
+        if count > 1 and settings.batch % (GROUP * count):
+            raise ContrastiveSegError(
+                "bad-setting",
+                f"A batch of {settings.batch} slices cannot be shared by {count} processes in groups of "
+                f"{GROUP}.",
+                f"Use --batch {max(1, round(settings.batch / (GROUP * count))) * GROUP * count}.",
+            )
+        self.method = build_method(settings, self.processes)
+        join_batch_norms(self.method, self.processes)
+        self.method.to(self.compute.device)
+        trained = [p for p in self.method.parameters() if p.requires_grad]
+        rate, decay = settings.learning_rate, settings.weight_decay
+        self.optimizer: torch.optim.Optimizer
+        if settings.optimizer == "sgd":
+            self.optimizer = torch.optim.SGD(trained, rate, momentum=0.9, weight_decay=decay)
+        else:
+            self.optimizer = torch.optim.Adam(trained, rate, weight_decay=decay)
+        self.step = 0
+        self.steps = settings.step_count(self.data.count)
+
+    def resume(self) -> int:
+        """Goes on from the folder's checkpoint; returns the steps done.
+
+        Raises:
+            ContrastiveSegError: See :func:`load_checkpoint`.
+        """
+        self.step, about = load_checkpoint(self.folder, self.method, self.optimizer)
+        self.losses = [(int(s), float(v)) for s, v in about.get("losses", [])]
+        return self.step
+
+    def save(self) -> None:
+        """Writes a checkpoint (the first process only)."""
+        if self.processes.is_first:
+            about: dict[str, Any] = {"losses": self.losses}
+            save_checkpoint(self.folder, self.method, self.optimizer, self.step, about)
+
+    def run(
+        self,
+        on_progress: Callable[[PretrainProgress], None] = lambda progress: None,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> bool:
+        """Trains to the last step, or until asked to stop; a checkpoint is written either way.
+
+        Returns:
+            Whether it was completed.
+        """
+        saved = told = time.monotonic()
+        told_step, sums = self.step, dict[str, float]()
+        monitor_every = max(1, self.steps // 20)
+        while self.step < self.steps and not should_stop():
+            for name, value in self.train_step().items():
+                sums[name] = sums.get(name, 0.0) + value
+            now = time.monotonic()
+            monitored = self.step % monitor_every == 0 or self.step == self.steps
+            if monitored or now - told >= _TOLD_EVERY:
+                done = self.step - told_step
+                means = {name: value / done for name, value in sums.items()}
+                self.losses.append((self.step, means["loss"]))
+                found = self.monitor() if monitored else None
+                rate = done * self.settings.batch / max(1e-9, now - told)
+                left = (self.steps - self.step) * (now - told) / done
+                on_progress(
+                    PretrainProgress(
+                        self.step, self.steps, means, self.learning_rate(self.step), rate, left, found
+                    )
+                )
+                told, told_step, sums = time.monotonic(), self.step, {}
+            if now - saved >= self.save_every:
+                self.save()
+                saved = time.monotonic()
+        self.save()
+        return self.step >= self.steps
+
+    def train_step(self) -> dict[str, float]:
+        """One step; the losses.
+
+        Raises:
+            ContrastiveSegError: ``diverged`` when the loss is not a number.
+        """
+        method, settings = self.method, self.settings
+        method.train()
+        method.before_step(self.step / self.steps)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.learning_rate(self.step)
+        batch = self._share(self.data.batch(self.step, settings.batch, settings.seed))
+        views = ViewDrawer(settings, self.processes, self.step)
+        with self.compute.autocast():
+            losses = method.loss(batch, views)
+        if not math.isfinite(float(losses["loss"].detach())):
+            raise ContrastiveSegError(
+                "diverged",
+                f"The loss is not a number any more at step {self.step + 1}.",
+                f"Use a smaller --learning-rate than {settings.learning_rate:g}.",
+            )
+        self.optimizer.zero_grad(set_to_none=True)
+        losses["loss"].backward()  # type: ignore[no-untyped-call]
+        self.processes.average_gradients(method)
+        self.optimizer.step()
+        self.step += 1
+        return {name: float(value.detach()) for name, value in losses.items()}
+
+    def learning_rate(self, step: int) -> float:
+        """Of a step (from 0)."""
+        settings = self.settings
+        warm = settings.warm_up * self.steps
+        if step < warm:
+            return settings.learning_rate * (step + 1) / max(1.0, warm)
+        if settings.schedule == "constant":
+            return settings.learning_rate
+        done = (step - warm) / max(1.0, self.steps - warm)
+        return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+
+    @torch.no_grad()
+    def monitor(self) -> Spectrum | None:
+        """The spectrum of the pooled features of the first slices of the data."""
+        size = min(_MONITORED, self.data.count)
+        if not self.processes.is_first or size < 2:
+            return None
+        self.method.eval()
+        images = self.data.batch(0, size, self.settings.seed).images
+        parts = []
+        with self.compute.autocast():
+            for part in torch.split(images, 32):
+                parts.append(self.method.backbone.pooled(part.to(self.compute.device)).float().cpu())
+        self.method.train()
+        found = spectrum(torch.cat(parts))
+        self.spectra.append((self.step, found))
+        return found
+
+    def _share(self, batch: SliceBatch) -> SliceBatch:
+        """This process's part of a batch, on its device."""
+        part, device = self.processes.share(self.settings.batch), self.compute.device
+        precision = next(self.method.parameters()).dtype
+        neighbours = batch.neighbours
+        return SliceBatch(
+            batch.images[part].to(device, precision),
+            None if neighbours is None else neighbours[part].to(device, precision),
+            batch.positions[part].to(device),
+            batch.partitions[part].to(device),
+            batch.volumes[part].to(device),
+        )
+
+    def weights(self) -> dict[str, torch.Tensor]:
+        """What is transferred: tensors by key, ``encoder.*`` and where it was trained ``decoder.*``."""
+        backbone = self.method.backbone
+        return {
+            name: value.detach().cpu()
+            for name, value in backbone.state_dict().items()
+            if name.split(".")[0] in backbone.parts
+        }

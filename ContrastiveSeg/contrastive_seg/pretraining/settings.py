@@ -1,0 +1,205 @@
+"""Settings of contrastive pretraining: what each method was published with, and what may be changed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+from contrastive_seg.errors import ContrastiveSegError
+
+Network = Literal["unet", "echo-unet", "deeplabv3"]
+NETWORKS: tuple[str, ...] = ("unet", "echo-unet", "deeplabv3")
+PRESETS: tuple[str, ...] = ("corrected", "as-published", "as-released")
+VIEWS: tuple[str, ...] = ("spatial", "simclr", "moco", "intensity")
+GROUP = 4
+"""Slices whose views are drawn together; a process's share of a batch is a multiple of it."""
+
+
+@dataclass(frozen=True)
+class PretrainSettings:
+    """Everything that decides about the numbers of a pretraining, the data left out.
+
+    Attributes:
+        method: One of :data:`METHODS`.
+        preset: ``corrected``, ``as-published`` or ``as-released``.
+        network: ``unet``, ``echo-unet`` or ``deeplabv3``.
+        width: Channels of the U-Net's first level.
+        in_channels: Channels of the image.
+        batch: Slices a step, over all processes.
+        steps: Optimiser steps in all; None to derive them from ``epochs``.
+        epochs: Passes over the slices.
+        optimizer: ``sgd`` or ``adam``.
+        learning_rate: The highest.
+        weight_decay: Of all parameters.
+        warm_up: Share of the steps with a rising learning rate.
+        schedule: ``cosine`` to zero, or ``constant``.
+        views: Which list of augmentations.
+        temperature: Of the similarities.
+        base_temperature: Factor of the loss, see :class:`~contrastive_seg.losses.NTXentLoss`.
+        threshold: Positions closer than this are positives.
+        momentum: Share of a momentum encoder that is kept a step.
+        queue: Keys that MoCo remembers.
+        local_weight: Weight of the local loss.
+        grid: Regions along each side for the local loss.
+        group_channels: Channels that are whitened together, 0 for no decorrelation.
+        intensity: Whether MACL's views also differ in intensity.
+        seed: Of every random choice.
+        device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+        threads: CPU threads, None for all cores.
+    """
+
+    method: str = "pcl"
+    preset: str = "corrected"
+    network: str = "unet"
+    width: int = 32
+    in_channels: int = 1
+    batch: int = 32
+    steps: int | None = None
+    epochs: float = 100.0
+    optimizer: str = "sgd"
+    learning_rate: float = 0.1
+    weight_decay: float = 1e-5
+    warm_up: float = 0.0
+    schedule: str = "cosine"
+    views: str = "spatial"
+    temperature: float = 0.1
+    base_temperature: float | None = None
+    threshold: float = 0.1
+    momentum: float = 0.999
+    queue: int = 4096
+    local_weight: float = 0.5
+    grid: int = 4
+    group_channels: int = 64
+    intensity: bool = False
+    seed: int = 0
+    device: str = "auto"
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        _one_of("method", self.method, METHODS)
+        _one_of("preset", self.preset, PRESETS)
+        _one_of("network", self.network, NETWORKS)
+        _one_of("optimizer", self.optimizer, ("sgd", "adam"))
+        _one_of("schedule", self.schedule, ("cosine", "constant"))
+        _one_of("views", self.views, VIEWS)
+        for name in ("temperature", "threshold", "learning_rate", "epochs"):
+            _check(name, getattr(self, name), getattr(self, name) > 0, "a number above zero")
+        for name in ("width", "in_channels", "queue", "grid"):
+            _check(name, getattr(self, name), getattr(self, name) >= 1, "at least 1")
+        _check("batch", self.batch, self.batch >= 2, "at least 2: a contrast needs something to differ from")
+        _check("momentum", self.momentum, 0 <= self.momentum <= 1, "between 0 and 1")
+        if self.steps is not None:
+            _check("steps", self.steps, self.steps >= 1, "at least 1")
+        if self.method.startswith("moco") and self.queue % self.batch:
+            raise ContrastiveSegError(
+                "bad-setting",
+                f"The queue of {self.queue} keys cannot be divided by the batch of {self.batch} slices.",
+                f"Use --queue {max(1, round(self.queue / self.batch)) * self.batch}, or another --batch.",
+            )
+        if self.method == "macl" and self.network != "unet":
+            raise ContrastiveSegError(
+                "bad-setting",
+                f"MACL pretrains a decoder too and needs the network 'unet', not '{self.network}'.",
+                "Leave --network out, or choose another method.",
+            )
+
+    def step_count(self, slices: int) -> int:
+        """Optimiser steps for so many slices."""
+        if self.steps is not None:
+            return self.steps
+        return max(1, math.ceil(self.epochs * (slices // self.batch or 1)))
+
+
+_SGD: dict[str, Any] = {"optimizer": "sgd", "learning_rate": 0.1, "weight_decay": 1e-5}
+_ADAM: dict[str, Any] = {
+    "optimizer": "adam",
+    "learning_rate": 1e-3,
+    "weight_decay": 1e-6,
+    "warm_up": 10 / 300,
+}
+_MOCO: dict[str, Any] = {
+    "optimizer": "sgd",
+    "learning_rate": 0.03,
+    "weight_decay": 1e-6,
+    "temperature": 0.2,
+    "views": "moco",
+}
+_DEFAULTS: dict[str, dict[str, Any]] = {
+    "simclr": _SGD,
+    "gcl": _SGD,
+    "pcl": _SGD,
+    "byol": {**_ADAM, "learning_rate": 3e-4, "weight_decay": 1.5e-6, "momentum": 0.996},
+    "moco": {**_MOCO, "group_channels": 0, "local_weight": 0.0},
+    "moco-local-decorrelated": {**_MOCO, "views": "intensity"},
+    "macl": {**_SGD, "base_temperature": 0.07},
+}
+_RELEASED: dict[str, dict[str, Any]] = {
+    "simclr": {"base_temperature": 0.07},
+    "gcl": {"base_temperature": 0.07},
+    "pcl": {"base_temperature": 0.07},
+    "byol": {"learning_rate": 0.2},
+    "moco": {"schedule": "constant", "queue": 65536},
+    "moco-local-decorrelated": {"schedule": "constant", "queue": 65536, "group_channels": 2048},
+    "macl": {"learning_rate": 0.01, "intensity": True},
+}
+_PUBLISHED: dict[str, dict[str, Any]] = {
+    "moco": {"queue": 65536},
+    "moco-local-decorrelated": {"queue": 65536, "group_channels": 2048},
+}
+_ECHO: dict[str, dict[str, Any]] = {
+    "simclr": {**_ADAM, "views": "simclr"},
+    "byol": {"views": "simclr"},
+}
+
+METHODS: tuple[str, ...] = tuple(_DEFAULTS)
+
+
+def settings_for(
+    method: str, preset: str = "corrected", network: str = "unet", **chosen: Any
+) -> PretrainSettings:
+    """The settings of a method in a preset, with what the user has chosen in their place.
+
+    Args:
+        method: One of :data:`METHODS`.
+        preset: One of :data:`PRESETS`.
+        network: One of :data:`NETWORKS`; on the networks of the echo paper SimCLR and BYOL use its
+            optimiser and views.
+        chosen: Fields of :class:`PretrainSettings`; None is passed over.
+
+    Raises:
+        ContrastiveSegError: ``bad-setting``, naming the field.
+    """
+    _one_of("method", method, METHODS)
+    _one_of("preset", preset, PRESETS)
+    values: dict[str, Any] = dict(_DEFAULTS[method])
+    if network != "unet":
+        values.update(_ECHO.get(method, {}))
+    if preset == "as-released":
+        values.update(_RELEASED.get(method, {}))
+    elif preset == "as-published":
+        values.update(_PUBLISHED.get(method, {}))
+    values.update({name: value for name, value in chosen.items() if value is not None})
+    if method.startswith("moco") and chosen.get("queue") is None:
+        batch = int(values.get("batch", PretrainSettings.batch))
+        values["queue"] = max(1, values.get("queue", PretrainSettings.queue) // batch) * batch
+    known = {one.name for one in fields(PretrainSettings)}
+    if unknown := sorted(set(values) - known):
+        raise TypeError(f"unknown settings: {', '.join(unknown)}")
+    return PretrainSettings(method=method, preset=preset, network=network, **values)
+
+
+def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise ContrastiveSegError(
+            "bad-setting", f"The {name} is '{value}'.", f"Use one of {', '.join(known)}."
+        )
+
+
+def _check(name: str, value: Any, fine: bool, wanted: str) -> None:
+    if not fine:
+        raise ContrastiveSegError(
+            "bad-setting",
+            f"The setting '{name.replace('_', '-')}' is {value}, but must be {wanted}.",
+            f"Change --{name.replace('_', '-')}.",
+        )

@@ -1,0 +1,128 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from contrastive_seg.errors import ContrastiveSegError
+from contrastive_seg.pretraining.data.slices import SliceData
+from contrastive_seg.pretraining.loop import Pretraining
+from contrastive_seg.pretraining.settings import settings_for
+
+
+def pretraining(data: Path, folder: Path, method: str = "pcl", **changes) -> Pretraining:
+    folder.mkdir(exist_ok=True)
+    settings = settings_for(
+        method, width=4, batch=8, device="cpu", threads=1, **{"steps": 6, "learning_rate": 0.02, **changes}
+    )
+    return Pretraining(SliceData(data, size=64), settings, folder)
+
+
+def test_the_loss_falls(a_folder_of_volumes, tmp_path):
+    job = pretraining(a_folder_of_volumes, tmp_path, steps=40)
+    losses = [job.train_step()["loss"] for _ in range(40)]
+    assert sum(losses[-8:]) < sum(losses[:8])
+
+
+@pytest.mark.parametrize("method", ["pcl", "byol", "moco-local-decorrelated", "macl"])
+def test_an_interrupted_pretraining_ends_as_if_it_had_not_been(a_folder_of_volumes, tmp_path, method):
+    whole = pretraining(a_folder_of_volumes, tmp_path / "whole", method)
+    assert whole.run()
+    first = pretraining(a_folder_of_volumes, tmp_path / "parts", method)
+    assert not first.run(should_stop=lambda: first.step >= 3)
+    second = pretraining(a_folder_of_volumes, tmp_path / "parts", method)
+    assert second.resume() == 3
+    assert second.run()
+    ours, theirs = second.method.state_dict(), whole.method.state_dict()
+    assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+
+
+def test_progress_says_loss_speed_and_time_left(a_folder_of_volumes, tmp_path):
+    told = []
+    pretraining(a_folder_of_volumes, tmp_path).run(told.append)
+    assert told[-1].step == told[-1].steps == 6
+    assert told[-1].seconds_left == 0
+    assert all(t.losses["loss"] > 0 and t.images_per_second > 0 for t in told)
+    assert told[-1].spectrum is not None and told[-1].spectrum.effective_rank >= 1
+
+
+def test_what_is_transferred_is_the_trained_part(a_folder_of_volumes, tmp_path):
+    weights = pretraining(a_folder_of_volumes, tmp_path).weights()
+    assert weights and all(key.startswith("encoder.") for key in weights)
+    both = pretraining(a_folder_of_volumes, tmp_path, "macl").weights()
+    assert {key.split(".")[0] for key in both} == {"encoder", "decoder"}
+
+
+def test_a_batch_larger_than_the_data_is_refused(a_folder_of_volumes, tmp_path):
+    with pytest.raises(ContrastiveSegError) as caught:
+        Pretraining(SliceData(a_folder_of_volumes, size=64), settings_for("pcl", batch=64), tmp_path)
+    assert caught.value.code == "batch-too-large"
+    assert "30 slices" in str(caught.value)
+
+
+def test_resuming_with_other_settings_names_the_one_that_differs(a_folder_of_volumes, tmp_path):
+    pretraining(a_folder_of_volumes, tmp_path).save()
+    with pytest.raises(ContrastiveSegError, match="threshold") as caught:
+        pretraining(a_folder_of_volumes, tmp_path, threshold=0.3).resume()
+    assert caught.value.code == "other-settings"
+
+
+@pytest.mark.parametrize(("content", "code"), [(None, "no-checkpoint"), (b"half a file", "bad-checkpoint")])
+def test_a_missing_or_broken_checkpoint_is_told(a_folder_of_volumes, tmp_path, content, code):
+    if content is not None:
+        (tmp_path / "pretraining.safetensors").write_bytes(content)
+    with pytest.raises(ContrastiveSegError) as caught:
+        pretraining(a_folder_of_volumes, tmp_path).resume()
+    assert caught.value.code == code
+
+
+def test_a_loss_that_is_no_number_ends_with_a_sentence(a_folder_of_volumes, tmp_path):
+    job = pretraining(a_folder_of_volumes, tmp_path)
+    with torch.no_grad():
+        job.method.projector[0].weight.fill_(float("nan"))
+    with pytest.raises(ContrastiveSegError) as caught:
+        job.train_step()
+    assert caught.value.code == "diverged"
+
+
+TWO = """
+import sys
+from pathlib import Path
+import torch
+from contrastive_seg.pretraining.data.slices import SliceData
+from contrastive_seg.pretraining.loop import Pretraining
+from contrastive_seg.pretraining.settings import settings_for
+
+settings = settings_for({method!r}, width=4, batch=8, device="cpu", threads=1, steps=20, learning_rate=0.02)
+job = Pretraining(SliceData(Path(sys.argv[1]), size=64), settings, Path(sys.argv[2]))
+# In float64: within a few steps the rounding of sums in another order changes which pixel a max pool takes.
+job.compute = type(job.compute)(job.compute.device)
+job.method.double()
+losses = [job.train_step()["loss"] for _ in range(20)]
+if job.processes.is_first:
+    Path(sys.argv[3]).write_text(" ".join(repr(loss) for loss in losses))
+"""
+
+
+@pytest.mark.parametrize("method", ["pcl", "macl"])
+def test_two_processes_train_as_one(a_folder_of_volumes, tmp_path, method):
+    script = tmp_path / "script.py"
+    script.write_text(TWO.format(method=method), encoding="utf-8")
+    found = []
+    for count in (1, 2):
+        result = tmp_path / f"losses{count}"
+        launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
+        command = [sys.executable, *(launcher if count > 1 else []), str(script)]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+        done = subprocess.run(
+            [*command, str(a_folder_of_volumes), str(tmp_path), str(result)],
+            env=environment,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=280,
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+        found.append([float(word) for word in result.read_text().split()])
+    assert found[1] == pytest.approx(found[0], rel=1e-5)

@@ -1,0 +1,59 @@
+import pytest
+
+from contrastive_seg.errors import ContrastiveSegError
+from contrastive_seg.pretraining.settings import METHODS, PRESETS, settings_for
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_method_has_settings_in_every_preset(method, preset):
+    settings = settings_for(method, preset)
+    assert (settings.method, settings.preset) == (method, preset)
+    assert settings.queue % settings.batch == 0
+
+
+def test_presets_differ_where_code_and_paper_do():
+    assert settings_for("pcl").base_temperature is None
+    assert settings_for("pcl", "as-released").base_temperature == 0.07
+    assert settings_for("byol").learning_rate == 3e-4
+    assert settings_for("byol", "as-released").learning_rate == 0.2
+    assert settings_for("macl", "as-published").learning_rate == 0.1
+    assert settings_for("macl", "as-released").learning_rate == 0.01
+    assert settings_for("macl", "as-released").intensity and not settings_for("macl").intensity
+    assert settings_for("moco", "as-published").queue == 65536
+
+
+def test_the_networks_of_the_echo_paper_use_its_optimiser_and_views():
+    settings = settings_for("simclr", network="echo-unet")
+    assert (settings.optimizer, settings.views) == ("adam", "simclr")
+    assert settings_for("simclr").optimizer == "sgd"
+
+
+def test_what_the_user_chooses_comes_first():
+    assert settings_for("pcl", "as-released", threshold=0.35, batch=None).threshold == 0.35
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"method": "dino"}, "method"),
+        ({"preset": "best"}, "preset"),
+        ({"network": "vit"}, "network"),
+        ({"threshold": 0.0}, "threshold"),
+        ({"temperature": -1.0}, "temperature"),
+        ({"batch": 1}, "batch"),
+        ({"steps": 0}, "steps"),
+        ({"method": "moco", "batch": 24, "queue": 100}, "queue"),
+        ({"method": "macl", "network": "deeplabv3"}, "unet"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_its_name(changes, word):
+    with pytest.raises(ContrastiveSegError) as caught:
+        settings_for(**{"method": "pcl", **changes})
+    assert caught.value.code == "bad-setting"
+    assert word in str(caught.value)
+
+
+def test_epochs_become_steps():
+    assert settings_for("pcl", batch=10, epochs=3).step_count(45) == 12
+    assert settings_for("pcl", steps=7).step_count(45) == 7
