@@ -102,7 +102,7 @@ def test_the_launchers_child_goes_with_it(start_worker):
         ("import sys; sys.exit(137)", "ended from outside"),
         ("import sys; sys.exit(139)", "ended from outside"),
         (
-            "import sys; print('[Python] exit abnormally - Report the problem.', file=sys.stderr); sys.exit(1)",
+            "import sys; print('[Python] exit abnormally - Report the problem.'); sys.exit(1)",
             "ended from outside",
         ),
         ("import no_such_package", "No module named 'no_such_package'"),
