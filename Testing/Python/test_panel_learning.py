@@ -90,7 +90,7 @@ def test_from_three_painted_slices_to_the_picture_of_both_organs(
 ):
     volume, segmentation = a_phantom_scene
     _image, truth = a_phantom
-    view = SliceView()
+    view = SliceView("Picture")  # none of the application's own, which have other sizes
     view.show(volume, offset=2.0 * 11)  # a slice that nobody painted
     before = view.pixels().astype(int)
     ui, seen = a_panel.ui, []
