@@ -38,6 +38,9 @@ from contrastive_seg.inference.scores import Stopped, score_view, trust_after
 from contrastive_seg.networks.unet import UNet
 from contrastive_seg.preprocessing import Normalisation
 
+_AT_ONCE = 0.5
+"""Seconds that a prediction may take when the user has pressed Stop."""
+
 
 @dataclass(frozen=True)
 class Case:
@@ -85,6 +88,7 @@ class FinetuningSession:
         self.trainer: Trainer | None = None
         self._cases: list[Case] = []
         self._prepared: list[_PreparedCase] | None = None
+        self._shown: Prediction | None = None
 
     @classmethod
     def resume(cls, folder: Path, settings: FinetuneSettings | None = None) -> FinetuningSession:
@@ -219,6 +223,9 @@ class FinetuningSession:
     ) -> list[Prediction]:
         """Trains within the budget and predicts every case; stopped early it keeps the best state.
 
+        Stopped while a large volume is learnt, the first case's mask is the last preview; the
+        checkpoint has the newest state, from which ``predict`` makes a newer one.
+
         Args:
             on_event: Told progress, metrics, previews and notes, in the calling thread.
             should_stop: Asked often; True ends training, and what has been learnt is predicted.
@@ -235,9 +242,12 @@ class FinetuningSession:
         on_event(Progress("preparing", 0.0, budget))
         prepared = self._prepare(should_stop)
         assert self.state is not None
+        self._shown = None
+        prepared_at = time.monotonic()
         if self.trainer is None:
             # Before the trainer: what the first one loads takes seconds.
             self._preview(None, on_event, should_stop)
+        previewed = time.monotonic()
         trainer = self._ready_trainer()
         loop = TrainingLoop(
             trainer,
@@ -251,6 +261,8 @@ class FinetuningSession:
             preview=lambda network: self._preview(network, on_event, should_stop),
             save=lambda: save_checkpoint(self.folder, trainer, self.state),  # type: ignore[arg-type]
         )
+        if self._shown is not None:
+            loop.preview_cost = 2 * (previewed - prepared_at)  # until the network's own is measured
         loop.run()
         self.compute = trainer.compute
         network = trainer.average.network
@@ -267,6 +279,10 @@ class FinetuningSession:
                 left = max(0.0, begin + budget - time.monotonic())
                 on_event(Progress("predicting", min(1.0, offset + share * part), left))
 
+            if number == 0 and self._shown is not None and should_stop() and loop.preview_cost > _AT_ONCE:
+                # Who stops wants the mask now, not after all slices of a large volume once more.
+                predictions.append(replace(self._shown, dice_estimate=dict(self.state.dice)))
+                continue
             predictions.append(self._predict_prepared(case, network, lambda: False, tell))
         on_event(Progress("saving", 1.0, 0.0))
         save_checkpoint(self.folder, trainer, self.state)
@@ -282,6 +298,7 @@ class FinetuningSession:
             prediction = self._predict_prepared(case, network, should_stop, lambda fraction: None)
         except Stopped:
             return
+        self._shown = prediction
         on_event(Preview(0, prediction))
 
     def _predict_prepared(

@@ -5,6 +5,7 @@ from contrastive_seg_phantom import dice, keep_slices, two_organs
 from contrastive_seg.data.sparse_labels import IGNORE, SparseLabels
 from contrastive_seg.data.volume import Volume
 from contrastive_seg.errors import ContrastiveSegError
+from contrastive_seg.finetuning import session as session_module
 from contrastive_seg.finetuning.events import Metric, Preview, Progress
 from contrastive_seg.finetuning.session import Case, FinetuningSession
 from contrastive_seg.finetuning.settings import FinetuneSettings
@@ -243,3 +244,17 @@ def test_an_unknown_device_is_refused(tmp_path, device):
     with pytest.raises(ContrastiveSegError) as caught:
         session_in(tmp_path, device=device)
     assert caught.value.code == "unknown-device"
+
+
+def test_stop_does_not_wait_for_a_large_volume_to_be_predicted_again(tmp_path, monkeypatch):
+    volume, truth = two_organs()
+    session = session_in(tmp_path, steps=50)
+    session.set_cases([Case(volume, keep_slices(truth, SLICES))])
+    shown = []
+    monkeypatch.setattr(session_module, "_AT_ONCE", 0.0)
+    stopped = session.train(
+        lambda event: shown.append(event.prediction) if isinstance(event, Preview) else None,
+        should_stop=lambda: session.step >= 3,
+    )[0]
+    np.testing.assert_array_equal(stopped.labels, shown[-1].labels)
+    assert session.step == 3 and FinetuningSession.resume(session.folder).step == 3
