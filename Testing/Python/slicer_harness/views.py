@@ -31,6 +31,7 @@ class SliceView:
         self._logic.SetSliceNode(self.node)
         self.composite = self._logic.GetSliceCompositeNode()
         self.node.SetOrientation(orientation)
+        self._size = size
         self.node.SetDimensions(size[0], size[1], 1)
         self.node.SetMappedInLayout(1)
 
@@ -64,6 +65,7 @@ class SliceView:
     def show(self, volume: Any, offset: float | None = None) -> None:
         """Shows a volume, at a position along the view's normal where one is given."""
         self.composite.SetBackgroundVolumeID(volume.GetID())
+        self.node.SetDimensions(*self._size, 1)  # the application gives all slice nodes its own views' size
         self._logic.FitSliceToAll()
         if offset is not None:
             self._logic.SetSliceOffset(offset)
