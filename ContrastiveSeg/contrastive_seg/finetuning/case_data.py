@@ -81,6 +81,7 @@ class PreparedView:
     weight: float
     ends: Ends | None = None
     outside: list[TrainingSlice] = field(default_factory=list)
+    propagator: Propagator | None = None
 
 
 def choose_pixel(volume: Volume, plans: list[AxisPlan], labels: SparseLabels, target_pixels: int) -> float:
@@ -103,6 +104,7 @@ def prepare_view(
     pixel: float,
     held_out: Callable[[int], bool] = lambda index: False,
     should_stop: Callable[[], bool] = lambda: False,
+    previous: PreparedView | None = None,
 ) -> PreparedView:
     """Builds the slices of one axis, propagates what is annotated, and collects what to learn.
 
@@ -114,9 +116,15 @@ def prepare_view(
         pixel: mm.
         held_out: Whether a slice is kept for the estimate.
         should_stop: See :class:`Propagator`.
+        previous: The same axis of the same volume in an earlier round, whose images and
+            registrations are taken over where the region is still large enough.
     """
     box: Box = region_of_interest(labels.array, plan.axis)
-    view = View(volume, Normalisation.of(volume.array), plan.axis, box, pixel)
+    if previous is not None and previous.view.pixel == pixel and previous.view.box.contains(box):
+        view = previous.view
+    else:
+        previous = None
+        view = View(volume, Normalisation.of(volume.array), plan.axis, box, pixel)
     if view.count * view.size[0] * view.size[1] <= _MOST_PIXELS_IN_MEMORY:
         view.cache()
     priors: dict[int, SlicePrior] = {}
@@ -126,7 +134,8 @@ def prepare_view(
     painted = any((np.take(labels.array, i, axis=plan.axis) > 0).any() for i in plan.complete)
     if painted and not dense:
         own = {i: view.distances(labels.array, i, values) for i in plan.complete}
-        propagator = Propagator(view.cache(), own, view.slice_pixels, should_stop)
+        earlier = previous.propagator if previous is not None else None
+        propagator = Propagator(view.cache(), own, view.slice_pixels, should_stop, earlier)
         priors = propagator.propagate()
     gaps = np.diff([max(0, plan.complete[0] - 8), *plan.complete]) if plan.complete else np.array([0])
     largest_gap = float(gaps.max()) / 2 * view.slice_pixels
@@ -144,7 +153,7 @@ def prepare_view(
         )
     ends = propagator.ends if propagator is not None else None
     outside = _outside_samples(view, plan, labels, values, held_out)
-    return PreparedView(view, samples, priors, float(plan.count), ends, outside)
+    return PreparedView(view, samples, priors, float(plan.count), ends, outside, propagator)
 
 
 def _outside_samples(

@@ -28,6 +28,7 @@ from contrastive_seg.finetuning.estimate import estimate_dice
 from contrastive_seg.finetuning.events import EventSink, Preview, Progress
 from contrastive_seg.finetuning.held_out import choose_held_out
 from contrastive_seg.finetuning.model import Architecture, grow
+from contrastive_seg.finetuning.prepared_case import PreparedCase, views_of
 from contrastive_seg.finetuning.settings import FinetuneSettings, network_width, region_pixels
 from contrastive_seg.finetuning.trainer import Trainer
 from contrastive_seg.finetuning.training_loop import TrainingLoop
@@ -48,16 +49,6 @@ class Case:
 
     volume: Volume
     labels: SparseLabels
-
-
-@dataclass
-class _PreparedCase:
-    """A case in the common orientation with its views."""
-
-    volume: Volume
-    labels: SparseLabels
-    orientation: Orientation
-    views: list[PreparedView]
 
 
 class FinetuningSession:
@@ -87,7 +78,8 @@ class FinetuningSession:
         self.state: RunState | None = None
         self.trainer: Trainer | None = None
         self._cases: list[Case] = []
-        self._prepared: list[_PreparedCase] | None = None
+        self._prepared: list[PreparedCase] | None = None
+        self._earlier: list[PreparedCase] | None = None
         self._shown: Prediction | None = None
 
     @classmethod
@@ -141,9 +133,9 @@ class FinetuningSession:
                 "Mark the painted slices as complete, or paint some background too.",
             )
         self._cases = list(cases)
-        self._prepared = None
+        self._earlier, self._prepared = self._prepared or self._earlier, None
 
-    def _prepare(self, should_stop: Callable[[], bool]) -> list[_PreparedCase]:
+    def _prepare(self, should_stop: Callable[[], bool]) -> list[PreparedCase]:
         """Builds views and priors, once for a set of cases."""
         if self._prepared is not None:
             return self._prepared
@@ -167,6 +159,7 @@ class FinetuningSession:
         architecture = self.state.architecture
         prepared = []
         for number, (volume, labels, orientation, plans) in enumerate(turned):
+            earlier = views_of(volume, (self._earlier or [])[number : number + 1])
             views = [
                 prepare_view(
                     volume,
@@ -176,11 +169,12 @@ class FinetuningSession:
                     architecture.pixel,
                     lambda i, n=number, a=plan.axis: (n, a, i) in split,  # type: ignore[misc]
                     should_stop,
+                    earlier.get(plan.axis),
                 )
                 for plan in plans
             ]
-            prepared.append(_PreparedCase(volume, labels, orientation, views))
-        self._prepared = prepared
+            prepared.append(PreparedCase(volume, labels, orientation, views))
+        self._prepared, self._earlier = prepared, None
         return prepared
 
     def _pixel(self, turned: list[tuple[Volume, SparseLabels, Orientation, list[AxisPlan]]]) -> float:
@@ -303,7 +297,7 @@ class FinetuningSession:
 
     def _predict_prepared(
         self,
-        case: _PreparedCase,
+        case: PreparedCase,
         network: UNet | None,
         should_stop: Callable[[], bool],
         on_fraction: Callable[[float], None],
@@ -379,7 +373,7 @@ class FinetuningSession:
 
         if known is None:
             known = SparseLabels(_nothing_known(turned.shape))
-        case = _PreparedCase(turned, known, orientation, views)
+        case = PreparedCase(turned, known, orientation, views)
         with torch.inference_mode():
             return self._predict_prepared(case, self.trainer.average.network, should_stop, tell)
 

@@ -31,6 +31,11 @@ class Box:
         """Height and width in native pixels."""
         return self.y1 - self.y0, self.x1 - self.x0
 
+    def contains(self, other: Box) -> bool:
+        """Whether the other one lies within it."""
+        rows = self.y0 <= other.y0 and other.y1 <= self.y1
+        return rows and self.x0 <= other.x0 and other.x1 <= self.x1
+
 
 def _round_up(n: int) -> int:
     return max(2 * MULTIPLE, -(-n // MULTIPLE) * MULTIPLE)

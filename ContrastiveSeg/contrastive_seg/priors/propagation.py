@@ -72,6 +72,8 @@ class Propagator:
         annotated: Signed distances (C-1, H, W) in pixels by index of annotated slice.
         slice_pixels: Distance of neighbouring slices, in pixels.
         should_stop: Asked between chunks; True ends the registration early (identity from there).
+        previous: Of an earlier round on the same stack; its registrations are taken over where they
+            reach far enough.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class Propagator:
         annotated: dict[int, torch.Tensor],
         slice_pixels: float = 1.0,
         should_stop: Callable[[], bool] = lambda: False,
+        previous: Propagator | None = None,
     ) -> None:
         self.slice_pixels = slice_pixels
         self.size = stack.shape[-2:]
@@ -87,7 +90,19 @@ class Propagator:
         self.annotated = annotated
         self.first = max(0, min(annotated) - REACH)
         self.last = min(self.count - 1, max(annotated) + REACH)
-        self.down, self.up = self._register(stack, should_stop)
+        self.complete = True
+        self.down: torch.Tensor
+        self.up: torch.Tensor
+        if previous is not None and previous.covers(stack, self.first, self.last):
+            self.first, self.last = previous.first, previous.last
+            self.down, self.up = previous.down, previous.up
+        else:
+            self.down, self.up = self._register(stack, should_stop)
+
+    def covers(self, stack: torch.Tensor, first: int, last: int) -> bool:
+        """Whether its registrations serve for slices first..last of a stack."""
+        same = self.count == stack.shape[0] and self.size == stack.shape[-2:]
+        return self.complete and same and self.first <= first and last <= self.last
 
     @property
     def ends(self) -> Ends:
@@ -112,6 +127,7 @@ class Propagator:
         chunk = max(1, _CHUNK_PIXELS // pixels)
         for start in range(1, part.shape[0], chunk):
             if should_stop():
+                self.complete = False
                 break
             stop = min(start + chunk, part.shape[0])
             above, below = part[start:stop], part[start - 1 : stop - 1]

@@ -258,3 +258,21 @@ def test_stop_does_not_wait_for_a_large_volume_to_be_predicted_again(tmp_path, m
     )[0]
     np.testing.assert_array_equal(stopped.labels, shown[-1].labels)
     assert session.step == 3 and FinetuningSession.resume(session.folder).step == 3
+
+
+def test_a_later_round_on_the_same_image_does_not_register_it_again(tmp_path):
+    volume, truth = two_organs()
+    session = session_in(tmp_path, steps=3)
+    session.set_cases([Case(volume, keep_slices(truth, SLICES))])
+    session.train()
+    before = session._prepared[0].views[0]
+    again = Volume(volume.array.copy(), volume.ijk_to_ras, "opened again")
+    session.set_cases([Case(again, keep_slices(truth, [*SLICES, 9]))])
+    after = session._prepare(lambda: False)[0].views[0]
+    assert after.view is before.view and after.propagator.down is before.propagator.down
+    assert len(after.samples) == len(before.samples) + 1
+
+    changed = Volume(volume.array + 1, volume.ijk_to_ras, "another image")
+    session.set_cases([Case(changed, keep_slices(truth, SLICES))])
+    other = session._prepare(lambda: False)[0].views[0]
+    assert other.view is not before.view and other.propagator.down is not before.propagator.down
