@@ -1,0 +1,97 @@
+"""The command ``contrastive-seg pretrain``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from contrastive_seg.commands.console import Output
+from contrastive_seg.errors import ContrastiveSegError
+
+
+def pretrain(
+    data: Annotated[Path, typer.Option(help="Folder of volumes (any format), a CSV table, or a volume.")],
+    output: Annotated[Path, typer.Option(help="Folder for weights, card and checkpoint.")],
+    method: Annotated[
+        str, typer.Option(help="pcl, gcl, simclr, byol, moco, moco-local-decorrelated or macl.")
+    ] = "pcl",
+    preset: Annotated[str, typer.Option(help="corrected, as-published or as-released.")] = "corrected",
+    network: Annotated[str, typer.Option(help="unet, echo-unet or deeplabv3.")] = "unet",
+    width: Annotated[int | None, typer.Option(min=1, help="Channels of the U-Net's first level.")] = None,
+    size: Annotated[int, typer.Option(min=32, help="Pixels along each side of a slice.")] = 128,
+    batch: Annotated[int | None, typer.Option(help="Slices a step, over all processes.")] = None,
+    epochs: Annotated[float | None, typer.Option(help="Passes over the slices.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Steps in all, instead of epochs.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
+    temperature: Annotated[float | None, typer.Option(help="Of the similarities.")] = None,
+    threshold: Annotated[float | None, typer.Option(help="Positions closer than this are positives.")] = None,
+    queue: Annotated[int | None, typer.Option(help="Keys that MoCo remembers.")] = None,
+    group_channels: Annotated[int | None, typer.Option(help="Channels whitened together.")] = None,
+    views: Annotated[str | None, typer.Option(help="spatial, simclr, moco or intensity.")] = None,
+    plane: Annotated[str | None, typer.Option(help="axial, coronal or sagittal.")] = None,
+    pixel: Annotated[float | None, typer.Option(help="Pixel size, mm; else the whole slice is seen.")] = None,
+    positions: Annotated[str, typer.Option(help="relative or mm.")] = "relative",
+    window: Annotated[
+        tuple[float, float] | None, typer.Option(help="Intensities to clip to (CT): low high.")
+    ] = None,
+    neighbours: Annotated[
+        int, typer.Option(min=0, help="Frames away that the second view of a clip may be.")
+    ] = 0,
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse volumes that cannot be read.")] = False,
+    name: Annotated[str | None, typer.Option(help="Of the weights; else method and network.")] = None,
+    modality: Annotated[str, typer.Option(help="For the card: MR, CT, US ...")] = "unknown",
+    anatomy: Annotated[str, typer.Option(help="For the card: what the images show.")] = "unknown",
+    licence: Annotated[str, typer.Option(help="For the card.")] = "unknown",
+    half: Annotated[bool, typer.Option("--half", help="Store the weights in float16.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the folder's checkpoint.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
+) -> None:
+    """Pretrain an encoder on unlabelled volumes; also under torchrun, on several machines."""
+    from contrastive_seg.pretraining.settings import settings_for
+
+    settings = settings_for(
+        method,
+        preset,
+        network,
+        width=width,
+        batch=batch,
+        epochs=epochs,
+        steps=steps,
+        learning_rate=learning_rate,
+        temperature=temperature,
+        threshold=threshold,
+        queue=queue,
+        group_channels=group_channels,
+        views=views,
+        seed=seed,
+        device=device,
+        threads=threads,
+    )
+    from contrastive_seg.commands.pretrain import About
+    from contrastive_seg.commands.pretrain import pretrain as work
+    from contrastive_seg.pretraining.data.slices import SliceData
+
+    if positions not in ("relative", "mm"):
+        raise ContrastiveSegError("bad-setting", f"The positions are '{positions}'.", "Use relative or mm.")
+    printed = Output(json)
+    slices = SliceData(
+        data,
+        size=size,
+        plane=plane,
+        pixel=pixel,
+        positions="mm" if positions == "mm" else "relative",
+        window=window,
+        strict=strict,
+        neighbours=neighbours,
+        on_note=printed.note,
+    )
+    command = f"contrastive-seg pretrain --method {method} --preset {preset} --network {network}"
+    command += f" --width {settings.width} --size {size} --batch {settings.batch}"
+    command += f" --steps {settings.step_count(slices.count)} --seed {seed}"
+    about = About(name or f"{method}-{network}", modality, anatomy, licence, command)
+    work(slices, settings, output, about, resume, half, printed)

@@ -1,0 +1,157 @@
+"""``contrastive-seg pretrain``: unlabelled volumes in, encoder weights with their card out."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from contrastive_seg import __version__
+from contrastive_seg.atomic import make_folder, write_json
+from contrastive_seg.commands.console import Output
+from contrastive_seg.commands.interrupt import stop_on_interrupt
+from contrastive_seg.pretraining.checkpoint import NAME as CHECKPOINT
+from contrastive_seg.pretraining.data.slices import SliceData
+from contrastive_seg.pretraining.loop import Pretraining, PretrainProgress
+from contrastive_seg.pretraining.settings import PretrainSettings
+from contrastive_seg.weights.card import Preprocessing, TrainingData, WeightCard
+from contrastive_seg.weights.files import save_weights
+
+
+@dataclass(frozen=True)
+class About:
+    """What a person has to say for the card.
+
+    Attributes:
+        name: Of the weights.
+        modality: Such as MR, CT or US.
+        anatomy: What the images show.
+        licence: Of the weights and of the data.
+        command: That was given, without paths.
+    """
+
+    name: str
+    modality: str
+    anatomy: str
+    licence: str
+    command: str
+
+
+def pretrain(
+    data: SliceData,
+    settings: PretrainSettings,
+    folder: Path,
+    about: About,
+    resume: bool,
+    half: bool,
+    output: Output,
+) -> dict[str, Any]:
+    """Pretrains and writes ``NAME.safetensors`` with its card into the folder.
+
+    Stopped early (Ctrl+C) it leaves a checkpoint, from which ``--resume`` goes on, and no weights.
+
+    Returns:
+        What ``--json`` prints.
+
+    Raises:
+        ContrastiveSegError: Anything a user can put right.
+    """
+    make_folder(folder)
+    job = Pretraining(data, settings, folder)
+    if resume:
+        job.resume()
+    last: list[PretrainProgress] = []
+    warned = False
+
+    with (
+        stop_on_interrupt(lambda: output.note("Stopping; --resume goes on from here.")) as should_stop,
+        output.progress() as show,
+    ):
+
+        def tell(progress: PretrainProgress) -> None:
+            nonlocal warned
+            last[:] = [progress]
+            loss = progress.losses["loss"]
+            show(f"loss {loss:.3f}", progress.step / progress.steps, progress.seconds_left)
+            found = progress.spectrum
+            late = progress.step >= 0.2 * progress.steps  # at first few directions are normal
+            if found is not None and found.is_collapsed and late and not warned:
+                warned = True
+                output.note(
+                    f"Step {progress.step}: the features collapse (effective rank "
+                    f"{found.effective_rank:.1f}). Use a smaller learning rate, a larger batch "
+                    "or another method."
+                )
+
+        complete = job.run(tell, should_stop)
+    found: dict[str, Any] = {
+        "complete": complete,
+        "steps": job.step,
+        "slices": data.count,
+        "volumes": len(data.volumes),
+        "skipped": [{"file": path.name, "reason": reason} for path, reason in data.skipped],
+        "loss": job.losses[-1][1] if job.losses else None,
+        "images_per_second": round(last[0].images_per_second, 2) if last else None,
+        "effective_rank": round(job.spectra[-1][1].effective_rank, 2) if job.spectra else None,
+    }
+    if not job.processes.is_first:
+        return found
+    _write_history(folder, job)
+    if not complete:
+        output.result(found, [_table(found)], [f"Stopped after {job.step} of {job.steps} steps."])
+        return found
+    card = save_weights(folder, job.weights(), _card(job, data, settings, about, found), half)
+    (folder / CHECKPOINT).unlink(missing_ok=True)
+    found |= {"weights": str(folder / f"{card.name}.safetensors"), "sha256": card.sha256}
+    output.result(found, [_table(found)], [f"The weights are '{found['weights']}'."])
+    return found
+
+
+def _write_history(folder: Path, job: Pretraining) -> None:
+    write_json(
+        folder / "history.json",
+        {
+            "settings": asdict(job.settings),
+            "losses": [{"step": step, "loss": loss} for step, loss in job.losses],
+            "spectra": [{"step": step, **asdict(found)} for step, found in job.spectra],
+        },
+    )
+
+
+def _card(
+    job: Pretraining, data: SliceData, settings: PretrainSettings, about: About, found: dict[str, Any]
+) -> WeightCard:
+    stack = data.settings
+    metrics = {"loss": found["loss"], "effective_rank": found["effective_rank"], "steps": float(job.step)}
+    source = TrainingData(about.anatomy, about.licence, volumes=len(data.volumes), slices=data.count)
+    return WeightCard(
+        name=about.name,
+        method=settings.method,
+        network=settings.network,
+        width=settings.width if settings.network == "unet" else None,
+        in_channels=settings.in_channels,
+        modality=about.modality,
+        anatomy=about.anatomy,
+        licence=about.licence,
+        engine_version=__version__,
+        preprocessing=Preprocessing(
+            None if stack.window else stack.clip, stack.window, stack.pixel, stack.plane, stack.size
+        ),
+        parts={part: f"{part}." for part in job.method.backbone.parts},
+        training_data=(source,),
+        metrics={key: float(value) for key, value in metrics.items() if value is not None},
+        seed=settings.seed,
+        command=about.command,
+    )
+
+
+def _table(found: dict[str, Any]) -> Table:
+    table = Table(title="Pretraining", show_header=False)
+    for key in ("volumes", "slices", "steps", "loss", "images_per_second", "effective_rank"):
+        value = found[key]
+        table.add_row(key.replace("_", " "), f"{value:.4g}" if isinstance(value, float) else str(value))
+    if found["skipped"]:
+        table.add_row("skipped", ", ".join(one["file"] for one in found["skipped"]))
+    return table

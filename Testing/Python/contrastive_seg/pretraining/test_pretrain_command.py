@@ -1,0 +1,47 @@
+import json
+
+from command_line import run_command
+
+from contrastive_seg.networks.unet import UNet
+from contrastive_seg.weights.files import load_weights
+from contrastive_seg.weights.load import load_into
+
+SMALL = ("--width", "4", "--size", "64", "--batch", "8", "--steps", "4", "--device", "cpu", "--json")
+
+
+def test_a_folder_of_volumes_becomes_weights_that_fit_the_network(a_folder_of_volumes, tmp_path):
+    done = run_command(
+        "pretrain", "--data", a_folder_of_volumes, "--output", tmp_path, "--method", "macl", *SMALL,
+        "--name", "small", "--modality", "MR", "--anatomy", "phantom", "--licence", "CC0-1.0",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["complete"] and found["steps"] == 4 and found["volumes"] == 3 and found["slices"] == 30
+    card, tensors = load_weights(tmp_path / "small.safetensors")
+    assert (card.method, card.width, card.modality, set(card.parts)) == (
+        "macl",
+        4,
+        "MR",
+        {"encoder", "decoder"},
+    )
+    network = UNet(3, 2, 4)
+    load_into(network, card, tensors, image_channels=3)
+    same = network.state_dict()["encoder.levels.1.0.weight"] == tensors["encoder.levels.1.0.weight"]
+    assert bool(same.all())
+    assert not (tmp_path / "pretraining.safetensors").exists()
+    assert len(json.loads((tmp_path / "history.json").read_text())["losses"]) > 0
+
+
+def test_mistakes_end_with_a_sentence_and_status_2(a_folder_of_volumes, tmp_path):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    for arguments, word in (
+        (("--data", empty), "empty"),
+        (("--data", a_folder_of_volumes, "--method", "dino"), "dino"),
+        (("--data", a_folder_of_volumes, "--batch", "64"), "batch"),
+        (("--data", a_folder_of_volumes, "--threshold", "0"), "threshold"),
+        (("--data", a_folder_of_volumes, "--resume"), "resume"),
+    ):
+        done = run_command("pretrain", *SMALL, "--output", tmp_path / "out", *arguments)
+        assert done.returncode == 2 and "Traceback" not in done.stderr
+        assert word in done.stderr
