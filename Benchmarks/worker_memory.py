@@ -121,7 +121,9 @@ class Worker:
             return
 
 
-def measure(folder: Path, shape: tuple[int, int, int], threads: int, seconds: float) -> dict[str, float]:
+def measure(
+    folder: Path, shape: tuple[int, int, int], threads: int, seconds: float, budget: float = 60.0
+) -> dict[str, float]:
     """Runs the worker on the CT in ``folder``.
 
     Args:
@@ -129,6 +131,7 @@ def measure(folder: Path, shape: tuple[int, int, int], threads: int, seconds: fl
         shape: (z, y, x).
         threads: CPU threads of the worker.
         seconds: How long to train before Stop.
+        budget: Seconds; it decides how fine the network looks and how wide it is.
 
     Returns:
         What was measured, in seconds and GB.
@@ -138,7 +141,7 @@ def measure(folder: Path, shape: tuple[int, int, int], threads: int, seconds: fl
         "command": "open",
         "run": str(folder),
         "cases": [{"image": "image.npy", "labels": "labels.npy", "ijk_to_ras": matrix}],
-        "settings": {"budget": 600, "seed": 0, "device": "cpu", "threads": threads},
+        "settings": {"budget": budget, "seed": 0, "device": "cpu", "threads": threads},
     }
     found: dict[str, float] = {}
     worker = Worker()
@@ -181,12 +184,13 @@ def main() -> None:
     parser.add_argument("--slices", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--train", type=float, default=25.0, help="seconds of training before Stop")
+    parser.add_argument("--budget", type=float, default=60.0, help="seconds, decides about the network")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     shape = tuple(options.shape)
     with tempfile.TemporaryDirectory() as place:
         make_ct(Path(place), shape, options.slices)
-        found = measure(Path(place), shape, options.threads, options.train)
+        found = measure(Path(place), shape, options.threads, options.train, options.budget)
     if options.json:
         print(json.dumps(found, indent=2))
         return
