@@ -53,9 +53,9 @@ def volumes_ml(labels: np.ndarray, ijk_to_ras: np.ndarray, values: tuple[int, ..
     """
     voxel_ml = abs(float(np.linalg.det(np.asarray(ijk_to_ras, dtype=float)[:3, :3]))) / 1000.0
     counts: dict[int, int] = dict.fromkeys(values, 0)
-    for part in labels:  # slice by slice: bincount makes 64-bit copies
-        for value, count in enumerate(np.bincount(part.ravel())):
-            if value and count:
+    for part in labels:  # slice by slice, and only what is painted: bincount makes 64-bit copies
+        for value, count in enumerate(np.bincount(part[part > 0])):
+            if count:
                 counts[value] = counts.get(value, 0) + int(count)
     return {str(value): round(count * voxel_ml, 4) for value, count in sorted(counts.items())}
 
