@@ -71,7 +71,14 @@ class Job:
 
 @dataclass(frozen=True)
 class HistoryPoint:
-    """A point of the learning curve; ``dice`` is estimated on held-out annotated slices."""
+    """A point of the learning curve.
+
+    Attributes:
+        step: Optimiser steps since the run began (earlier rounds included).
+        loss: Training loss averaged since the last point.
+        dice: Estimated Dice by label value on held-out annotated slices; empty when none can be
+            held out.
+    """
 
     step: int
     loss: float

@@ -19,7 +19,7 @@ from contrastive_seg.commands.pairs import Pair
 from contrastive_seg.data.read import read_labels, read_volume
 from contrastive_seg.data.volume import Volume
 from contrastive_seg.data.write import write_like
-from contrastive_seg.finetuning.events import Event, Metric, Note, Progress
+from contrastive_seg.finetuning.events import Event, Note, Progress
 from contrastive_seg.finetuning.session import Case, FinetuningSession
 from contrastive_seg.finetuning.settings import FinetuneSettings
 from contrastive_seg.inference.prediction import Prediction
@@ -140,8 +140,8 @@ class _Learner:
                 show(event.stage, event.fraction, event.seconds_left)
             elif isinstance(event, Note):
                 self._output.note(event.sentence)
-            elif isinstance(event, Metric) and math.isfinite(event.loss):
-                self.history.add(HistoryPoint(event.step, event.loss, dict(event.dice)))
+            elif isinstance(event, HistoryPoint) and math.isfinite(event.loss):
+                self.history.add(event)
 
         return sink
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -31,7 +30,6 @@ class RunState:
         elapsed: Seconds of training in the round under way; 0 once it has ended.
         held_out: Slices kept for the estimate, as [case, axis, index]; fixed for the run's life.
         trained: Slices trained on, likewise; such a slice is never held out later.
-        history: Points of the learning curve.
         dice: Latest estimate by label value.
     """
 
@@ -41,7 +39,6 @@ class RunState:
     elapsed: float = 0.0
     held_out: list[list[int]] = field(default_factory=list)
     trained: list[list[int]] = field(default_factory=list)
-    history: list[dict[str, Any]] = field(default_factory=list)
     dice: dict[int, float] = field(default_factory=dict)
 
 
@@ -73,7 +70,6 @@ def save_checkpoint(folder: Path, trainer: Trainer, state: RunState) -> None:
         "elapsed": round(state.elapsed, 3),
         "held_out": state.held_out,
         "trained": state.trained,
-        "history": state.history,
         "dice": {str(k): v for k, v in state.dice.items()},
     }
     metadata = {"state": json.dumps(content)}
@@ -113,7 +109,6 @@ def load_state(folder: Path) -> RunState:
             float(content["elapsed"]),
             [[int(v) for v in row] for row in content["held_out"]],
             [[int(v) for v in row] for row in content["trained"]],
-            list(content["history"]),
             {int(k): float(v) for k, v in content["dice"].items()},
         )
     except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, OSError) as error:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from contrastive_seg.inference.prediction import Prediction
+from contrastive_seg.runs import HistoryPoint
 
 
 @dataclass(frozen=True)
@@ -25,22 +26,6 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Metric:
-    """A point of the learning curve.
-
-    Attributes:
-        step: Optimiser steps since the run began (earlier rounds included).
-        loss: Training loss averaged since the last point.
-        dice: Estimated Dice by label value on held-out annotated slices; empty when none can be
-            held out.
-    """
-
-    step: int
-    loss: float
-    dice: dict[int, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class Preview:
     """The mask as it would be now, for one case; ``case`` indexes the session's cases."""
 
@@ -56,5 +41,5 @@ class Note:
     sentence: str
 
 
-Event = Progress | Metric | Preview | Note
+Event = Progress | HistoryPoint | Preview | Note
 EventSink = Callable[[Event], None]

@@ -24,7 +24,6 @@ from contrastive_seg.finetuning.case_data import (
     prepare_view,
 )
 from contrastive_seg.finetuning.checkpoint import RunState, load_state, load_tensors, save_checkpoint
-from contrastive_seg.finetuning.estimate import estimate_dice
 from contrastive_seg.finetuning.events import EventSink, Preview, Progress
 from contrastive_seg.finetuning.held_out import choose_held_out
 from contrastive_seg.finetuning.model import Architecture, grow
@@ -260,9 +259,6 @@ class FinetuningSession:
         loop.run()
         self.compute = trainer.compute
         network = trainer.average.network
-        self.state.dice = estimate_dice(
-            [v for c in prepared for v in c.views], network, self.state.architecture, self.compute
-        )
         self.state.elapsed = 0.0
         predictions = []
         for number, case in enumerate(prepared):
@@ -360,7 +356,6 @@ class FinetuningSession:
             ]
         else:
             normalisation = Normalisation.of(turned.array)
-            # Slices thicker than half the longest edge's share carry no in-plane shape to look at.
             for axis in architecture.axes:
                 view = View(turned, normalisation, axis, whole_plane(turned, axis), architecture.pixel)
                 views.append(PreparedView(view, [], {}, 1.0))

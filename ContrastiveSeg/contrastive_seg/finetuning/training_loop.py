@@ -8,10 +8,11 @@ from collections.abc import Callable
 from contrastive_seg.finetuning.case_data import PreparedView
 from contrastive_seg.finetuning.checkpoint import RunState
 from contrastive_seg.finetuning.estimate import estimate_dice
-from contrastive_seg.finetuning.events import EventSink, Metric, Progress
+from contrastive_seg.finetuning.events import EventSink, Progress
 from contrastive_seg.finetuning.samples import SliceSampler
 from contrastive_seg.finetuning.trainer import Trainer
 from contrastive_seg.networks.unet import UNet
+from contrastive_seg.runs import HistoryPoint
 
 PEAK = 2e-3
 """Highest learning rate of a network from random weights; later rounds use half of it."""
@@ -27,7 +28,7 @@ class TrainingLoop:
 
     Args:
         trainer: Network and optimiser.
-        state: Of the run; elapsed time, history and estimate are kept in it.
+        state: Of the run; elapsed time and estimate are kept in it.
         prepared: Views of all cases.
         begin: ``time.monotonic()`` when the round began.
         budget: Seconds from ``begin`` to the finished prediction.
@@ -74,6 +75,7 @@ class TrainingLoop:
         self.predict_cost = 1.0
         self._shift = 0.0
         self._losses: list[float] = []
+        self._curve: list[HistoryPoint] = []
         self._has_held_out = any(s.held_out for p in prepared for s in p.samples)
 
     @property
@@ -153,27 +155,18 @@ class TrainingLoop:
             self.state.dice = dice
         loss = sum(self._losses) / len(self._losses)
         self._losses = []
-        step = self.trainer.step_count
-        self.state.history.append(
-            {
-                "step": step,
-                "loss": round(loss, 5),
-                "dice": {str(k): v for k, v in self.state.dice.items()},
-                "seconds": round(self.state.elapsed, 2),
-                "round": self.state.round,
-            }
-        )
-        self.on_event(Metric(step, loss, dict(self.state.dice)))
+        point = HistoryPoint(self.trainer.step_count, loss, dict(self.state.dice))
+        self._curve.append(point)
+        self.on_event(point)
 
     def _is_flat(self, fraction: float) -> bool:
         """Whether the held-out estimate has not moved for a while, so that annealing may begin."""
         if not self._has_held_out or self._shift or not 0.4 <= fraction < _ANNEAL_FROM:
             return False
-        recent = [h for h in self.state.history if h["round"] == self.state.round][-4:]
-        if len(recent) < 4:
+        if len(self._curve) < 4:
             return False
-        means = [sum(h["dice"].values()) / max(1, len(h["dice"])) for h in recent]
-        return bool(max(means) - min(means) < _FLAT)
+        means = [sum(point.dice.values()) / max(1, len(point.dice)) for point in self._curve[-4:]]
+        return max(means) - min(means) < _FLAT
 
     def _timed_preview(self, network: UNet) -> None:
         begun = time.monotonic()

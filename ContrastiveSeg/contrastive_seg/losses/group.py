@@ -7,32 +7,15 @@ with limited annotations", NeurIPS 2020.
 from __future__ import annotations
 
 import torch
-from torch import nn
 
-from contrastive_seg.losses.info_nce import (
-    flatten_views,
-    masked_info_nce,
-    repeat_for_views,
-    similarities,
-    temperature_scale,
-)
+from contrastive_seg.losses.info_nce import InfoNCELoss, flatten_views, per_vector
 
 
-class GroupContrastiveLoss(nn.Module):
+class GroupContrastiveLoss(InfoNCELoss):
     """InfoNCE in which all vectors of slices of the same partition are positives.
 
-    Args:
-        temperature: Above zero; 0.1 is usual.
-        base_temperature: See :class:`~contrastive_seg.losses.NTXentLoss`.
-
-    Raises:
-        ValueError: When a temperature is not above zero.
+    See :class:`InfoNCELoss` for the arguments.
     """
-
-    def __init__(self, temperature: float = 0.1, base_temperature: float | None = None) -> None:
-        super().__init__()
-        self.scale = temperature_scale(temperature, base_temperature)
-        self.temperature = temperature
 
     def forward(self, features: torch.Tensor, partitions: torch.Tensor) -> torch.Tensor:
         """The loss of a batch.
@@ -44,12 +27,6 @@ class GroupContrastiveLoss(nn.Module):
         Raises:
             ValueError: When there is not one partition a slice.
         """
-        slices, views = features.shape[:2]
-        partitions = torch.as_tensor(partitions, device=features.device)
-        if partitions.shape != (slices,):
-            raise ValueError(f"partitions have the shape {tuple(partitions.shape)}, not ({slices},)")
         vectors = flatten_views(features)
-        part = repeat_for_views(partitions, views)
-        with torch.autocast(features.device.type, enabled=False):
-            logits = similarities(vectors, self.temperature)
-            return self.scale * masked_info_nce(logits, part[:, None] == part)
+        part = per_vector(partitions, features, "partitions")
+        return self.contrast(vectors, part[:, None] == part)

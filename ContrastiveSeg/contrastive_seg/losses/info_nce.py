@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 
 def at_least_float32(values: torch.Tensor) -> torch.Tensor:
@@ -94,6 +95,37 @@ def flatten_views(features: torch.Tensor) -> torch.Tensor:
     return flat
 
 
-def repeat_for_views(values: torch.Tensor, views: int) -> torch.Tensor:
-    """One value a slice to one a vector, in the order of :func:`flatten_views`."""
+def per_vector(values: torch.Tensor, features: torch.Tensor, name: str) -> torch.Tensor:
+    """One value a slice to one a vector, in the order of :func:`flatten_views`.
+
+    Raises:
+        ValueError: When there is not one value a slice; ``name`` says which values.
+    """
+    slices, views = features.shape[:2]
+    values = torch.as_tensor(values, device=features.device)
+    if values.shape != (slices,):
+        raise ValueError(f"{name} have the shape {tuple(values.shape)}, not ({slices},)")
     return values.repeat_interleave(views)
+
+
+class InfoNCELoss(nn.Module):
+    """What the losses over whole slices share: temperature, factor, float32.
+
+    Args:
+        temperature: Above zero; 0.1 is usual.
+        base_temperature: The loss is multiplied by temperature / base_temperature; None for no
+            factor. 0.07 gives the factor of code derived from SupContrast.
+
+    Raises:
+        ValueError: When a temperature is not above zero.
+    """
+
+    def __init__(self, temperature: float = 0.1, base_temperature: float | None = None) -> None:
+        super().__init__()
+        self.scale = temperature_scale(temperature, base_temperature)
+        self.temperature = temperature
+
+    def contrast(self, vectors: torch.Tensor, positives: torch.Tensor) -> torch.Tensor:
+        """The loss of vectors (..., n, dim) for a mask of positives (n, n)."""
+        with torch.autocast(vectors.device.type, enabled=False):
+            return self.scale * masked_info_nce(similarities(vectors, self.temperature), positives)

@@ -6,33 +6,12 @@ Chen et al., "A Simple Framework for Contrastive Learning of Visual Representati
 from __future__ import annotations
 
 import torch
-from torch import nn
 
-from contrastive_seg.losses.info_nce import (
-    flatten_views,
-    masked_info_nce,
-    repeat_for_views,
-    similarities,
-    temperature_scale,
-)
+from contrastive_seg.losses.info_nce import InfoNCELoss, flatten_views, per_vector
 
 
-class NTXentLoss(nn.Module):
-    """Normalised temperature-scaled cross-entropy.
-
-    Args:
-        temperature: Above zero; 0.1 is usual.
-        base_temperature: The loss is multiplied by temperature / base_temperature; None for no
-            factor. 0.07 gives the factor of code derived from SupContrast.
-
-    Raises:
-        ValueError: When a temperature is not above zero.
-    """
-
-    def __init__(self, temperature: float = 0.1, base_temperature: float | None = None) -> None:
-        super().__init__()
-        self.scale = temperature_scale(temperature, base_temperature)
-        self.temperature = temperature
+class NTXentLoss(InfoNCELoss):
+    """Normalised temperature-scaled cross-entropy; see :class:`InfoNCELoss` for the arguments."""
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """The loss of a batch.
@@ -40,9 +19,6 @@ class NTXentLoss(nn.Module):
         Args:
             features: (slices, views, dim), of any length.
         """
-        slices, views = features.shape[:2]
         vectors = flatten_views(features)
-        identity = repeat_for_views(torch.arange(slices, device=features.device), views)
-        with torch.autocast(features.device.type, enabled=False):
-            logits = similarities(vectors, self.temperature)
-            return self.scale * masked_info_nce(logits, identity[:, None] == identity)
+        identity = per_vector(torch.arange(len(features)), features, "identities")
+        return self.contrast(vectors, identity[:, None] == identity)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from contrastive_seg.networks.pooled_levels import PooledLevels
+
 CHANNELS = (64, 128, 256, 512, 512)
 
 
@@ -20,7 +22,7 @@ def _conv_block(channels_in: int, channels_out: int, channels_between: int | Non
     return nn.Sequential(*layers)
 
 
-class EchoUNetEncoder(nn.Module):
+class EchoUNetEncoder(PooledLevels):
     """The contracting path, 64 to 512 channels.
 
     Args:
@@ -28,19 +30,8 @@ class EchoUNetEncoder(nn.Module):
     """
 
     def __init__(self, in_channels: int = 3) -> None:
-        super().__init__()
-        self.channels = list(CHANNELS)
         inputs = (in_channels, *CHANNELS[:-1])
-        self.levels = nn.ModuleList(_conv_block(i, o) for i, o in zip(inputs, CHANNELS, strict=True))
-        self.pool = nn.MaxPool2d(2)
-
-    def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
-        """Feature maps from full resolution, (B, 64, H, W), to (B, 512, H/16, W/16)."""
-        features: list[torch.Tensor] = []
-        for i, level in enumerate(self.levels):
-            x = level(x if i == 0 else self.pool(x))
-            features.append(x)
-        return features
+        super().__init__([_conv_block(i, o) for i, o in zip(inputs, CHANNELS, strict=True)], CHANNELS)
 
 
 class EchoUNetDecoder(nn.Module):

@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from contrastive_seg.networks.pooled_levels import PooledLevels
+
 
 def _conv_block(channels_in: int, channels_out: int, *, normalise: bool = True) -> nn.Sequential:
     """Two 3x3 convolutions; the centre of the published network has ReLU and no normalisation."""
@@ -22,7 +24,7 @@ def _conv_block(channels_in: int, channels_out: int, *, normalise: bool = True) 
     return nn.Sequential(*layers)
 
 
-class UNetEncoder(nn.Module):
+class UNetEncoder(PooledLevels):
     """Four levels of width f, 2f, 4f, 8f and a centre of 16f channels.
 
     Args:
@@ -32,21 +34,10 @@ class UNetEncoder(nn.Module):
     """
 
     def __init__(self, in_channels: int = 1, width: int = 32, levels: int = 4) -> None:
-        super().__init__()
-        self.channels = [width * 2**i for i in range(levels + 1)]
-        inputs = [in_channels, *self.channels[:-1]]
-        self.levels = nn.ModuleList(
-            _conv_block(inputs[i], self.channels[i], normalise=i < levels) for i in range(levels + 1)
-        )
-        self.pool = nn.MaxPool2d(2)
-
-    def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
-        """Feature maps from full resolution, (B, f, H, W), to the centre, (B, 16f, H/16, W/16)."""
-        features: list[torch.Tensor] = []
-        for i, level in enumerate(self.levels):
-            x = level(x if i == 0 else self.pool(x))
-            features.append(x)
-        return features
+        channels = [width * 2**i for i in range(levels + 1)]
+        inputs = [in_channels, *channels[:-1]]
+        blocks = [_conv_block(inputs[i], channels[i], normalise=i < levels) for i in range(levels + 1)]
+        super().__init__(blocks, channels)
 
 
 class UNetDecoder(nn.Module):

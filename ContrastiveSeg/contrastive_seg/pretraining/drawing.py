@@ -8,6 +8,7 @@ import torch
 
 from contrastive_seg.pretraining.distributed import Processes
 from contrastive_seg.pretraining.settings import GROUP, PretrainSettings
+from contrastive_seg.transforms.draws import GroupedGenerator, Randomness
 from contrastive_seg.transforms.views import (
     IntensityViews,
     MACLIntensity,
@@ -16,7 +17,7 @@ from contrastive_seg.transforms.views import (
     SpatialViews,
 )
 
-Transform = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
+Transform = Callable[[torch.Tensor, Randomness], torch.Tensor]
 _LISTS: dict[str, Callable[[], Transform]] = {
     "spatial": SpatialViews,
     "simclr": SimCLRViews,
@@ -54,11 +55,10 @@ class ViewDrawer:
 
     def _draw(self, images: torch.Tensor, transform: Transform) -> torch.Tensor:
         self._calls += 1
-        parts = []
-        for number, group in enumerate(torch.split(images, GROUP)):
-            key = (self._seed, self._step, self._calls, self._first + number)
-            parts.append(transform(group, torch.Generator().manual_seed(_mixed(key))))
-        return torch.cat(parts)
+        groups = range(self._first, self._first - (-len(images) // GROUP))
+        keys = [_mixed((self._seed, self._step, self._calls, group)) for group in groups]
+        generators = [torch.Generator().manual_seed(key) for key in keys]
+        return transform(images, GroupedGenerator(generators, GROUP))
 
 
 def _mixed(numbers: tuple[int, ...]) -> int:

@@ -19,7 +19,7 @@ from contrastive_seg.pretraining.data.slices import SliceBatch, SliceData
 from contrastive_seg.pretraining.distributed import Processes, join_batch_norms, join_processes
 from contrastive_seg.pretraining.drawing import ViewDrawer
 from contrastive_seg.pretraining.methods import build_method
-from contrastive_seg.pretraining.settings import GROUP, PretrainSettings
+from contrastive_seg.pretraining.settings import GROUP, POSITIONAL, PretrainSettings
 
 _MONITORED = 256
 _TOLD_EVERY = 0.5
@@ -74,6 +74,13 @@ class Pretraining:
                 f"The batch of {settings.batch} slices is larger than the data, which has "
                 f"{self.data.count} slices.",
                 f"Use --batch {max(2, self.data.count // 2)}, or give more volumes.",
+            )
+        if settings.method in POSITIONAL and not self.data.has_positions:
+            raise ContrastiveSegError(
+                "no-positions",
+                f"The method '{settings.method}' compares slices by their place in a volume, but all images "
+                "have one slice only.",
+                "Use --method simclr, byol or moco, or give volumes of several slices.",
             )
         self.compute: Compute = choose_compute(settings.device, settings.threads)
         self.processes: Processes = join_processes(self.compute.device)

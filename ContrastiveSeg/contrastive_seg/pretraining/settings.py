@@ -153,6 +153,8 @@ _ECHO: dict[str, dict[str, Any]] = {
 }
 
 METHODS: tuple[str, ...] = tuple(_DEFAULTS)
+POSITIONAL: tuple[str, ...] = ("gcl", "pcl", "macl")
+"""Methods that need to know from where in a volume a slice comes."""
 
 
 def settings_for(

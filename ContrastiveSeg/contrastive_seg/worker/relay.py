@@ -6,7 +6,7 @@ import math
 
 from contrastive_seg.atomic import write_error
 from contrastive_seg.errors import ContrastiveSegError
-from contrastive_seg.finetuning.events import Event, Metric, Note, Preview, Progress
+from contrastive_seg.finetuning.events import Event, Note, Preview, Progress
 from contrastive_seg.runs import HistoryPoint
 from contrastive_seg.worker.channel import EventWriter
 from contrastive_seg.worker.protocol import Id
@@ -36,12 +36,12 @@ class Relay:
             left = None if event.seconds_left is None else round(event.seconds_left, 1)
             fraction = round(min(max(event.fraction, 0.0), 1.0), 4)
             self._writer.progress(reply_to=self._id, stage=event.stage, fraction=fraction, seconds_left=left)
-        elif isinstance(event, Metric):
+        elif isinstance(event, HistoryPoint):
             loss = event.loss if math.isfinite(event.loss) else None
             dice = {str(value): dice for value, dice in event.dice.items() if math.isfinite(dice)}
             self._writer.send("metric", reply_to=self._id, step=event.step, loss=loss, dice=dice)
             if loss is not None:
-                self._run.history.add(HistoryPoint(event.step, loss, dict(event.dice)))
+                self._run.history.add(event)
         elif isinstance(event, Preview):
             name = self._run.previews.write(event.case, event.prediction.labels)
             if name is not None:

@@ -140,6 +140,11 @@ class SliceData:
         return len(self._volume_of)
 
     @property
+    def has_positions(self) -> bool:
+        """Whether any volume has more than one slice, so that slices differ in their place."""
+        return any(volume.slices > 1 for volume in self.volumes)
+
+    @property
     def left_out(self) -> int:
         """Slices with nothing on them."""
         return sum(volume.slices - volume.used for volume in self.volumes)

@@ -6,10 +6,11 @@ from contrastive_seg.data.sparse_labels import IGNORE, SparseLabels
 from contrastive_seg.data.volume import Volume
 from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.finetuning import session as session_module
-from contrastive_seg.finetuning.events import Metric, Preview, Progress
+from contrastive_seg.finetuning.events import Preview, Progress
 from contrastive_seg.finetuning.session import Case, FinetuningSession
 from contrastive_seg.finetuning.settings import FinetuneSettings
 from contrastive_seg.finetuning.trainer import Trainer
+from contrastive_seg.runs import HistoryPoint
 
 SLICES = [2, 6, 12, 17, 21]
 
@@ -66,7 +67,7 @@ def test_events_tell_progress_previews_and_the_learning_curve(tmp_path):
     assert fractions == sorted(fractions) and fractions[-1] == 1.0
     previews = [e for e in events if isinstance(e, Preview)]
     assert dice(previews[0].prediction.labels, truth, 1) > 0.7  # what interpolation alone gives
-    losses = [e.loss for e in events if isinstance(e, Metric)]
+    losses = [e.loss for e in events if isinstance(e, HistoryPoint)]
     assert losses[-1] < losses[0]
 
 

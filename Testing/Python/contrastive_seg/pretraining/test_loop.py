@@ -3,7 +3,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import SimpleITK as sitk
 import torch
 
 from contrastive_seg.errors import ContrastiveSegError
@@ -53,6 +55,19 @@ def test_what_is_transferred_is_the_trained_part(a_folder_of_volumes, tmp_path):
     assert weights and all(key.startswith("encoder.") for key in weights)
     both = pretraining(a_folder_of_volumes, tmp_path, "macl").weights()
     assert {key.split(".")[0] for key in both} == {"encoder", "decoder"}
+
+
+@pytest.mark.parametrize("method", ["pcl", "gcl", "macl"])
+def test_single_images_have_no_place_to_compare(tmp_path, method):
+    (tmp_path / "images").mkdir()
+    for number in range(8):
+        picture = np.random.default_rng(number).integers(0, 255, (64, 64)).astype(np.uint8)
+        sitk.WriteImage(sitk.GetImageFromArray(picture), str(tmp_path / "images" / f"{number}.png"))
+    with pytest.raises(ContrastiveSegError) as caught:
+        pretraining(tmp_path / "images", tmp_path / "out", method)
+    assert caught.value.code == "no-positions"
+    assert "--method simclr" in str(caught.value)
+    assert pretraining(tmp_path / "images", tmp_path / "out", "simclr").train_step()["loss"] > 0
 
 
 def test_a_batch_larger_than_the_data_is_refused(a_folder_of_volumes, tmp_path):
