@@ -29,6 +29,7 @@ PART_PREFIX = ".part-"
 _DISK_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _counter = itertools.count()
 _FULL_BELOW = 4096
+_BLOCK = 65536
 _REPLACE_TRIES = 20
 _REPLACE_PAUSE = 0.05
 
@@ -132,7 +133,11 @@ def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
 
 
 def write_npy(path: Path, array: np.ndarray, *, durable: bool = True) -> None:
-    """Writes an array as .npy without pickling, all or nothing (see :func:`replacing`)."""
+    """Writes an array as .npy without pickling, all or nothing (see :func:`replacing`).
+
+    Stretches of zeros become holes of the file where the file system has them: most of a mask is
+    background, and a slow disk would make the user wait for it.
+    """
     import numpy as np
 
     array = np.ascontiguousarray(array)
@@ -141,7 +146,23 @@ def write_npy(path: Path, array: np.ndarray, *, durable: bool = True) -> None:
     with open_replacing(path, durable=durable) as file:
         # not np.save: its error on a full disk has no errno
         np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(array))
-        file.write(array.reshape(-1).view(np.uint8).data)
+        _write_with_holes(file, array.reshape(-1).view(np.uint8))
+
+
+def _write_with_holes(file: BinaryIO, content: np.ndarray) -> None:
+    """Writes bytes, passing over blocks of zeros."""
+    begin, whole = file.tell(), len(content) // _BLOCK * _BLOCK
+    filled: list[bool] = list(content[:whole].reshape(-1, _BLOCK).any(axis=1))
+    start = 0
+    for is_filled, blocks in itertools.groupby(filled):
+        end = start + sum(1 for _ in blocks) * _BLOCK
+        if is_filled:
+            file.seek(begin + start)
+            file.write(content[start:end].data)
+        start = end
+    file.seek(begin + whole)
+    file.write(content[whole:].data)
+    file.truncate(begin + len(content))
 
 
 def remove_parts(folder: Path, older_than: float = 0.0) -> None:

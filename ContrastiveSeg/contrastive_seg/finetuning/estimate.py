@@ -8,7 +8,7 @@ from contrastive_seg.compute import Compute
 from contrastive_seg.finetuning.case_data import PreparedView
 from contrastive_seg.finetuning.model import Architecture
 from contrastive_seg.finetuning.samples import TrainingSlice, context_images, pack_prior
-from contrastive_seg.inference.scores import fuse, run_network
+from contrastive_seg.inference.scores import network_scores, prior_scores, run_network
 from contrastive_seg.networks.unet import UNet
 
 
@@ -19,7 +19,8 @@ def _slice_scores(sample: TrainingSlice, network: UNet, classes: int, compute: C
     packed = pack_prior(prior, classes, size)
     inputs = torch.cat([context_images(sample.view, sample.index), packed])[None]
     logits = run_network(network, inputs, compute)
-    return fuse(logits, prior.distance[None] if prior is not None else None)[0]
+    scores = network_scores(logits)[0]
+    return scores if prior is None else scores + prior_scores(prior.distance)
 
 
 def estimate_dice(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -34,12 +35,15 @@ from contrastive_seg.finetuning.training_loop import TrainingLoop
 from contrastive_seg.finetuning.view import View, whole_plane
 from contrastive_seg.inference.combine import ViewScores, combine
 from contrastive_seg.inference.prediction import Prediction
-from contrastive_seg.inference.scores import Stopped, score_view, trust_after
+from contrastive_seg.inference.scores import Looked, Stopped, score_view, trust_after
 from contrastive_seg.networks.unet import UNet
 from contrastive_seg.preprocessing import Normalisation
 
 _AT_ONCE = 0.5
 """Seconds that a prediction may take when the user has pressed Stop."""
+
+_PREVIEW_SECONDS = 1.0
+"""Seconds that the network may look at slices for a preview."""
 
 
 @dataclass(frozen=True)
@@ -260,6 +264,9 @@ class FinetuningSession:
         self.compute = trainer.compute
         network = trainer.average.network
         self.state.elapsed = 0.0
+        # Who stops wants the mask now, not after all slices of a large volume once more.
+        at_once = should_stop() and loop.preview_cost > _AT_ONCE
+        shown, self._shown = self._shown if at_once else None, None
         predictions = []
         for number, case in enumerate(prepared):
             begun = loop.fraction_after_training
@@ -269,27 +276,29 @@ class FinetuningSession:
                 left = max(0.0, begin + budget - time.monotonic())
                 on_event(Progress("predicting", min(1.0, offset + share * part), left))
 
-            if number == 0 and self._shown is not None and should_stop() and loop.preview_cost > _AT_ONCE:
-                # Who stops wants the mask now, not after all slices of a large volume once more.
-                predictions.append(replace(self._shown, dice_estimate=dict(self.state.dice)))
+            if number == 0 and shown is not None:
+                predictions.append(replace(shown, dice_estimate=dict(self.state.dice)))
                 continue
             predictions.append(self._predict_prepared(case, network, lambda: False, tell))
         on_event(Progress("saving", 1.0, 0.0))
         save_checkpoint(self.folder, trainer, self.state)
         return predictions
 
-    def _preview(self, network: UNet | None, on_event: EventSink, should_stop: Callable[[], bool]) -> None:
-        """The mask of the first case as it would be now."""
+    def _preview(self, network: UNet | None, on_event: EventSink, should_stop: Callable[[], bool]) -> float:
+        """Shows the mask of the first case as it would be now; seconds that it takes when complete."""
         assert self._prepared is not None
         case = self._prepared[0]
-        if network is None and not any(view.priors for view in case.views):
-            return
-        try:
-            prediction = self._predict_prepared(case, network, should_stop, lambda fraction: None)
-        except Stopped:
-            return
-        self._shown = prediction
-        on_event(Preview(0, prediction))
+        begin = time.monotonic()
+        looked = Looked()
+        if network is not None or any(view.priors for view in case.views):
+            with suppress(Stopped):
+                prediction = self._predict_prepared(
+                    case, network, should_stop, lambda fraction: None, _PREVIEW_SECONDS, looked
+                )
+                self._shown = prediction
+                on_event(Preview(0, prediction))
+        spent = time.monotonic() - begin
+        return spent + looked.for_all(sum(item.view.count for item in case.views))
 
     def _predict_prepared(
         self,
@@ -297,6 +306,8 @@ class FinetuningSession:
         network: UNet | None,
         should_stop: Callable[[], bool],
         on_fraction: Callable[[float], None],
+        patience: float | None = None,
+        looked: Looked | None = None,
     ) -> Prediction:
         assert self.state is not None
         values = self.state.architecture.values
@@ -312,6 +323,8 @@ class FinetuningSession:
                 lambda f, n=number: on_fraction((n + f) / len(case.views)),  # type: ignore[misc]
                 item.ends,
                 trust_after(self.step),
+                patience,
+                looked,
             )
             items.append(ViewScores(item.view, scores, item.weight))
         turned = combine(items, case.volume.shape, values, case.labels.array)
@@ -350,8 +363,17 @@ class FinetuningSession:
         known = SparseLabels(orientation.apply(labels.array)) if labels is not None else None
         views: list[PreparedView] = []
         if known is not None and any(v > 0 for v in known.values):
+            earlier = views_of(turned, self._prepared or [])
             views = [
-                prepare_view(turned, known, plan, architecture.values, architecture.pixel)
+                prepare_view(
+                    turned,
+                    known,
+                    plan,
+                    architecture.values,
+                    architecture.pixel,
+                    should_stop=should_stop,
+                    previous=earlier.get(plan.axis),
+                )
                 for plan in plan_axes(known, turned.spacing_zyx)
             ]
         else:

@@ -35,7 +35,8 @@ class TrainingLoop:
         steps: Exactly so many steps instead, or None.
         on_event: Told progress and metrics.
         should_stop: True ends the loop after the step under way.
-        preview: Shows the mask as the given network would predict it.
+        preview: Shows the mask as the given network would predict it, and tells how many seconds the
+            final prediction of the same case will take.
         save: Writes a checkpoint.
     """
 
@@ -50,7 +51,7 @@ class TrainingLoop:
         *,
         on_event: EventSink,
         should_stop: Callable[[], bool],
-        preview: Callable[[UNet], None],
+        preview: Callable[[UNet], float],
         save: Callable[[], None],
     ) -> None:
         self.trainer = trainer
@@ -135,7 +136,8 @@ class TrainingLoop:
                 first_preview = False
                 previewed = time.monotonic()
         if self._losses:
-            self._measure()
+            # Who presses Stop does not wait for another estimate.
+            self._measure(estimate=not self.should_stop())
 
     def _tell(self, fraction: float, done: int, spent: float) -> None:
         if self.steps is not None:
@@ -146,13 +148,13 @@ class TrainingLoop:
             left = max(0.0, self.begin + self.budget - self.earlier - time.monotonic())
         self.on_event(Progress("training", fraction * self.fraction_after_training, left))
 
-    def _measure(self) -> None:
-        """A point of the learning curve."""
-        dice: dict[int, float] = {}
-        if self._has_held_out:
+    def _measure(self, estimate: bool = True) -> None:
+        """A point of the learning curve; without a new estimate, with the latest one."""
+        if self._has_held_out and estimate:
             network = self.trainer.average.network
-            dice = estimate_dice(self.prepared, network, self.state.architecture, self.trainer.compute)
-            self.state.dice = dice
+            self.state.dice = estimate_dice(
+                self.prepared, network, self.state.architecture, self.trainer.compute
+            )
         loss = sum(self._losses) / len(self._losses)
         self._losses = []
         point = HistoryPoint(self.trainer.step_count, loss, dict(self.state.dice))
@@ -170,9 +172,9 @@ class TrainingLoop:
 
     def _timed_preview(self, network: UNet) -> None:
         begun = time.monotonic()
-        self.preview(network)
+        expected = self.preview(network)
         self.preview_cost = time.monotonic() - begun
-        self.predict_cost = self.preview_cost * self._cases_per_preview()
+        self.predict_cost = expected * self._cases_per_preview()
 
     def _cases_per_preview(self) -> float:
         """A preview shows the first case, the final prediction all."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -112,6 +113,15 @@ class View:
             normalised = self.normalisation.apply(native)
             parts.append(self._resample(torch.from_numpy(normalised)[:, None])[indices_np - low, 0])
         return torch.cat(parts)
+
+    def context(self, indices: Sequence[int]) -> torch.Tensor:
+        """Slices with the one below and the one above each, (n, 3, H, W)."""
+        low = min(indices) - 1
+        if self._cache is None and max(indices) - low > len(indices) + 1:
+            return torch.stack([self.images(i - 1, i + 2) for i in indices])
+        stack = self.images(low, max(indices) + 2)
+        middle = torch.tensor(indices) - low
+        return torch.stack([stack[middle - 1], stack[middle], stack[middle + 1]], dim=1)
 
     def cache(self) -> torch.Tensor:
         """All slices, kept in memory from now on."""

@@ -117,14 +117,16 @@ def combine(
     Returns:
         The prediction, without an estimate of Dice.
     """
-    labels = np.zeros(shape, dtype=np.int16)
+    # A byte a voxel where it suffices: a large CT is kept several times.
+    label_type = np.uint8 if max(values) < 256 else np.int16
+    labels = np.zeros(shape, dtype=label_type)
     probability = np.zeros(shape, dtype=np.uint8)
     uncertainty = np.zeros(shape, dtype=np.uint8)
     region = _region([item.view for item in items])
     plane = (region[1][1] - region[1][0]) * (region[2][1] - region[2][0])
     thickness = max(1, _SLAB_ELEMENTS // (plane * len(values)))
     total_weight = sum(item.weight for item in items)
-    lookup = np.array(values, dtype=np.int16)
+    lookup = np.array(values, dtype=label_type)
     for begin in range(region[0][0], region[0][1], thickness):
         end = min(begin + thickness, region[0][1])
         size = (end - begin, region[1][1] - region[1][0], region[2][1] - region[2][0])

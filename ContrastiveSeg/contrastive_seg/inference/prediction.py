@@ -12,7 +12,8 @@ class Prediction:
     """A predicted segmentation on the image's own grid.
 
     Attributes:
-        labels: Label values as painted by the user, 0 for background; int16, shape (z, y, x).
+        labels: Label values as painted by the user, 0 for background; uint8, or int16 where a
+            value is above 255; shape (z, y, x).
         probability: Probability in percent that the voxel is foreground (any structure); uint8,
             0..100, shape (z, y, x). Percent in uint8 keeps a 512x512x1000 CT at 262 MB.
         uncertainty: Percent, 0 (sure) .. 100 (undecided); uint8, shape (z, y, x).

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import nn
@@ -36,28 +39,39 @@ def trust_after(steps: int) -> float:
     return min(1.0, steps / _TRUSTED_AFTER)
 
 
+@dataclass
+class Looked:
+    """What the network did for a prediction.
+
+    Attributes:
+        slices: It looked at so many,
+        seconds: in so long.
+    """
+
+    slices: int = 0
+    seconds: float = 0.0
+
+    def for_all(self, slices: int) -> float:
+        """Seconds that so many slices would have taken more."""
+        return self.seconds * max(0.0, slices / self.slices - 1) if self.slices else 0.0
+
+
 class Stopped(Exception):
     """Raised inside long work when the user asked to stop."""
 
 
-def fuse(network: torch.Tensor | None, prior: torch.Tensor | None) -> torch.Tensor:
-    """Scores of foreground classes relative to background.
+def network_scores(logits: torch.Tensor) -> torch.Tensor:
+    """Foreground relative to background, limited, (B, C-1, H, W), from logits (B, C, H, W)."""
+    return (logits[:, 1:] - logits[:, :1]).clamp(-NETWORK_LIMIT, NETWORK_LIMIT)
+
+
+def prior_scores(distance: torch.Tensor) -> torch.Tensor:
+    """What signed distances (..., C-1, H, W) in pixels add to the scores.
 
     The network knows the appearance, the prior the position; where both are sure and disagree the
     sum is near zero, which is what the uncertainty map shows.
-
-    Args:
-        network: Logits (B, C, H, W) or None.
-        prior: Signed distances (B, C-1, H, W) in pixels, or None.
     """
-    parts = []
-    if network is not None:
-        parts.append((network[:, 1:] - network[:, :1]).clamp(-NETWORK_LIMIT, NETWORK_LIMIT))
-    if prior is not None:
-        parts.append(prior.clamp(-_PRIOR_LIMIT, _PRIOR_LIMIT) * PRIOR_WEIGHT)
-    if not parts:
-        raise ValueError("fuse needs a network's logits or a prior.")
-    return parts[0] if len(parts) == 1 else parts[0] + parts[1]
+    return distance.clamp(-_PRIOR_LIMIT, _PRIOR_LIMIT) * PRIOR_WEIGHT
 
 
 def run_network(network: nn.Module, inputs: torch.Tensor, compute: Compute) -> torch.Tensor:
@@ -85,6 +99,8 @@ def score_view(
     on_fraction: Callable[[float], None] = lambda fraction: None,
     ends: Ends | None = None,
     trust: float = 1.0,
+    patience: float | None = None,
+    looked: Looked | None = None,
 ) -> torch.Tensor:
     """Scores (C-1, slices, h, w), float16, of every slice of a view.
 
@@ -98,31 +114,65 @@ def score_view(
         on_fraction: Told the share of slices done.
         ends: What is said about slices out of the priors' reach.
         trust: Weight of the network beside a prior, 0 to 1 (see :func:`trust_after`).
+        patience: Seconds the network may take, about; where all slices would take longer it looks
+            at every n-th and what it says of the others is interpolated. None: as long as it takes.
+        looked: Told how many slices the network looked at, and for how long.
     """
-    height, width = view.size
     inner = (slice(0, view.inner[0]), slice(0, view.inner[1]))
     scores = torch.empty(classes - 1, view.count, *view.inner, dtype=torch.float16)
     if network is None:
         scores.fill_(-NETWORK_LIMIT)
-        for index, prior in priors.items():
-            scores[:, index] = fuse(None, prior.distance[None])[0, :, inner[0], inner[1]].half()
-        return scores
+    else:
+        _fill(scores, network, view, priors, compute, should_stop, on_fraction, patience, looked or Looked())
+    for index in range(view.count):
+        if index in priors:
+            mine = prior_scores(priors[index].distance[(slice(None), *inner)])
+            scores[:, index] = mine.half() if network is None else scores[:, index].float() * trust + mine
+        elif network is not None and ends is not None:
+            scores[ends.absent(index), index] -= _PRIOR_LIMIT * PRIOR_WEIGHT
+    return scores
+
+
+def _fill(
+    scores: torch.Tensor,
+    network: nn.Module,
+    view: View,
+    priors: dict[int, SlicePrior],
+    compute: Compute,
+    should_stop: Callable[[], bool],
+    on_fraction: Callable[[float], None],
+    patience: float | None,
+    looked: Looked,
+) -> None:
+    """What the network says of every slice."""
     network.eval()
+    classes, count = scores.shape[0] + 1, view.count
+    height, width = view.size
     batch = max(1, min(32, _BATCH_PIXELS // (height * width)))
-    for begin in range(0, view.count, batch):
+    todo, done = list(range(count)), [-1]
+    while todo:
         if should_stop():
             raise Stopped
-        end = min(begin + batch, view.count)
-        stack = view.images(begin - 1, end + 1)
-        context = torch.stack([stack[:-2], stack[1:-1], stack[2:]], dim=1)
-        packed = [pack_prior(priors.get(i), classes, view.size) for i in range(begin, end)]
-        logits = run_network(network, torch.cat([context, torch.stack(packed)], dim=1), compute)
-        fused = fuse(logits, None)
-        for offset, index in enumerate(range(begin, end)):
-            if index in priors:
-                fused[offset] = fuse(logits[offset : offset + 1] * trust, priors[index].distance[None])[0]
-            elif ends is not None:
-                fused[offset][ends.absent(index)] -= _PRIOR_LIMIT * PRIOR_WEIGHT
-        scores[:, begin:end] = fused[:, :, inner[0], inner[1]].transpose(0, 1).half()
-        on_fraction(end / view.count)
-    return scores
+        begun = time.monotonic()
+        some, todo = todo[:batch], todo[batch:]
+        packed = torch.stack([pack_prior(priors.get(i), classes, view.size) for i in some])
+        logits = run_network(network, torch.cat([view.context(some), packed], dim=1), compute)
+        found = network_scores(logits)[:, :, : view.inner[0], : view.inner[1]]
+        scores[:, some] = found.transpose(0, 1).half()
+        looked.slices += len(some)
+        looked.seconds += time.monotonic() - begun
+        if patience is not None and len(done) == 1:
+            todo = _every(todo, math.ceil(looked.seconds / looked.slices * len(todo) / patience))
+        for index in some:
+            for between in range(done[-1] + 1, index):
+                share = (between - done[-1]) / (index - done[-1])
+                scores[:, between] = torch.lerp(scores[:, done[-1]].float(), scores[:, index].float(), share)
+            done.append(index)
+        on_fraction(done[-1] / max(1, count - 1))
+
+
+def _every(indices: list[int], stride: int) -> list[int]:
+    """Every so many of them, the last one in any case."""
+    if stride <= 1 or not indices:
+        return indices
+    return sorted({*indices[stride - 1 :: stride], indices[-1]})

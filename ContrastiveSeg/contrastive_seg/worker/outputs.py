@@ -27,13 +27,14 @@ def write_prediction(folder: Path, name: str, prediction: Prediction) -> dict[st
         prediction: What to write.
 
     Returns:
-        File names by kind: ``prediction`` (int16), ``probability`` and ``uncertainty`` (uint8, percent).
+        File names by kind: ``prediction`` (uint8, or int16 for values above 255), ``probability`` and
+        ``uncertainty`` (uint8, percent).
 
     Raises:
         ContrastiveSegError: ``disk-full`` or ``no-write-permission``.
     """
     arrays: dict[str, np.ndarray] = {
-        "prediction": prediction.labels.astype(np.int16, copy=False),
+        "prediction": prediction.labels,
         "probability": prediction.probability.astype(np.uint8, copy=False),
         "uncertainty": prediction.uncertainty.astype(np.uint8, copy=False),
     }
@@ -97,7 +98,7 @@ class Previews:
             return None
         self._number += 1
         path = self._folder / f"preview-{self._number:04d}.npy"
-        write_npy(path, labels.astype(np.int16, copy=False), durable=False)
+        write_npy(path, labels, durable=False)
         ended = time.monotonic()
         self._seconds[case] = (ended, ended - started)
         kept = self._kept.setdefault(case, [])

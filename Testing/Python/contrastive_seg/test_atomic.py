@@ -24,6 +24,15 @@ def test_what_is_written_can_be_read_and_nothing_lies_beside_it(tmp_path: Path) 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a b ä.npy", "x.json"]
 
 
+@pytest.mark.parametrize("filled", [(), (0,), (3, 4), (9,), (0, 5, 9)])
+def test_stretches_of_zeros_become_holes_that_read_as_zeros(tmp_path: Path, filled: tuple[int, ...]) -> None:
+    mask = np.zeros((10, 300, 401), np.uint8)
+    for index in filled:
+        mask[index] = 7
+    write_npy(tmp_path / "mask.npy", mask)
+    np.testing.assert_array_equal(np.load(tmp_path / "mask.npy", mmap_mode="r"), mask)
+
+
 @pytest.mark.parametrize("array", [np.zeros((0, 3)), np.float32(3), np.zeros((3, 4, 5))[::-1, ::2].T])
 def test_arrays_of_any_layout_come_back(tmp_path: Path, array: np.ndarray) -> None:
     write_npy(tmp_path / "a.npy", array)
@@ -54,7 +63,7 @@ def test_the_place_to_write_to_has_the_same_suffixes(tmp_path: Path) -> None:
 def test_a_full_disk_is_told_and_no_half_file_stays(a_small_disk: Path) -> None:
     write_json(a_small_disk / "a.json", "old")
     with pytest.raises(ContrastiveSegError) as told:
-        write_npy(a_small_disk / "a.npy", np.zeros(10**6, np.uint8))
+        write_npy(a_small_disk / "a.npy", np.ones(10**6, np.uint8))
     assert told.value.code == "disk-full" and "a.npy" in told.value.sentence
     assert [path.name for path in a_small_disk.iterdir()] == ["a.json"]
     write_json(a_small_disk / "b.json", "there is space again")

@@ -32,7 +32,7 @@ def test_a_run_from_open_to_result_and_a_second_round(
     assert opened["for"] == "open" and opened["cases"] == 1 and opened["step"] == 0
     preview = a_worker.wait_type("preview", reply_to=2)
     shown = np.load(a_run_folder / preview["prediction"])
-    assert shown.dtype == np.int16 and shown.shape == (24, 48, 48) and preview["case"] == 0
+    assert shown.dtype == np.uint8 and shown.shape == (24, 48, 48) and preview["case"] == 0
     result = a_worker.wait_type("result", reply_to=2)
     a_worker.wait_type("status", state="idle")
 
