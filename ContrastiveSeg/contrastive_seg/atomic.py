@@ -151,8 +151,10 @@ def write_npy(path: Path, array: np.ndarray, *, durable: bool = True) -> None:
 
 def _write_with_holes(file: BinaryIO, content: np.ndarray) -> None:
     """Writes bytes, passing over blocks of zeros."""
+    import numpy as np
+
     begin, whole = file.tell(), len(content) // _BLOCK * _BLOCK
-    filled: list[bool] = list(content[:whole].reshape(-1, _BLOCK).any(axis=1))
+    filled: list[bool] = np.asarray(content[:whole].reshape(-1, _BLOCK).any(axis=1)).tolist()
     start = 0
     for is_filled, blocks in itertools.groupby(filled):
         end = start + sum(1 for _ in blocks) * _BLOCK

@@ -29,7 +29,7 @@ def a_trained_session(tmp_path):
 
 def test_a_few_slices_become_the_whole_volume(a_trained_session):
     _, _, truth, prediction = a_trained_session
-    assert prediction.labels.dtype == np.int16 and prediction.labels.shape == truth.shape
+    assert prediction.labels.dtype == np.uint8 and prediction.labels.shape == truth.shape
     assert dice(prediction.labels, truth, 1) > 0.9
     assert dice(prediction.labels, truth, 7) > 0.9
 

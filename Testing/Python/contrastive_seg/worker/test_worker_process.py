@@ -39,7 +39,7 @@ def test_a_run_from_open_to_result_and_a_second_round(
     assert result["for"] == "train" and result["case"] == 0 and result["stopped"] is False
     prediction = np.load(a_run_folder / result["prediction"])
     truth = np.load(a_run_folder / "truth.npy") > 0
-    assert prediction.dtype == np.int16 and prediction.shape == truth.shape
+    assert prediction.dtype == np.uint8 and prediction.shape == truth.shape
     assert dice(prediction == 1, truth) > 0.8
     for kind in ("probability", "uncertainty"):
         percent = np.load(a_run_folder / result[kind])
