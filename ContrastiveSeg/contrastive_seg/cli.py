@@ -82,7 +82,13 @@ def finetune(
     budget: Budget = "quick",
     seed: Seed = 0,
     device: Device = "auto",
-    weights: Annotated[str | None, typer.Option(help="Pretrained encoder weights to start from.")] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="Pretrained weights to start from: a name, file or folder.")
+    ] = None,
+    freeze_encoder: Annotated[
+        float, typer.Option(help="Share of the training, 0 to 1, in which a pretrained encoder is kept.")
+    ] = 0.0,
+    network: Annotated[str, typer.Option(help="Without --weights: unet, echo-unet or deeplabv3.")] = "unet",
     threads: Threads = None,
     steps: Annotated[
         int | None,
@@ -118,7 +124,9 @@ def finetune(
         raise ContrastiveSegError(
             "no-annotation", f"No image in '{data}' has a label map.", "Put label maps into labels/."
         )
-    settings = FinetuneSettings(parse_budget(budget), seed, device, weights, threads, steps)
+    settings = FinetuneSettings(
+        parse_budget(budget), seed, device, weights, threads, steps, network, freeze_encoder
+    )
     names = _names(name or [])
 
     from contrastive_seg.commands.finetune import LabelReading

@@ -101,6 +101,7 @@ def load_state(folder: Path) -> RunState:
             int(a["width"]),
             float(a["pixel"]),
             tuple(int(v) for v in a["axes"]),
+            str(a["network"]),
         )
         return RunState(
             architecture,

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import torch
+from torch import nn
 
 from contrastive_seg.compute import Compute
 from contrastive_seg.finetuning.case_data import PreparedView
 from contrastive_seg.finetuning.model import Architecture
 from contrastive_seg.finetuning.samples import TrainingSlice, context_images, pack_prior
 from contrastive_seg.inference.scores import network_scores, prior_scores, run_network
-from contrastive_seg.networks.unet import UNet
 
 
-def _slice_scores(sample: TrainingSlice, network: UNet, classes: int, compute: Compute) -> torch.Tensor:
+def _slice_scores(sample: TrainingSlice, network: nn.Module, classes: int, compute: Compute) -> torch.Tensor:
     """Scores (C-1, H, W) of a slice as if it had not been annotated."""
     prior = sample.left_out[0] if sample.left_out else None
     size = (sample.soft.shape[1], sample.soft.shape[2])
@@ -24,7 +24,7 @@ def _slice_scores(sample: TrainingSlice, network: UNet, classes: int, compute: C
 
 
 def estimate_dice(
-    prepared: list[PreparedView], network: UNet, architecture: Architecture, compute: Compute
+    prepared: list[PreparedView], network: nn.Module, architecture: Architecture, compute: Compute
 ) -> dict[int, float]:
     """Dice by label value, pooled over the held-out slices.
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 import torch
+from torch import nn
 
 from contrastive_seg.finetuning.samples import CONTEXT, prior_channels
-from contrastive_seg.networks.unet import UNet
+from contrastive_seg.networks.build import FIRST, build_network
 
 
 @dataclass(frozen=True)
@@ -19,28 +20,30 @@ class Architecture:
         width: Channels of the first level.
         pixel: Pixel size the network works at, mm.
         axes: Axes (0 axial, 1 coronal, 2 sagittal) the slices lie along, most annotated first.
+        network: One of :data:`~contrastive_seg.networks.build.NETWORKS`.
     """
 
     values: tuple[int, ...]
     width: int
     pixel: float
     axes: tuple[int, ...] = (0,)
+    network: str = "unet"
 
     @property
     def in_channels(self) -> int:
         """Context images and prior."""
         return CONTEXT + prior_channels(len(self.values))
 
-    def build(self) -> UNet:
+    def build(self) -> nn.Module:
         """A network with random weights."""
-        return UNet(self.in_channels, len(self.values), self.width)
+        return build_network(self.network, self.in_channels, len(self.values), self.width)
 
     def to_dict(self) -> dict[str, object]:
         """For JSON."""
-        return {"network": "unet", **asdict(self)}
+        return asdict(self)
 
 
-def grow(network: UNet, old: Architecture, new: Architecture) -> UNet:
+def grow(network: nn.Module, old: Architecture, new: Architecture) -> nn.Module:
     """A network for more classes that starts from what the old one has learnt.
 
     Input channels (prior distance) and output channels of classes known before are copied, the rest
@@ -50,11 +53,11 @@ def grow(network: UNet, old: Architecture, new: Architecture) -> UNet:
     state = grown.state_dict()
     known = {v: i for i, v in enumerate(old.values)}
     for key, value in network.state_dict().items():
-        if key == "head.weight":
+        if key.startswith("head."):
             for i, v in enumerate(new.values):
                 if v in known:
                     state[key][i] = value[known[v]]
-        elif key == "encoder.levels.0.0.weight":
+        elif key == f"encoder.{FIRST[new.network]}":
             fixed = CONTEXT + 2
             state[key][:, :fixed] = value[:, :fixed]
             state[key][:, fixed:] = 0.0
@@ -67,9 +70,9 @@ def grow(network: UNet, old: Architecture, new: Architecture) -> UNet:
     return grown
 
 
-def to_compute(network: UNet, device: torch.device) -> UNet:
+def to_compute(network: nn.Module, device: torch.device) -> nn.Module:
     """The network on a device, in the memory format in which convolutions are fastest."""
-    placed: UNet = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    placed: nn.Module = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return placed
 
 
@@ -81,7 +84,7 @@ class MovingAverage:
         decay: Share of the old average kept at each step.
     """
 
-    def __init__(self, network: UNet, architecture: Architecture, decay: float = 0.99) -> None:
+    def __init__(self, network: nn.Module, architecture: Architecture, decay: float = 0.99) -> None:
         device = next(network.parameters()).device
         self.network = to_compute(architecture.build(), device)
         self.network.load_state_dict(network.state_dict())
@@ -89,7 +92,7 @@ class MovingAverage:
         self.decay = decay
 
     @torch.no_grad()
-    def update(self, network: UNet, step: int) -> None:
+    def update(self, network: nn.Module, step: int) -> None:
         """Takes in the network's present state; early steps are forgotten faster."""
         decay = min(self.decay, (1 + step) / (10 + step))
         theirs = network.state_dict()

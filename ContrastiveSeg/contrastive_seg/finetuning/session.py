@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 from contrastive_seg.atomic import make_folder
 from contrastive_seg.compute import Compute, choose_compute, load_in_background
@@ -32,11 +33,11 @@ from contrastive_seg.finetuning.prepared_case import PreparedCase, views_of
 from contrastive_seg.finetuning.settings import FinetuneSettings, network_width, region_pixels
 from contrastive_seg.finetuning.trainer import Trainer
 from contrastive_seg.finetuning.training_loop import TrainingLoop
+from contrastive_seg.finetuning.transfer import Pretrained, encoder_rate
 from contrastive_seg.finetuning.view import View, whole_plane
 from contrastive_seg.inference.combine import ViewScores, combine
 from contrastive_seg.inference.prediction import Prediction
 from contrastive_seg.inference.scores import Looked, Stopped, score_view, trust_after
-from contrastive_seg.networks.unet import UNet
 from contrastive_seg.preprocessing import Normalisation
 
 _AT_ONCE = 0.5
@@ -63,17 +64,12 @@ class FinetuningSession:
         settings: What the user chose.
 
     Raises:
-        ContrastiveSegError: ``unknown-device``, ``unknown-weights``, ``no-write-permission``,
-            ``disk-full``.
+        ContrastiveSegError: ``unknown-device``, ``no-write-permission``, ``disk-full``, and what
+            reading weights may say.
     """
 
     def __init__(self, folder: Path, settings: FinetuneSettings) -> None:
-        if settings.weights is not None:
-            raise ContrastiveSegError(
-                "unknown-weights",
-                f"There are no encoder weights called '{settings.weights}'.",
-                "Leave the choice of weights out to start without pretrained weights.",
-            )
+        self._pretrained = Pretrained.load(settings.weights) if settings.weights is not None else None
         self.folder = make_folder(Path(folder))
         self.settings = settings
         self.compute: Compute = choose_compute(settings.device, settings.threads)
@@ -95,7 +91,10 @@ class FinetuningSession:
             ContrastiveSegError: ``no-checkpoint`` or ``bad-checkpoint``.
         """
         state = load_state(Path(folder))
-        session = cls(folder, settings or FinetuneSettings())
+        settings = settings or FinetuneSettings()
+        # The weights it began with are in the checkpoint by now, and need not be there any more.
+        session = cls(folder, replace(settings, weights=None))
+        session.settings = settings
         trainer = Trainer(state.architecture, session.compute, session.settings.seed)
         load_tensors(session.folder, trainer)
         trainer.step_count = state.step
@@ -189,7 +188,11 @@ class FinetuningSession:
         """The architecture for these classes: new, kept, or that of the last round with more."""
         if self.state is None:
             ordered = tuple(sorted(values))
-            self.state = RunState(Architecture(ordered, network_width(self.settings.budget), pixel(), axes))
+            network, width = self.settings.network, network_width(self.settings.budget)
+            if self._pretrained is not None:
+                card = self._pretrained.card
+                network, width = card.network, card.width or width
+            self.state = RunState(Architecture(ordered, width, pixel(), axes, network))
             return
         old = self.state.architecture
         self.state.architecture = replace(
@@ -202,14 +205,23 @@ class FinetuningSession:
         """A trainer for the planned network: new, kept, or grown from the one of the last round."""
         assert self.state is not None
         architecture = self.state.architecture
+        seed = self.settings.seed
         if self.trainer is None:
-            self.trainer = Trainer(architecture, self.compute, self.settings.seed)
+            start = self._pretrained.start(architecture, seed) if self._pretrained is not None else None
+            self._pretrained = None
+            self.trainer = Trainer(architecture, self.compute, seed, start)
         elif self.trainer.architecture.values != architecture.values:
             network = grow(self.trainer.average.network.cpu(), self.trainer.architecture, architecture)
             steps = self.trainer.step_count
-            self.trainer = Trainer(architecture, self.compute, self.settings.seed, network)
+            self.trainer = Trainer(architecture, self.compute, seed, network)
             self.trainer.step_count = steps
         self.trainer.architecture = architecture
+        if self.settings.weights is not None:
+            assert self._prepared is not None
+            slices = sum(len(view.samples) for case in self._prepared for view in case.views)
+            self.trainer.encoder_rate = encoder_rate(slices)
+            # What it has learnt in an earlier round is not what was pretrained.
+            self.trainer.freeze = self.settings.freeze if self.state.round == 0 else 0.0
         return self.trainer
 
     def train(
@@ -284,7 +296,9 @@ class FinetuningSession:
         save_checkpoint(self.folder, trainer, self.state)
         return predictions
 
-    def _preview(self, network: UNet | None, on_event: EventSink, should_stop: Callable[[], bool]) -> float:
+    def _preview(
+        self, network: nn.Module | None, on_event: EventSink, should_stop: Callable[[], bool]
+    ) -> float:
         """Shows the mask of the first case as it would be now; seconds that it takes when complete."""
         assert self._prepared is not None
         case = self._prepared[0]
@@ -303,7 +317,7 @@ class FinetuningSession:
     def _predict_prepared(
         self,
         case: PreparedCase,
-        network: UNet | None,
+        network: nn.Module | None,
         should_stop: Callable[[], bool],
         on_fraction: Callable[[float], None],
         patience: float | None = None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from contrastive_seg.errors import ContrastiveSegError
+from contrastive_seg.networks.build import NETWORKS
 
 BUDGETS = {"quick": 60.0, "balanced": 180.0, "best": 600.0}
 """Seconds from Start to the finished mask for each named budget."""
@@ -18,7 +19,10 @@ class FinetuneSettings:
         budget: Wall-clock seconds from the call of ``train`` to the finished prediction.
         seed: Seed of every random choice.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
-        weights: Name or path of encoder weights, None for random initialisation.
+        weights: Name or path of pretrained weights, None for random initialisation. Network and width
+            are theirs then.
+        network: Without pretrained weights: ``unet``, ``echo-unet`` or ``deeplabv3``.
+        freeze: Share of the training, from its beginning, in which a pretrained encoder stays as it is.
         threads: CPU threads, None for all cores.
         steps: Exactly so many optimiser steps a round instead of what the budget allows, for a
             result that does not depend on the speed of the machine.
@@ -30,6 +34,8 @@ class FinetuneSettings:
     weights: str | None = None
     threads: int | None = None
     steps: int | None = None
+    network: str = "unet"
+    freeze: float = 0.0
 
     def __post_init__(self) -> None:
         if not self.budget > 0:
@@ -37,6 +43,18 @@ class FinetuneSettings:
                 "bad-budget",
                 f"The time budget is {self.budget} seconds, but must be more than zero.",
                 "Choose quick, balanced, best, or a number of seconds such as 60.",
+            )
+        if self.network not in NETWORKS:
+            raise ContrastiveSegError(
+                "bad-setting",
+                f"There is no network called '{self.network}'.",
+                f"Use one of {', '.join(NETWORKS)}.",
+            )
+        if not 0 <= self.freeze <= 1:
+            raise ContrastiveSegError(
+                "bad-setting",
+                f"The share of the training with a frozen encoder is {self.freeze}, but must be 0 to 1.",
+                "Use 0 to train the encoder from the beginning, 1 to leave it as it is.",
             )
 
 

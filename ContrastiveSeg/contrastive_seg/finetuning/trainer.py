@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from contrastive_seg.compute import Compute
 from contrastive_seg.errors import ContrastiveSegError
@@ -16,7 +17,6 @@ from contrastive_seg.finetuning.model import Architecture, MovingAverage, to_com
 from contrastive_seg.finetuning.samples import CONTEXT, SliceSampler, prior_channels
 from contrastive_seg.finetuning.view import MULTIPLE
 from contrastive_seg.losses.masked import MaskedDiceCELoss
-from contrastive_seg.networks.unet import UNet
 from contrastive_seg.transforms.augmentation import random_deformation, random_intensity
 
 WEIGHT_DECAY = 1e-4
@@ -55,8 +55,14 @@ class Trainer:
         network: Start from this one instead of random weights.
     """
 
+    encoder_rate = 1.0
+    """Learning rate of the encoder as a share of the decoder's."""
+
+    freeze = 0.0
+    """Share of the training, from its beginning, in which the encoder stays as it is."""
+
     def __init__(
-        self, architecture: Architecture, compute: Compute, seed: int, network: UNet | None = None
+        self, architecture: Architecture, compute: Compute, seed: int, network: nn.Module | None = None
     ) -> None:
         torch.manual_seed(seed)
         self.architecture = architecture
@@ -67,7 +73,12 @@ class Trainer:
         self.largest_crop = 160
         self.network = to_compute(network or architecture.build(), compute.device)
         self.average = MovingAverage(self.network, architecture)
-        self.optimizer = torch.optim.AdamW(self.network.parameters(), weight_decay=WEIGHT_DECAY)
+        encoder = self.network.get_submodule("encoder")
+        in_encoder = {id(one) for one in encoder.parameters()}
+        rest = [one for one in self.network.parameters() if id(one) not in in_encoder]
+        # The encoder comes first, as it does in the network: checkpoints count the parameters.
+        groups = [{"params": list(encoder.parameters())}, {"params": rest}]
+        self.optimizer = torch.optim.AdamW(groups, weight_decay=WEIGHT_DECAY)
         self.loss = MaskedDiceCELoss()
         half = compute.precision == torch.float16
         self.scaler = torch.amp.GradScaler(compute.device.type, enabled=half)
@@ -116,8 +127,10 @@ class Trainer:
         network_input = torch.cat([images, rows[:, CONTEXT:inputs]], dim=1)
         truth, known = rows[:, inputs : inputs + classes], rows[:, -1:]
         self.network.train()
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(fraction, peak)
+        rate = learning_rate(fraction, peak)
+        for group, share in zip(self.optimizer.param_groups, (self.encoder_rate, 1.0), strict=True):
+            group["lr"] = rate * share
+        self._freeze(fraction < self.freeze)
         with self.compute.autocast():
             logits = self.network(network_input.contiguous(memory_format=torch.channels_last))
         loss = self.loss(logits, truth, (known > 0.5).float())
@@ -130,6 +143,12 @@ class Trainer:
         self.step_count += 1
         self.average.update(self.network, self.step_count)
         return float(loss.detach())
+
+    def _freeze(self, frozen: bool) -> None:
+        """Whether the encoder is left out of the next step; its statistics stay, too."""
+        encoder = self.network.get_submodule("encoder")
+        encoder.requires_grad_(not frozen)
+        encoder.train(not frozen)
 
     def step_or_retreat(
         self, sampler: SliceSampler, fraction: float, peak: float, on_note: Callable[[Note], None]

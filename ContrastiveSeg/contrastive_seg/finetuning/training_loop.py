@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from torch import nn
+
 from contrastive_seg.finetuning.case_data import PreparedView
 from contrastive_seg.finetuning.checkpoint import RunState
 from contrastive_seg.finetuning.estimate import estimate_dice
 from contrastive_seg.finetuning.events import EventSink, Progress
 from contrastive_seg.finetuning.samples import SliceSampler
 from contrastive_seg.finetuning.trainer import Trainer
-from contrastive_seg.networks.unet import UNet
 from contrastive_seg.runs import HistoryPoint
 
 PEAK = 2e-3
@@ -51,7 +52,7 @@ class TrainingLoop:
         *,
         on_event: EventSink,
         should_stop: Callable[[], bool],
-        preview: Callable[[UNet], float],
+        preview: Callable[[nn.Module], float],
         save: Callable[[], None],
     ) -> None:
         self.trainer = trainer
@@ -170,7 +171,7 @@ class TrainingLoop:
         means = [sum(point.dice.values()) / max(1, len(point.dice)) for point in self._curve[-4:]]
         return max(means) - min(means) < _FLAT
 
-    def _timed_preview(self, network: UNet) -> None:
+    def _timed_preview(self, network: nn.Module) -> None:
         begun = time.monotonic()
         expected = self.preview(network)
         self.preview_cost = time.monotonic() - begun

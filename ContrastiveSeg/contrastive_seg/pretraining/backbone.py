@@ -5,9 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from contrastive_seg.networks.deeplabv3 import DeepLabV3
-from contrastive_seg.networks.echo_unet import EchoUNet
-from contrastive_seg.networks.unet import UNet
+from contrastive_seg.networks.build import build_network
 
 
 class Backbone(nn.Module):
@@ -22,17 +20,11 @@ class Backbone(nn.Module):
 
     def __init__(self, network: str, in_channels: int, width: int, decoder: bool = False) -> None:
         super().__init__()
-        whole: UNet | EchoUNet | DeepLabV3
-        if network == "unet":
-            whole = UNet(in_channels, 2, width)
-        elif network == "echo-unet":
-            whole = EchoUNet(in_channels, 2)
-        else:
-            whole = DeepLabV3(in_channels, 2)
+        whole = build_network(network, in_channels, 2, width)
         self.network = network
-        self.encoder = whole.encoder
-        self.channels: list[int] = whole.encoder.channels
-        self.decoder = whole.decoder if decoder else None
+        self.encoder = whole.get_submodule("encoder")
+        self.channels: list[int] = self.encoder.channels  # type: ignore[assignment]
+        self.decoder = whole.get_submodule("decoder") if decoder else None
 
     @property
     def dimension(self) -> int:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import Any
 
 from contrastive_seg.errors import ContrastiveSegError
+from contrastive_seg.networks.build import NETWORKS
 
-Network = Literal["unet", "echo-unet", "deeplabv3"]
-NETWORKS: tuple[str, ...] = ("unet", "echo-unet", "deeplabv3")
 PRESETS: tuple[str, ...] = ("corrected", "as-published", "as-released")
 VIEWS: tuple[str, ...] = ("spatial", "simclr", "moco", "intensity")
 GROUP = 4

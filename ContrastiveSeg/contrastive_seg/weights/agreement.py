@@ -6,16 +6,10 @@ import math
 from collections.abc import Iterable, Mapping
 
 from contrastive_seg.errors import ContrastiveSegError
+from contrastive_seg.networks.build import FIRST
 from contrastive_seg.weights.card import WeightCard
 
 Shapes = Mapping[str, tuple[int, ...]]
-
-FIRST = {
-    "unet": "levels.0.0.weight",
-    "echo-unet": "levels.0.0.weight",
-    "deeplabv3": "body.conv1.weight",
-}
-"""Name, within the encoder, of the convolution that sees the image."""
 
 FIRST_WIDTH = {"echo-unet": 64, "deeplabv3": 64}
 _STATISTICS = ("running_mean", "running_var", "num_batches_tracked")

@@ -5,34 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from torch import nn
 
 from contrastive_seg.errors import ContrastiveSegError
+from contrastive_seg.networks.build import build_network
 
 _LAST = "num_batches_tracked"
 _NAMED = 8
-
-
-def build(network: str, in_channels: int, width: int | None) -> nn.Module:
-    """A network with its published decoder and two classes.
-
-    Args:
-        network: ``unet``, ``echo-unet`` or ``deeplabv3``.
-        in_channels: Channels of the image.
-        width: Of the U-Net.
-    """
-    # Each network is imported by itself: MONAI takes seconds.
-    if network == "unet":
-        from contrastive_seg.networks.unet import UNet
-
-        return UNet(in_channels, 2, width or 32)
-    if network == "echo-unet":
-        from contrastive_seg.networks.echo_unet import EchoUNet
-
-        return EchoUNet(in_channels, 2)
-    from contrastive_seg.networks.deeplabv3 import DeepLabV3
-
-    return DeepLabV3(in_channels, 2)
 
 
 def check_complete(network: str, width: int | None, tensors: dict[str, torch.Tensor], sentence: str) -> None:
@@ -49,7 +27,7 @@ def check_complete(network: str, width: int | None, tensors: dict[str, torch.Ten
     """
     in_channels = next((int(v.shape[1]) for v in tensors.values() if v.ndim == 4), 1)
     with torch.device("meta"):
-        wanted = _parts(build(network, in_channels, width).state_dict(), tensors)
+        wanted = _parts(build_network(network, in_channels, 2, width).state_dict(), tensors)
     for key, value in wanted.items():
         if key.endswith(_LAST):
             tensors.setdefault(key, torch.zeros((), dtype=value.dtype))

@@ -16,7 +16,7 @@ import torch
 
 from contrastive_seg import __version__
 from contrastive_seg.errors import ContrastiveSegError
-from contrastive_seg.weights.agreement import FIRST
+from contrastive_seg.networks.build import FIRST
 from contrastive_seg.weights.card import Preprocessing, WeightCard
 from contrastive_seg.weights.expected import check_complete
 from contrastive_seg.weights.origins import ORIGINS, Origin, Tensors

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from contrastive_seg.errors import ContrastiveSegError
-from contrastive_seg.weights.agreement import FIRST
+from contrastive_seg.networks.build import FIRST
 from contrastive_seg.weights.card import WeightCard
 
 CONTEXT = 3

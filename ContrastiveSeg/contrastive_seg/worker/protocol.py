@@ -30,6 +30,8 @@ _SETTINGS: dict[str, tuple[type, ...]] = {
     "weights": (str, type(None)),
     "threads": (int, type(None)),
     "steps": (int, type(None)),
+    "network": (str,),
+    "freeze": (int, float),
 }
 
 
