@@ -36,6 +36,9 @@ def pretrain(
     window: Annotated[
         tuple[float, float] | None, typer.Option(help="Intensities to clip to (CT): low high.")
     ] = None,
+    context: Annotated[
+        int, typer.Option(min=1, help="Channels, an odd number: a slice and its neighbours.")
+    ] = 1,
     neighbours: Annotated[
         int, typer.Option(min=0, help="Frames away that the second view of a clip may be.")
     ] = 0,
@@ -68,6 +71,7 @@ def pretrain(
         queue=queue,
         group_channels=group_channels,
         views=views,
+        in_channels=context,
         seed=seed,
         device=device,
         threads=threads,
@@ -86,12 +90,13 @@ def pretrain(
         pixel=pixel,
         positions="mm" if positions == "mm" else "relative",
         window=window,
+        context=context,
         strict=strict,
         neighbours=neighbours,
         on_note=printed.note,
     )
     command = f"contrastive-seg pretrain --method {method} --preset {preset} --network {network}"
-    command += f" --width {settings.width} --size {size} --batch {settings.batch}"
+    command += f" --width {settings.width} --size {size} --context {context} --batch {settings.batch}"
     command += f" --steps {settings.step_count(slices.count)} --seed {seed}"
     about = About(name or f"{method}-{network}", modality, anatomy, licence, command)
     work(slices, settings, output, about, resume, half, printed)

@@ -15,12 +15,11 @@ from torch import nn
 from contrastive_seg.atomic import make_folder
 from contrastive_seg.compute import Compute, choose_compute, load_in_background
 from contrastive_seg.data.orientation import Orientation
-from contrastive_seg.data.sparse_labels import IGNORE, SparseLabels
+from contrastive_seg.data.sparse_labels import SparseLabels
 from contrastive_seg.data.volume import Volume
 from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.finetuning.case_data import (
     AxisPlan,
-    PreparedView,
     choose_pixel,
     plan_axes,
     prepare_view,
@@ -29,16 +28,14 @@ from contrastive_seg.finetuning.checkpoint import RunState, load_state, load_ten
 from contrastive_seg.finetuning.events import EventSink, Preview, Progress
 from contrastive_seg.finetuning.held_out import choose_held_out
 from contrastive_seg.finetuning.model import Architecture, grow
+from contrastive_seg.finetuning.predict_case import predict_case, prepare_case
 from contrastive_seg.finetuning.prepared_case import PreparedCase, views_of
 from contrastive_seg.finetuning.settings import FinetuneSettings, network_width, region_pixels
 from contrastive_seg.finetuning.trainer import Trainer
 from contrastive_seg.finetuning.training_loop import TrainingLoop
 from contrastive_seg.finetuning.transfer import Pretrained, encoder_rate
-from contrastive_seg.finetuning.view import View, whole_plane
-from contrastive_seg.inference.combine import ViewScores, combine
 from contrastive_seg.inference.prediction import Prediction
-from contrastive_seg.inference.scores import Looked, Stopped, score_view, trust_after
-from contrastive_seg.preprocessing import Normalisation
+from contrastive_seg.inference.scores import Looked, Stopped
 
 _AT_ONCE = 0.5
 """Seconds that a prediction may take when the user has pressed Stop."""
@@ -325,27 +322,10 @@ class FinetuningSession:
     ) -> Prediction:
         assert self.state is not None
         values = self.state.architecture.values
-        items = []
-        for number, item in enumerate(case.views):
-            scores = score_view(
-                network,
-                item.view,
-                item.priors,
-                len(values),
-                self.compute,
-                should_stop,
-                lambda f, n=number: on_fraction((n + f) / len(case.views)),  # type: ignore[misc]
-                item.ends,
-                trust_after(self.step),
-                patience,
-                looked,
-            )
-            items.append(ViewScores(item.view, scores, item.weight))
-        turned = combine(items, case.volume.shape, values, case.labels.array)
-        undo = case.orientation.undo
-        return Prediction(
-            undo(turned.labels), undo(turned.probability), undo(turned.uncertainty), dict(self.state.dice)
+        found = predict_case(
+            case, network, values, self.step, self.compute, should_stop, on_fraction, patience, looked
         )
+        return replace(found, dice_estimate=dict(self.state.dice))
 
     def predict(
         self,
@@ -371,30 +351,7 @@ class FinetuningSession:
                 "no-checkpoint", "Nothing has been learnt yet.", "Train on annotated slices first."
             )
         begin = time.monotonic()
-        architecture = self.state.architecture
-        orientation = Orientation.of(volume)
-        turned = orientation.turn(volume)
-        known = SparseLabels(orientation.apply(labels.array)) if labels is not None else None
-        views: list[PreparedView] = []
-        if known is not None and any(v > 0 for v in known.values):
-            earlier = views_of(turned, self._prepared or [])
-            views = [
-                prepare_view(
-                    turned,
-                    known,
-                    plan,
-                    architecture.values,
-                    architecture.pixel,
-                    should_stop=should_stop,
-                    previous=earlier.get(plan.axis),
-                )
-                for plan in plan_axes(known, turned.spacing_zyx)
-            ]
-        else:
-            normalisation = Normalisation.of(turned.array)
-            for axis in architecture.axes:
-                view = View(turned, normalisation, axis, whole_plane(turned, axis), architecture.pixel)
-                views.append(PreparedView(view, [], {}, 1.0))
+        case = prepare_case(volume, labels, self.state.architecture, should_stop, self._prepared or [])
         on_event(Progress("predicting", 0.0, None))
 
         def tell(fraction: float) -> None:
@@ -402,16 +359,8 @@ class FinetuningSession:
             left = spent * (1 - fraction) / fraction if fraction > 0 else None
             on_event(Progress("predicting", fraction, left))
 
-        if known is None:
-            known = SparseLabels(_nothing_known(turned.shape))
-        case = PreparedCase(turned, known, orientation, views)
         with torch.inference_mode():
             return self._predict_prepared(case, self.trainer.average.network, should_stop, tell)
-
-
-def _nothing_known(shape: tuple[int, int, int]) -> np.ndarray:
-    """IGNORE everywhere, without memory."""
-    return np.broadcast_to(np.int16(IGNORE), shape)
 
 
 def _slices(plans: list[AxisPlan], labels: SparseLabels) -> Iterator[tuple[AxisPlan, int, bool]]:
