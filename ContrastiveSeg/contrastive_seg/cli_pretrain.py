@@ -48,6 +48,9 @@ def pretrain(
     anatomy: Annotated[str, typer.Option(help="For the card: what the images show.")] = "unknown",
     licence: Annotated[str, typer.Option(help="For the card.")] = "unknown",
     half: Annotated[bool, typer.Option("--half", help="Store the weights in float16.")] = False,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Also write a log for TensorBoard, into the output folder.")
+    ] = False,
     seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
@@ -99,4 +102,4 @@ def pretrain(
     command += f" --width {settings.width} --size {size} --context {context} --batch {settings.batch}"
     command += f" --steps {settings.step_count(slices.count)} --seed {seed}"
     about = About(name or f"{method}-{network}", modality, anatomy, licence, command)
-    work(slices, settings, output, about, resume, half, printed)
+    work(slices, settings, output, about, resume, half, printed, tensorboard)

@@ -14,6 +14,7 @@ from contrastive_seg.commands.console import Output
 from contrastive_seg.commands.interrupt import stop_on_interrupt
 from contrastive_seg.pretraining.checkpoint import NAME as CHECKPOINT
 from contrastive_seg.pretraining.data.slices import SliceData
+from contrastive_seg.pretraining.log import PICTURE, TensorBoardLog, draw_history
 from contrastive_seg.pretraining.loop import Pretraining, PretrainProgress
 from contrastive_seg.pretraining.settings import PretrainSettings
 from contrastive_seg.weights.card import Preprocessing, TrainingData, WeightCard
@@ -47,6 +48,7 @@ def pretrain(
     resume: bool,
     half: bool,
     output: Output,
+    tensorboard: bool = False,
 ) -> dict[str, Any]:
     """Pretrains and writes ``NAME.safetensors`` with its card into the folder.
 
@@ -62,6 +64,7 @@ def pretrain(
     job = Pretraining(data, settings, folder)
     if resume:
         job.resume()
+    log = TensorBoardLog(folder / "tensorboard") if tensorboard and job.processes.is_first else None
     last: list[PretrainProgress] = []
     warned = False
 
@@ -73,6 +76,8 @@ def pretrain(
         def tell(progress: PretrainProgress) -> None:
             nonlocal warned
             last[:] = [progress]
+            if log is not None:
+                log.add(progress)
             loss = progress.losses["loss"]
             show(f"loss {loss:.3f}", progress.step / progress.steps, progress.seconds_left)
             found = progress.spectrum
@@ -85,7 +90,11 @@ def pretrain(
                     "or another method."
                 )
 
-        complete = job.run(tell, should_stop)
+        try:
+            complete = job.run(tell, should_stop)
+        finally:
+            if log is not None:
+                log.close()
     found: dict[str, Any] = {
         "complete": complete,
         "steps": job.step,
@@ -99,6 +108,7 @@ def pretrain(
     if not job.processes.is_first:
         return found
     _write_history(folder, job)
+    draw_history(folder / PICTURE, job.losses, job.spectra)
     if not complete:
         output.result(found, [_table(found)], [f"Stopped after {job.step} of {job.steps} steps."])
         return found

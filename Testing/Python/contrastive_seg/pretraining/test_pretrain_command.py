@@ -1,6 +1,7 @@
 import json
 
 from command_line import run_command
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from contrastive_seg.networks.unet import UNet
 from contrastive_seg.weights.files import load_weights
@@ -13,6 +14,7 @@ def test_a_folder_of_volumes_becomes_weights_that_fit_the_network(a_folder_of_vo
     done = run_command(
         "pretrain", "--data", a_folder_of_volumes, "--output", tmp_path, "--method", "macl", *SMALL,
         "--name", "small", "--modality", "MR", "--anatomy", "phantom", "--licence", "CC0-1.0",
+        "--tensorboard",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
@@ -30,6 +32,11 @@ def test_a_folder_of_volumes_becomes_weights_that_fit_the_network(a_folder_of_vo
     assert bool(same.all())
     assert not (tmp_path / "pretraining.safetensors").exists()
     assert len(json.loads((tmp_path / "history.json").read_text())["losses"]) > 0
+    assert (tmp_path / "pretraining.png").read_bytes().startswith(b"\x89PNG")
+    log = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    scalars = set(log.Tags()["scalars"])
+    assert {"loss/loss", "loss/dense", "learning_rate", "images_per_second"} <= scalars
+    assert [point.step for point in log.Scalars("features/effective_rank")] == [1, 2, 3, 4]
 
 
 def test_mistakes_end_with_a_sentence_and_status_2(a_folder_of_volumes, tmp_path):
