@@ -84,6 +84,7 @@ class LearningLogic:
         budget: str | float,
         *,
         axis: int | None = None,
+        weights: str = "",
     ) -> None:
         """Begins a learning, or the next round of it, and returns at once.
 
@@ -95,6 +96,7 @@ class LearningLogic:
             segmentationNode: Where the user has painted.
             budget: ``quick``, ``balanced``, ``best`` or seconds.
             axis: Limits the annotated slices to one array axis.
+            weights: Name of pretrained weights to start from; empty for none.
 
         Raises:
             UserError: Something is missing, or the files cannot be written.
@@ -123,7 +125,7 @@ class LearningLogic:
             "open",
             run=str(folder.path),
             cases=[exported.case],
-            settings={"budget": budget, **self.settings},
+            settings={"budget": budget, "weights": weights or None, **self.settings},
             segments=[{"value": one.value, "name": one.name} for one in exported.segments],
             resume=folder.hasLearnt,
         )

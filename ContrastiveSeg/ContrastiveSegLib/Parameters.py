@@ -17,6 +17,7 @@ class Parameters:
         volume: The image to segment.
         segmentation: Where the user paints.
         budget: How long a learning may take.
+        weights: Name of the pretrained weights that a learning starts from; empty for none.
         planes: Which slices count as annotated.
         showPrediction: Whether the prediction is shown over the slices and in 3D.
         show3D: Whether surfaces of it are made.
@@ -27,6 +28,7 @@ class Parameters:
     volume: vtkMRMLScalarVolumeNode
     segmentation: vtkMRMLSegmentationNode
     budget: Budget = Budget.Quick
+    weights: str = ""
     planes: PlaneChoice = PlaneChoice.Automatic
     showPrediction: bool = True
     show3D: bool = True

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from contrastive_seg import __version__
-from contrastive_seg.cli_pretrain import pretrain
+from contrastive_seg.cli_pretrain import linear_eval, pretrain
 from contrastive_seg.cli_weights import weights_app
 from contrastive_seg.commands.console import Output
 from contrastive_seg.errors import ContrastiveSegError
@@ -29,6 +29,7 @@ app = typer.Typer(
 )
 app.add_typer(weights_app, name="weights")
 app.command()(pretrain)
+app.command("linear-eval")(linear_eval)
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
 Seed = Annotated[int, typer.Option(help="Seed of every random choice.")]

@@ -103,3 +103,23 @@ def pretrain(
     command += f" --steps {settings.step_count(slices.count)} --seed {seed}"
     about = About(name or f"{method}-{network}", modality, anatomy, licence, command)
     work(slices, settings, output, about, resume, half, printed, tensorboard)
+
+
+def linear_eval(
+    weights: Annotated[str, typer.Argument(help="Name, file or folder of pretrained weights.")],
+    data: Annotated[Path, typer.Option(help="Labelled volumes: a folder with images/ and labels/.")],
+    test: Annotated[
+        Path | None, typer.Option(help="Likewise, for testing; else every second volume of --data.")
+    ] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Training steps.")] = 300,
+    seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
+) -> None:
+    """Ask frozen features what they know: a 1x1 convolution is trained on them, and on random ones."""
+    from contrastive_seg.commands.linear_eval import evaluate_features
+
+    evaluate_features(
+        weights, data, test, Output(json), steps=steps, seed=seed, device=device, threads=threads
+    )

@@ -20,6 +20,7 @@ from ContrastiveSegLib.Panels.AnnotationSection import AnnotationSection
 from ContrastiveSegLib.Panels.LearningSection import LearningSection
 from ContrastiveSegLib.Panels.NodeSelectors import NodeSelectors
 from ContrastiveSegLib.Panels.ResultSection import ResultSection
+from ContrastiveSegLib.Panels.WeightsSelector import WeightsSelector
 from ContrastiveSegLib.Parameters import Parameters
 from ContrastiveSegLib.Readiness import Readiness
 from ContrastiveSegLib.RunFolder import RunFolder
@@ -48,6 +49,7 @@ class Panel(VTKObservationMixin):
         self.secondsInsteadOfBudget: float | None = None  # for scripts and tests
         self.warmsUp = not self.installing.isTesting()
         self.selectors = NodeSelectors(ui)
+        self.weights = WeightsSelector(ui)
         self.annotation = AnnotationSection(ui)
         self.progress = LearningSection(ui, learning.machine)
         self.result = ResultSection(ui)
@@ -92,6 +94,7 @@ class Panel(VTKObservationMixin):
             self.removeObserver(self._parameters, vtk.vtkCommand.ModifiedEvent, self._onParameters)
         self._parameters = parameters
         self.selectors.setParameters(parameters)
+        self.weights.setParameters(parameters)
         if parameters is not None:
             self.addObserver(parameters, vtk.vtkCommand.ModifiedEvent, self._onParameters)
         self._onParameters()
@@ -100,6 +103,7 @@ class Panel(VTKObservationMixin):
         """The panel is shown."""
         self._entered = self.selectors.isActive = True
         self._showInstallation()
+        self.weights.fill()
         self.update()
         self._warmUp()
 
@@ -123,6 +127,7 @@ class Panel(VTKObservationMixin):
         """Lets go of everything; for the end of the module."""
         self._lookAgain.stop()
         self.selectors.close()
+        self.weights.close()
         for signal, receiver in self._signals():
             signal.disconnect(receiver)
         for button, function in self._buttons():
@@ -139,11 +144,13 @@ class Panel(VTKObservationMixin):
     def _showState(self) -> None:
         volume, segmentation = self._nodes()
         whyNot = Readiness.whyNotStart(volume, segmentation, self.annotation.summary, self.annotation.problem)
-        interrupted = False
-        if not Readiness.whyNotPaint(volume, segmentation) and not self.learning.machine.state.isBusy:
+        interrupted, hasLearnt, isBusy = False, False, self.learning.machine.state.isBusy
+        if not Readiness.whyNotPaint(volume, segmentation) and not isBusy:
             folder = RunFolder.existing(volume, segmentation)
             interrupted = folder is not None and folder.wasInterrupted()
+            hasLearnt = folder is not None and folder.hasLearnt
         self.progress.update(whyNot, interrupted)
+        self.weights.update(isBusy, hasLearnt)
         self.result.update(self._parameters, self.learning.machine.state)
         whyNotPaint = Readiness.whyNotPaint(volume, segmentation)
         self.ui.paintButton.enabled = not whyNotPaint
@@ -238,7 +245,7 @@ class Panel(VTKObservationMixin):
             self._estimated = False
             seconds = self.secondsInsteadOfBudget or parameters.budget.value
             axis = parameters.planes.axis(VolumeGrid(volume).planeNames())
-            self.learning.start(volume, segmentation, seconds, axis=axis)
+            self.learning.start(volume, segmentation, seconds, axis=axis, weights=parameters.weights)
             parameters.showPrediction = True
 
     def _onAccept(self, checked: bool = False) -> None:

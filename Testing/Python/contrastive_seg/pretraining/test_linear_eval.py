@@ -1,0 +1,99 @@
+"""Linear evaluation: a 1x1 convolution on frozen features."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import torch
+from command_line import run_command
+from contrastive_seg_phantom import two_organs
+
+from contrastive_seg.compute import Compute
+from contrastive_seg.errors import ContrastiveSegError
+from contrastive_seg.networks.build import build_network
+from contrastive_seg.pretraining.linear_eval import Labelled, LinearProbe, linear_eval
+from contrastive_seg.weights.card import WeightCard
+from contrastive_seg.weights.files import save_weights
+
+CPU = Compute(torch.device("cpu"))
+
+
+def card(**changes) -> WeightCard:
+    values = {
+        "name": "small", "method": "pcl", "network": "unet", "width": 4, "in_channels": 1, "modality": "CT",
+        "anatomy": "Phantom", "licence": "CC0-1.0", "engine_version": "0.1",
+    }  # fmt: skip
+    return WeightCard(**{**values, **changes})
+
+
+@pytest.fixture
+def pretrained() -> dict[str, torch.Tensor]:
+    """A U-Net's encoder, its batch norm used to images."""
+    torch.manual_seed(1)
+    network = build_network("unet", 1, 2, 4)
+    for _ in range(20):
+        network(torch.randn(4, 1, 32, 32))
+    return {key: value for key, value in network.state_dict().items() if key.startswith("encoder.")}
+
+
+@pytest.fixture
+def cases() -> list[Labelled]:
+    """Three phantoms with complete label maps."""
+    found = [two_organs((8, 40, 48), seed) for seed in range(3)]
+    return [Labelled(volume, truth.astype(np.int16)) for volume, truth in found]
+
+
+def test_features_of_all_levels_tell_bright_organs_from_the_rest(pretrained, cases):
+    begun = linear_eval(card(), pretrained, cases[:2], cases[2:], CPU, steps=1)
+    scores = linear_eval(card(), pretrained, cases[:2], cases[2:], CPU, steps=60)
+    assert set(scores) == {1, 7}
+    assert sum(scores.values()) > sum(begun.values()) + 0.3
+
+
+def test_only_the_convolution_on_top_is_trained(pretrained):
+    probe = LinearProbe(card(), pretrained, 3)
+    assert [name for name, one in probe.named_parameters() if one.requires_grad] == [
+        "head.weight",
+        "head.bias",
+    ]
+    probe.train()
+    before = {k: v.clone() for k, v in probe.body.state_dict().items()}
+    probe(torch.randn(2, 1, 32, 32)).sum().backward()
+    after = probe.body.state_dict()
+    assert all(torch.equal(before[key], after[key]) for key in before)  # statistics of batch norm, too
+
+
+def test_the_decoder_is_asked_too_where_it_was_pretrained(pretrained):
+    torch.manual_seed(1)
+    whole = build_network("unet", 1, 2, 4).state_dict()
+    both = {key: value for key, value in whole.items() if not key.startswith("head")}
+    parts = {"encoder": "encoder.", "decoder": "decoder."}
+    more = LinearProbe(card(parts=parts), both, 3).head.in_channels
+    assert more == LinearProbe(card(), pretrained, 3).head.in_channels + 4
+
+
+def test_labels_of_one_class_are_refused(pretrained, cases):
+    empty = [Labelled(cases[0].volume, np.zeros_like(cases[0].labels))]
+    with pytest.raises(ContrastiveSegError) as told:
+        linear_eval(card(), pretrained, empty, cases, CPU, steps=1)
+    assert told.value.code == "no-annotation"
+
+
+def test_the_command_compares_with_random_features(pretrained, cases, tmp_path: Path):
+    save_weights(tmp_path / "weights" / "small.safetensors", pretrained, card())
+    for number, case in enumerate(cases):
+        for kind, array in (("images", case.volume.array), ("labels", case.labels)):
+            (tmp_path / kind).mkdir(exist_ok=True)
+            image = sitk.GetImageFromArray(np.asarray(array))
+            sitk.WriteImage(image, str(tmp_path / kind / f"{number}.nii.gz"))
+    done = run_command(
+        "linear-eval", tmp_path / "weights", "--data", tmp_path, "--steps", 5, "--device", "cpu", "--json"
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert set(found["mean"]) == {"small", "random"} and found["trained_on"] == 2 and found["tested_on"] == 1
+    assert run_command("linear-eval", "nowhere", "--data", tmp_path).returncode == 2
