@@ -155,7 +155,7 @@ def test_the_command_line_of_the_readme_exists() -> None:
 
     commands = get_command(app).commands  # type: ignore[attr-defined]
     text = (ROOT / "README.md").read_text("utf-8").replace("\\\n", " ")
-    used = re.findall(r"^\s*(?:\$ )?contrastive-seg ([a-z]+)(.*)$", text, re.MULTILINE)
+    used = re.findall(r"^\s*(?:\$ )?contrastive-seg ([a-z-]+)(.*)$", text, re.MULTILINE)
     assert {"finetune", "predict", "evaluate"} <= {name for name, _ in used}
     for name, arguments in used:
         options = {option for parameter in commands[name].params for option in parameter.opts}
