@@ -62,7 +62,7 @@ def _ours(method: str, images, positions, threads: int):  # type: ignore[no-unty
 
     from contrastive_seg.compute import choose_compute
     from contrastive_seg.pretraining.data.slices import SliceBatch
-    from contrastive_seg.pretraining.loop import placed
+    from contrastive_seg.pretraining.loop import optimizer_for, placed
     from contrastive_seg.pretraining.methods import build_method
     from contrastive_seg.pretraining.settings import settings_for
 
@@ -80,8 +80,7 @@ def _ours(method: str, images, positions, threads: int):  # type: ignore[no-unty
     data = SliceBatch(
         images.contiguous(memory_format=torch.channels_last), None, positions, numbers % 4 + 1, numbers
     )
-    trained = [p for p in built.parameters() if p.requires_grad]
-    optimizer = torch.optim.SGD(trained, 0.01, momentum=0.9, weight_decay=1e-5)
+    optimizer = optimizer_for(built, settings)
 
     def step() -> float:
         built.before_step(0.5)

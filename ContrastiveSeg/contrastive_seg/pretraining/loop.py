@@ -31,6 +31,16 @@ def placed(method: Method, device: torch.device) -> Method:
     return method.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
+def optimizer_for(method: Method, settings: PretrainSettings) -> torch.optim.Optimizer:
+    """The optimiser of the settings, over what is trained, in one kernel where the device has it."""
+    trained = [p for p in method.parameters() if p.requires_grad]
+    fused = all(p.device.type in ("cpu", "cuda") for p in trained)
+    rate, decay = settings.learning_rate, settings.weight_decay
+    if settings.optimizer == "sgd":
+        return torch.optim.SGD(trained, rate, momentum=0.9, weight_decay=decay, fused=fused)
+    return torch.optim.Adam(trained, rate, weight_decay=decay, fused=fused)
+
+
 def _images(images: torch.Tensor, device: torch.device, precision: torch.dtype) -> torch.Tensor:
     return images.to(device, precision).contiguous(memory_format=torch.channels_last)
 
@@ -105,13 +115,7 @@ class Pretraining:
         self.method = build_method(settings, self.processes)
         join_batch_norms(self.method, self.processes)
         placed(self.method, self.compute.device)
-        trained = [p for p in self.method.parameters() if p.requires_grad]
-        rate, decay = settings.learning_rate, settings.weight_decay
-        self.optimizer: torch.optim.Optimizer
-        if settings.optimizer == "sgd":
-            self.optimizer = torch.optim.SGD(trained, rate, momentum=0.9, weight_decay=decay)
-        else:
-            self.optimizer = torch.optim.Adam(trained, rate, weight_decay=decay)
+        self.optimizer = optimizer_for(self.method, settings)
         self.step = 0
         self.steps = settings.step_count(self.data.count)
 
