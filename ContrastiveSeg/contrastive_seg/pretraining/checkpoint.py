@@ -89,11 +89,17 @@ def load_checkpoint(
     )
     parameters = [(name, p) for name, p in method.named_parameters() if p.requires_grad]
     state: dict[int, dict[str, torch.Tensor]] = {}
-    for index, (name, _) in enumerate(parameters):
+    for index, (name, parameter) in enumerate(parameters):
         prefix = f"optimizer/{name}/"
         found = {key.removeprefix(prefix): v for key, v in tensors.items() if key.startswith(prefix)}
         if found:
-            state[index] = found
+            # In the parameter's own memory layout: a fused optimiser goes through both side by side.
+            state[index] = {
+                key: torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+                if value.shape == parameter.shape
+                else value
+                for key, value in found.items()
+            }
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
     return step, about
 
