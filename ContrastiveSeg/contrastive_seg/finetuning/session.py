@@ -29,7 +29,7 @@ from contrastive_seg.finetuning.events import EventSink, Preview, Progress
 from contrastive_seg.finetuning.held_out import choose_held_out
 from contrastive_seg.finetuning.model import Architecture, grow
 from contrastive_seg.finetuning.predict_case import predict_case, prepare_case
-from contrastive_seg.finetuning.prepared_case import PreparedCase, views_of
+from contrastive_seg.finetuning.prepared_case import PreparedCase, some_images, views_of
 from contrastive_seg.finetuning.settings import FinetuneSettings, network_width, region_pixels
 from contrastive_seg.finetuning.trainer import Trainer
 from contrastive_seg.finetuning.training_loop import TrainingLoop
@@ -204,8 +204,11 @@ class FinetuningSession:
         architecture = self.state.architecture
         seed = self.settings.seed
         if self.trainer is None:
-            start = self._pretrained.start(architecture, seed) if self._pretrained is not None else None
-            self._pretrained = None
+            start = None
+            if self._pretrained is not None:
+                assert self._prepared is not None
+                start = self._pretrained.start(architecture, seed, some_images(self._prepared))
+                self._pretrained = None
             self.trainer = Trainer(architecture, self.compute, seed, start)
         elif self.trainer.architecture.values != architecture.values:
             network = grow(self.trainer.average.network.cpu(), self.trainer.architecture, architecture)

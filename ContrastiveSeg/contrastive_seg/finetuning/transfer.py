@@ -39,8 +39,13 @@ class Pretrained:
         """
         return cls(*load_weights(name))
 
-    def start(self, architecture: Architecture, seed: int) -> nn.Module:
+    def start(self, architecture: Architecture, seed: int, images: torch.Tensor) -> nn.Module:
         """A network that begins with these weights; what they do not hold is random.
+
+        Args:
+            architecture: What to build.
+            seed: Of the random part.
+            images: (n, CONTEXT, H, W), some of those it will see.
 
         Raises:
             ContrastiveSegError: ``weights-do-not-fit``.
@@ -48,7 +53,29 @@ class Pretrained:
         torch.manual_seed(seed)
         network = architecture.build()
         load_into(network, self.card, self.tensors, image_channels=CONTEXT)
+        if architecture.network == "unet" and "decoder" not in self.card.parts:
+            _calm(network.get_submodule("encoder"), images, architecture.in_channels)
         return network
+
+
+@torch.no_grad()
+def _calm(encoder: nn.Module, images: torch.Tensor, in_channels: int) -> None:
+    """Scales the last features to a root mean square of one.
+
+    The U-Net's centre has no normalisation, and a contrastive loss does not see the length of its
+    features: after pretraining they can be thirty times as large as the new decoder expects.
+    """
+    centre = [one for one in encoder.modules() if isinstance(one, nn.Conv2d)][-1]
+    inputs = torch.zeros(len(images), in_channels, *images.shape[-2:])
+    inputs[:, : images.shape[1]] = images
+    encoder.eval()
+    size = float(encoder(inputs)[-1].square().mean().sqrt())
+    encoder.train()
+    if size > 0 and math.isfinite(size):
+        # ReLU keeps proportions, so weights and bias of the last convolution are all there is to scale.
+        centre.weight /= size
+        if centre.bias is not None:
+            centre.bias /= size
 
 
 def encoder_rate(slices: int) -> float:
