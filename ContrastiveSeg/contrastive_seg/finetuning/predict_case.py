@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import torch
 from torch import nn
 
 from contrastive_seg.compute import Compute
@@ -17,7 +18,7 @@ from contrastive_seg.finetuning.prepared_case import PreparedCase, views_of
 from contrastive_seg.finetuning.view import View, whole_plane
 from contrastive_seg.inference.combine import ViewScores, combine
 from contrastive_seg.inference.prediction import Prediction
-from contrastive_seg.inference.scores import Looked, score_view, trust_after
+from contrastive_seg.inference.scores import Looked, score_view
 from contrastive_seg.preprocessing import Normalisation
 
 
@@ -69,7 +70,7 @@ def predict_case(
     case: PreparedCase,
     network: nn.Module | None,
     values: tuple[int, ...],
-    steps: int,
+    trust: float | torch.Tensor,
     compute: Compute,
     should_stop: Callable[[], bool],
     on_fraction: Callable[[float], None],
@@ -82,7 +83,7 @@ def predict_case(
         case: What to segment.
         network: None for the priors alone.
         values: Label values by class.
-        steps: That the network was trained.
+        trust: Weight of the network beside a prior, see :func:`score_view`.
         compute: Where to run.
         should_stop: True raises :class:`~contrastive_seg.inference.scores.Stopped`.
         on_fraction: Told the share that is done.
@@ -100,7 +101,7 @@ def predict_case(
             should_stop,
             lambda f, n=number: on_fraction((n + f) / len(case.views)),  # type: ignore[misc]
             item.ends,
-            trust_after(steps),
+            trust,
             patience,
             looked,
         )

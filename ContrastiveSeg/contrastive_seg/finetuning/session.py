@@ -34,6 +34,7 @@ from contrastive_seg.finetuning.settings import FinetuneSettings, network_width,
 from contrastive_seg.finetuning.trainer import Trainer
 from contrastive_seg.finetuning.training_loop import TrainingLoop
 from contrastive_seg.finetuning.transfer import Pretrained, encoder_rate
+from contrastive_seg.finetuning.trust import class_trust
 from contrastive_seg.inference.prediction import Prediction
 from contrastive_seg.inference.scores import Looked, Stopped
 
@@ -325,8 +326,11 @@ class FinetuningSession:
     ) -> Prediction:
         assert self.state is not None
         values = self.state.architecture.values
+        trust: float | torch.Tensor = 1.0
+        if network is not None:
+            trust = class_trust(case.views, network, len(values), self.step, self.compute)
         found = predict_case(
-            case, network, values, self.step, self.compute, should_stop, on_fraction, patience, looked
+            case, network, values, trust, self.compute, should_stop, on_fraction, patience, looked
         )
         return replace(found, dice_estimate=dict(self.state.dice))
 

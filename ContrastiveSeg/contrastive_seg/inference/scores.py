@@ -98,7 +98,7 @@ def score_view(
     should_stop: Callable[[], bool] = lambda: False,
     on_fraction: Callable[[float], None] = lambda fraction: None,
     ends: Ends | None = None,
-    trust: float = 1.0,
+    trust: float | torch.Tensor = 1.0,
     patience: float | None = None,
     looked: Looked | None = None,
 ) -> torch.Tensor:
@@ -113,7 +113,7 @@ def score_view(
         should_stop: True raises :class:`Stopped`.
         on_fraction: Told the share of slices done.
         ends: What is said about slices out of the priors' reach.
-        trust: Weight of the network beside a prior, 0 to 1 (see :func:`trust_after`).
+        trust: Weight of the network beside a prior, 0 to 1, for all classes or (C-1, 1, 1).
         patience: Seconds the network may take, about; where all slices would take longer it looks
             at every n-th and what it says of the others is interpolated. None: as long as it takes.
         looked: Told how many slices the network looked at, and for how long.
