@@ -125,7 +125,7 @@ class LearningLogic:
             "open",
             run=str(folder.path),
             cases=[exported.case],
-            settings={"budget": budget, "weights": weights or None, **self.settings},
+            settings={"budget": budget, **({"weights": weights} if weights else {}), **self.settings},
             segments=[{"value": one.value, "name": one.name} for one in exported.segments],
             resume=folder.hasLearnt,
         )

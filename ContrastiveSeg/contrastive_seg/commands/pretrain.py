@@ -12,9 +12,9 @@ from contrastive_seg import __version__
 from contrastive_seg.atomic import make_folder, write_json
 from contrastive_seg.commands.console import Output
 from contrastive_seg.commands.interrupt import stop_on_interrupt
+from contrastive_seg.commands.pretrain_log import PICTURE, TensorBoardLog, draw_history
 from contrastive_seg.pretraining.checkpoint import NAME as CHECKPOINT
 from contrastive_seg.pretraining.data.slices import SliceData
-from contrastive_seg.pretraining.log import PICTURE, TensorBoardLog, draw_history
 from contrastive_seg.pretraining.loop import Pretraining, PretrainProgress
 from contrastive_seg.pretraining.settings import PretrainSettings
 from contrastive_seg.weights.card import Preprocessing, TrainingData, WeightCard
