@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from importlib import metadata
 from pathlib import Path
@@ -53,6 +53,7 @@ def write_provenance(
     rounds: Sequence[Round],
     segments: Sequence[Segment] = (),
     results: Sequence[dict[str, Any]] = (),
+    weights: Mapping[str, Any] | None = None,
 ) -> Path:
     """Writes ``provenance.json`` into a run folder. It holds no names of volumes and no paths.
 
@@ -65,6 +66,7 @@ def write_provenance(
         rounds: All rounds so far, the oldest first.
         segments: Names of the label values.
         results: Per case what was found, e.g. ``{"dice_estimate": {...}, "volume_ml": {...}}``.
+        weights: The card of the pretrained weights that the run began with, its SHA256 included.
 
     Returns:
         Path of the file written.
@@ -83,6 +85,7 @@ def write_provenance(
             "device": device,
             "seed": settings.seed,
             "settings": _settings(settings),
+            "weights": dict(weights) if weights else None,
             "segments": [asdict(segment) for segment in segments],
             "cases": [_case(index, case) for index, case in enumerate(cases)],
             "rounds": [asdict(round_) for round_ in rounds],

@@ -104,6 +104,7 @@ def finetune(
         rounds=rounds,
         segments=segments,
         results=[{"case": number, **one} for number, one in enumerate(found[: len(cases)])],
+        weights=session.weights,
     )
     summary = {
         "run": str(run),

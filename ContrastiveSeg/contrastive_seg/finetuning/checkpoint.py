@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -31,6 +32,7 @@ class RunState:
         held_out: Slices kept for the estimate, as [case, axis, index]; fixed for the run's life.
         trained: Slices trained on, likewise; such a slice is never held out later.
         dice: Latest estimate by label value.
+        weights: What the card said of the pretrained weights the run began with; empty without any.
     """
 
     architecture: Architecture
@@ -40,6 +42,7 @@ class RunState:
     held_out: list[list[int]] = field(default_factory=list)
     trained: list[list[int]] = field(default_factory=list)
     dice: dict[int, float] = field(default_factory=dict)
+    weights: dict[str, Any] = field(default_factory=dict)
 
 
 def _optimizer_tensors(trainer: Trainer) -> dict[str, torch.Tensor]:
@@ -71,6 +74,7 @@ def save_checkpoint(folder: Path, trainer: Trainer, state: RunState) -> None:
         "held_out": state.held_out,
         "trained": state.trained,
         "dice": {str(k): v for k, v in state.dice.items()},
+        "weights": state.weights,
     }
     metadata = {"state": json.dumps(content)}
     write_bytes(folder / TENSORS, save(contiguous, metadata), durable=False)
@@ -111,6 +115,7 @@ def load_state(folder: Path) -> RunState:
             [[int(v) for v in row] for row in content["held_out"]],
             [[int(v) for v in row] for row in content["trained"]],
             {int(k): float(v) for k, v in content["dice"].items()},
+            dict(content.get("weights", {})),
         )
     except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, OSError) as error:
         raise _bad(path, error) from error

@@ -104,6 +104,11 @@ class FinetuningSession:
         """Optimiser steps since the run began."""
         return self.trainer.step_count if self.trainer else 0
 
+    @property
+    def weights(self) -> dict[str, object]:
+        """What is known of the pretrained weights that the run began with; empty without any."""
+        return self.state.weights if self.state else {}
+
     def set_cases(self, cases: Sequence[Case]) -> None:
         """Replaces the cases (a new round: more labels on the same volumes, or further volumes).
 
@@ -191,6 +196,8 @@ class FinetuningSession:
                 card = self._pretrained.card
                 network, width = card.network, card.width or width
             self.state = RunState(Architecture(ordered, width, pixel(), axes, network))
+            if self._pretrained is not None:
+                self.state.weights = self._pretrained.about
             return
         old = self.state.architecture
         self.state.architecture = replace(

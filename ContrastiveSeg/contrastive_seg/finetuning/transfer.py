@@ -39,6 +39,11 @@ class Pretrained:
         """
         return cls(*load_weights(name))
 
+    @property
+    def about(self) -> dict[str, object]:
+        """What of the card belongs into the provenance of a run; no command, which may name folders."""
+        return {key: value for key, value in self.card.to_dict().items() if key not in ("format", "command")}
+
     def start(self, architecture: Architecture, seed: int, images: torch.Tensor) -> nn.Module:
         """A network that begins with these weights; what they do not hold is random.
 

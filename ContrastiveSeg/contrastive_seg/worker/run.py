@@ -56,6 +56,7 @@ class Run:
             rounds=self.rounds,
             segments=self.job.segments,
             results=results,
+            weights=self.session.weights,
         )
 
 

@@ -17,6 +17,7 @@ from contrastive_seg.finetuning.session import Case, FinetuningSession
 from contrastive_seg.finetuning.settings import FinetuneSettings
 from contrastive_seg.finetuning.transfer import encoder_rate
 from contrastive_seg.networks.build import build_network
+from contrastive_seg.provenance import write_provenance
 from contrastive_seg.weights.card import WeightCard
 from contrastive_seg.weights.files import save_weights
 
@@ -90,6 +91,25 @@ def test_a_run_goes_on_when_its_weights_are_gone(some_weights: Path, tmp_path: P
     session.set_cases([Case(volume, keep_slices(truth, SLICES))])
     session.train()
     assert session.step == 6
+    assert session.weights["name"] == "small" and len(str(session.weights["sha256"])) == 64
+
+
+def test_provenance_says_from_which_weights_a_run_began(some_weights: Path, tmp_path: Path):
+    session = session_in(tmp_path / "run", weights=str(some_weights))
+    session.train()
+    card = WeightCard.read(some_weights.with_name("small.card.json"))
+    assert session.weights["sha256"] == card.sha256 and session.weights["licence"] == "CC0-1.0"
+    assert "command" not in session.weights
+    path = write_provenance(
+        session.folder,
+        cases=[],
+        settings=session.settings,
+        device="cpu",
+        history=[],
+        rounds=[],
+        weights=session.weights,
+    )
+    assert json.loads(path.read_text("utf-8"))["weights"]["sha256"] == card.sha256
 
 
 def test_weights_that_are_not_there_are_refused_before_anything_is_written(tmp_path: Path):
