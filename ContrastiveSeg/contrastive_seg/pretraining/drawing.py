@@ -15,6 +15,7 @@ from contrastive_seg.transforms.views import (
     MoCoViews,
     SimCLRViews,
     SpatialViews,
+    UprightViews,
 )
 
 Transform = Callable[[torch.Tensor, Randomness], torch.Tensor]
@@ -23,6 +24,7 @@ _LISTS: dict[str, Callable[[], Transform]] = {
     "simclr": SimCLRViews,
     "moco": MoCoViews,
     "intensity": IntensityViews,
+    "upright": UprightViews,
 }
 
 

@@ -10,7 +10,7 @@ from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.networks.build import NETWORKS
 
 PRESETS: tuple[str, ...] = ("corrected", "as-published", "as-released")
-VIEWS: tuple[str, ...] = ("spatial", "simclr", "moco", "intensity")
+VIEWS: tuple[str, ...] = ("spatial", "simclr", "moco", "intensity", "upright")
 GROUP = 4
 """Slices whose views are drawn together; a process's share of a batch is a multiple of it."""
 

@@ -9,7 +9,7 @@ grey: what the published lists do to colours (saturation, hue, conversion to gre
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
@@ -18,7 +18,7 @@ from contrastive_seg.transforms import geometry as geo
 from contrastive_seg.transforms import pixelwise as pix
 from contrastive_seg.transforms.moco_views import MoCoViews
 
-__all__ = ["IntensityViews", "MACLIntensity", "MoCoViews", "SimCLRViews", "SpatialViews"]
+__all__ = ["IntensityViews", "MACLIntensity", "MoCoViews", "SimCLRViews", "SpatialViews", "UprightViews"]
 
 
 @dataclass(frozen=True)
@@ -149,6 +149,30 @@ class IntensityViews:
         spread = pix.per_image(draws.uniform(count, 0, self.noise, generator), images)
         noise = draws.randn(tuple(images.shape), generator).to(images.device, images.dtype)
         return unit.back(views + noise * spread)
+
+
+def _small_changes() -> SpatialViews:
+    return SpatialViews(mirror=0.0, probability=1.0, angle=(-0.35, 0.35), scale=(0.75, 1.25))
+
+
+@dataclass(frozen=True)
+class UprightViews:
+    """What patients and scanners differ in: size, a little rotation, shape and intensity.
+
+    Nothing is mirrored or turned over: in a volume of known orientation left, right, front and back
+    tell structures apart, and features that must not see them are of less use.
+
+    Attributes:
+        spatial: Up to 20 degrees, 0.75 to 1.25 times the size, elastic, every time.
+        intensity: Afterwards.
+    """
+
+    spatial: SpatialViews = field(default_factory=_small_changes)
+    intensity: IntensityViews = field(default_factory=IntensityViews)
+
+    def __call__(self, images: torch.Tensor, generator: draws.Randomness) -> torch.Tensor:
+        """One view of every image; beyond the border there is 0, the volume's mean."""
+        return self.intensity(self.spatial(images, generator), generator)
 
 
 def _jittered(

@@ -12,9 +12,10 @@ from contrastive_seg.transforms.views import (
     MoCoViews,
     SimCLRViews,
     SpatialViews,
+    UprightViews,
 )
 
-ALL = (SpatialViews, SimCLRViews, MACLIntensity, MoCoViews, IntensityViews)
+ALL = (SpatialViews, SimCLRViews, MACLIntensity, MoCoViews, IntensityViews, UprightViews)
 
 
 def seeded(seed: int) -> torch.Generator:

@@ -8,7 +8,7 @@ import torch
 from scipy import ndimage
 
 from contrastive_seg.transforms import pixelwise as pix
-from contrastive_seg.transforms.views import IntensityViews, MACLIntensity
+from contrastive_seg.transforms.views import IntensityViews, MACLIntensity, UprightViews
 
 
 def random_images(count: int = 4, channels: int = 2, size: int = 32) -> torch.Tensor:
@@ -98,3 +98,17 @@ def test_two_intensity_views_differ_in_intensity_but_not_in_place() -> None:
     for view in views:
         inside, outside = view[:, :, 16:32, 16:32], view[:, :, :8, :8]
         assert bool((inside.amin(dim=(1, 2, 3)) > outside.amax(dim=(1, 2, 3))).all())
+
+
+def test_an_upright_view_is_turned_a_little_and_never_mirrored() -> None:
+    # A bright left half and a bright upper half: mirrored or turned over, they would change places.
+    images = torch.zeros(40, 1, 64, 64)
+    images[:20, :, :, 4:32] = 1
+    images[20:, :, 4:32] = 1
+    views = UprightViews(intensity=IntensityViews(jitter=0, gamma=(1.0, 1.0), noise=0, probability=0))(
+        images, torch.Generator().manual_seed(0)
+    )
+    left, right = views[:20, 0, :, :32].mean(dim=(1, 2)), views[:20, 0, :, 32:].mean(dim=(1, 2))
+    above, below = views[20:, 0, :32].mean(dim=(1, 2)), views[20:, 0, 32:].mean(dim=(1, 2))
+    assert (left > 2 * right).all() and (above > 2 * below).all()
+    assert (views - images).abs().mean(dim=(1, 2, 3)).min() > 0.01  # and yet every one has changed
