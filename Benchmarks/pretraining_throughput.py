@@ -73,7 +73,15 @@ def _ours(method: str, images, positions, threads: int):  # type: ignore[no-unty
         invariant = __call__
 
     _, network, width, channels, _, batch = SETTINGS[method]
-    settings = settings_for(method, network=network, width=width, in_channels=channels, batch=batch)
+    settings = settings_for(
+        method,
+        network=network,
+        width=width,
+        in_channels=channels,
+        batch=batch,
+        optimizer="sgd",  # as the plain way
+        learning_rate=0.01,
+    )
     compute = choose_compute("cpu", threads)
     built = placed(build_method(settings), compute.device).train()
     numbers = torch.arange(batch)

@@ -100,29 +100,22 @@ class Recipe:
 WIDTH = 16
 """Of the U-Net that the budget Quick trains on a CPU; three encoders are 7 MB in float16."""
 
-_UPRIGHT: dict[str, object] = {
-    "views": "upright",
-    "optimizer": "adam",
-    "learning_rate": 1e-3,
-    "warm_up": 0.05,
-}
-
 RECIPES = (
     Recipe(
         "mr-hippocampus", (HIPPOCAMPUS,), "MR", "Hippocampus and what lies around it, T1", "CC-BY-SA-4.0",
-        "pcl", 64, 1.0, 3, 5000, None, _UPRIGHT,
+        "pcl", 64, 1.0, 3, 5000, None, {},
     ),
     Recipe(
         "mr-brain", (BRAIN,), "MR", "Brain: T1, T2 and FLAIR", "CC-BY-4.0", "simclr", 96, 1.5, 3, 2500,
-        None, _UPRIGHT,
+        None, {},
     ),
     Recipe(
         "ct-torso", (CT,), "CT", "Abdomen and chest", "Apache-2.0", "simclr", 96, 2.0, 3, 2500,
-        (-200.0, 300.0), _UPRIGHT,
+        (-200.0, 300.0), {},
     ),
     Recipe(
         "us-fetal-head", (FETAL,), "US", "Fetal head", "CC-BY-4.0", "simclr", 96, None, 1, 2500, None,
-        {**_UPRIGHT, "views": "simclr"},
+        {"views": "simclr"},
     ),
 )  # fmt: skip
 

@@ -26,7 +26,21 @@ def test_presets_differ_where_code_and_paper_do():
 def test_the_networks_of_the_echo_paper_use_its_optimiser_and_views():
     settings = settings_for("simclr", network="echo-unet")
     assert (settings.optimizer, settings.views) == ("adam", "simclr")
-    assert settings_for("simclr").optimizer == "sgd"
+    assert settings_for("simclr").views == "upright"
+
+
+@pytest.mark.parametrize("method", ["simclr", "gcl", "pcl", "macl"])
+def test_what_was_published_differs_from_what_is_corrected(method: str):
+    published, corrected = settings_for(method, "as-published"), settings_for(method)
+    assert (published.optimizer, published.learning_rate, published.views) == ("sgd", 0.1, "spatial")
+    assert (corrected.optimizer, corrected.learning_rate, corrected.views) == ("adam", 1e-3, "upright")
+    assert corrected.warm_up > 0
+
+
+def test_regions_are_compared_only_where_views_show_the_same_place():
+    with pytest.raises(ContrastiveSegError) as told:
+        settings_for("moco-local-decorrelated", views="moco")
+    assert told.value.code == "bad-setting" and "intensity" in told.value.what_to_do
 
 
 def test_what_the_user_chooses_comes_first():
