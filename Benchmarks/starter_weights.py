@@ -137,7 +137,7 @@ def make(recipe: Recipe, args: argparse.Namespace) -> Path:
     """Pretrains one encoder and writes it with its card; returns the file."""
     from contrastive_seg.commands.console import Output
     from contrastive_seg.commands.pretrain import About, pretrain
-    from contrastive_seg.pretraining.checkpoint import CHECKPOINT
+    from contrastive_seg.pretraining.checkpoint import NAME as CHECKPOINT
     from contrastive_seg.pretraining.data.slices import SliceData
     from contrastive_seg.pretraining.settings import settings_for
     from contrastive_seg.weights.card import TrainingData

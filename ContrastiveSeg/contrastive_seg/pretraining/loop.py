@@ -148,6 +148,8 @@ class Pretraining:
         saved = told = time.monotonic()
         told_step, sums = self.step, dict[str, float]()
         monitor_every = max(1, self.steps // 20)
+        if self.step == 0:
+            self.save()  # killed before the next one, it can be resumed all the same
         while self.step < self.steps and not should_stop():
             for name, value in self.train_step().items():
                 sums[name] = sums.get(name, 0.0) + value
