@@ -1,5 +1,6 @@
 """Losses of contrastive pretraining and of fine-tuning on sparse labels."""
 
+from contrastive_seg.losses.balanced import BalancedContrastiveLoss
 from contrastive_seg.losses.byol import BYOLLoss
 from contrastive_seg.losses.group import GroupContrastiveLoss
 from contrastive_seg.losses.local import LocalContrastiveLoss
@@ -11,6 +12,7 @@ from contrastive_seg.losses.whitening import IterativeNormalization
 
 __all__ = [
     "BYOLLoss",
+    "BalancedContrastiveLoss",
     "DensePositionalContrastiveLoss",
     "GroupContrastiveLoss",
     "IterativeNormalization",
