@@ -1,0 +1,1 @@
+"""Learning from what nobody has painted: two networks that teach each other."""

@@ -1,0 +1,38 @@
+"""Maps of both networks brought into one space, where their pixels can be compared.
+
+Liu et al., "Multi-Scale Cross Contrastive Learning for Semi-Supervised Medical Image Segmentation",
+BMVC 2023.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+HIDDEN, OUTPUT = 256, 128
+
+
+class SharedProjection(nn.Module):
+    """A 1x1 convolution for each network, ReLU, and one 1x1 convolution that they share.
+
+    Args:
+        channels: Of each network's map.
+        normalise: Whether each map is layer-normalised first (those of attention are).
+    """
+
+    def __init__(self, channels: Sequence[int], normalise: Sequence[bool] | None = None) -> None:
+        super().__init__()
+        wanted = normalise or [False] * len(channels)
+        self.first = nn.ModuleList(
+            nn.Sequential(
+                nn.GroupNorm(1, count) if norm else nn.Identity(), nn.Conv2d(count, HIDDEN, 1), nn.ReLU()
+            )
+            for count, norm in zip(channels, wanted, strict=True)
+        )
+        self.shared = nn.Conv2d(HIDDEN, OUTPUT, 1)
+
+    def forward(self, maps: Sequence[torch.Tensor]) -> torch.Tensor:
+        """(networks * n, 128, h, w) of maps (n, channels, h, w), network by network."""
+        return self.shared(torch.cat([first(one) for first, one in zip(self.first, maps, strict=True)]))  # type: ignore[no-any-return]

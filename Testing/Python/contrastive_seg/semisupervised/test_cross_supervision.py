@@ -1,0 +1,52 @@
+"""What the networks tell each other, by the published formulas."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from contrastive_seg.semisupervised.cross_supervision import consistency_weight, cross_loss, dice_loss
+from contrastive_seg.semisupervised.projection import SharedProjection
+
+
+@pytest.mark.parametrize(("step", "weight"), [(0, 0.00067), (15_000, 0.02865), (30_000, 0.1), (90_000, 0.1)])
+def test_the_weight_grows_as_published(step: int, weight: float):
+    assert consistency_weight(step) == pytest.approx(weight, abs=5e-6)
+
+
+def test_a_short_training_climbs_the_same_stairs():
+    assert consistency_weight(0, 600) == consistency_weight(0)
+    assert consistency_weight(300, 600) == pytest.approx(consistency_weight(15_000))
+    assert consistency_weight(600, 600) == pytest.approx(0.1) == consistency_weight(5, 0)
+    weights = [consistency_weight(step, 600) for step in range(700)]
+    assert weights == sorted(weights)
+
+
+def test_dice_is_the_formula():
+    torch.manual_seed(0)
+    probabilities = torch.randn(2, 3, 4, 4).softmax(dim=1)
+    classes = torch.randint(0, 3, (2, 4, 4))
+    total = 0.0
+    for c in range(3):
+        g = (classes == c).float()
+        p = probabilities[:, c]
+        total += 1 - (2 * float((p * g).sum()) + 1e-5) / (float((p * p).sum()) + float(g.sum()) + 1e-5)
+    assert float(dice_loss(probabilities, classes)) == pytest.approx(total / 3, rel=1e-5)
+
+
+def test_the_one_that_teaches_gets_no_gradient():
+    torch.manual_seed(0)
+    learns, teaches = (torch.randn(1, 3, 4, 4, requires_grad=True) for _ in range(2))
+    cross_loss(learns, teaches).backward()
+    assert learns.grad is not None and learns.grad.any() and teaches.grad is None
+    agreed = torch.nn.functional.one_hot(teaches.argmax(dim=1), 3).movedim(-1, 1) * 40.0
+    assert float(cross_loss(agreed, teaches)) == pytest.approx(0, abs=1e-4)
+
+
+def test_maps_of_both_networks_come_into_one_space():
+    torch.manual_seed(0)
+    project = SharedProjection((16, 24), (False, True))
+    first, second = torch.randn(2, 16, 5, 6), torch.randn(2, 24, 5, 6)
+    both = project((first, second))
+    assert both.shape == (4, 128, 5, 6)
+    torch.testing.assert_close(both[2:], project((first, 7 * second + 3))[2:], rtol=1e-3, atol=1e-4)
