@@ -90,6 +90,13 @@ def finetune(
         float, typer.Option(help="Share of the training, 0 to 1, in which a pretrained encoder is kept.")
     ] = 0.0,
     network: Annotated[str, typer.Option(help="Without --weights: unet, echo-unet or deeplabv3.")] = "unet",
+    semi_supervised: Annotated[
+        str, typer.Option(help="mcsc: learn from slices without annotation too, with a second network.")
+    ] = "",
+    unlabelled: Annotated[
+        Path | None,
+        typer.Option(help="With --semi-supervised: folder, table or volume without annotation."),
+    ] = None,
     threads: Threads = None,
     steps: Annotated[
         int | None,
@@ -125,8 +132,10 @@ def finetune(
         raise ContrastiveSegError(
             "no-annotation", f"No image in '{data}' has a label map.", "Put label maps into labels/."
         )
+    if unlabelled is not None and not semi_supervised:
+        raise _usage("--unlabelled is given without a method.", "Add --semi-supervised mcsc.")
     settings = FinetuneSettings(
-        parse_budget(budget), seed, device, weights, threads, steps, network, freeze_encoder
+        parse_budget(budget), seed, device, weights, threads, steps, network, freeze_encoder, semi_supervised
     )
     names = _names(name or [])
 
@@ -134,7 +143,7 @@ def finetune(
     from contrastive_seg.commands.finetune import finetune as work
 
     reading = LabelReading(ignore, plane, tuple(annotated or ()), replace_nonfinite)
-    work(found, output, settings, reading, names, resume, Output(json))
+    work(found, output, settings, reading, names, resume, Output(json), unlabelled)
 
 
 @app.command()

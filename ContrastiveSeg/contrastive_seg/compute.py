@@ -84,7 +84,17 @@ def load_in_background(*modules: str) -> None:
                 importlib.import_module(module)
 
     if any(module not in sys.modules for module in modules):
-        threading.Thread(target=load, name=f"import {modules[0]}", daemon=True).start()
+        _loading.append(threading.Thread(target=load, name=f"import {modules[0]}", daemon=True))
+        _loading[-1].start()
+
+
+_loading: list[threading.Thread] = []
+
+
+def finish_loading() -> None:
+    """Waits for :func:`load_in_background`: two threads must not import parts of MONAI at once."""
+    while _loading:
+        _loading.pop().join()
 
 
 def choose_compute(device: str = "auto", threads: int | None = None) -> Compute:

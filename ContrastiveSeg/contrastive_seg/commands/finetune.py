@@ -19,11 +19,13 @@ from contrastive_seg.commands.pairs import Pair
 from contrastive_seg.data.read import read_labels, read_volume
 from contrastive_seg.data.volume import Volume
 from contrastive_seg.data.write import write_like
+from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.finetuning.events import Event, Note, Progress
 from contrastive_seg.finetuning.session import Case, FinetuningSession
 from contrastive_seg.finetuning.settings import FinetuneSettings
 from contrastive_seg.inference.prediction import Prediction
 from contrastive_seg.inference.scores import Stopped
+from contrastive_seg.pretraining.data.volumes import find_volumes
 from contrastive_seg.provenance import Round, read_rounds, write_provenance
 from contrastive_seg.runs import History, HistoryPoint, Job, RunFolder, Segment, job_cases
 from contrastive_seg.worker.outputs import volumes_ml
@@ -47,6 +49,7 @@ def finetune(
     names: dict[int, str],
     resume: bool,
     output: Output,
+    unlabelled: Path | None = None,
 ) -> dict[str, Any]:
     """Learns from the pairs that have labels and segments all of them.
 
@@ -68,6 +71,8 @@ def finetune(
     cases = [_read_case(pair, reading, output) for pair in labelled]
     session = FinetuningSession.resume(run, settings) if resume else FinetuningSession(run, settings)
     session.set_cases(cases)
+    if unlabelled is not None:
+        session.set_unlabelled(_read_unlabelled(unlabelled, reading, output))
     values = sorted({value for case in cases for value in case.labels.values} - {0})
     segments = tuple(Segment(value, names.get(value, f"Structure {value}")) for value in values)
     labels = [pair.labels for pair in labelled]
@@ -149,6 +154,25 @@ class _Learner:
 
 def _read_image(pair: Pair, reading: LabelReading, output: Output) -> Volume:
     return read_volume(pair.image, replace_nonfinite=reading.replace_nonfinite, on_note=output.note)
+
+
+def _read_unlabelled(source: Path, reading: LabelReading, output: Output) -> list[Volume]:
+    """The volumes of a folder or table; one that cannot be read is left out and named."""
+    found = []
+    for one in find_volumes(source, output.note):
+        try:
+            volume = read_volume(one.path, replace_nonfinite=reading.replace_nonfinite, on_note=output.note)
+        except ContrastiveSegError as error:
+            output.note(f"'{one.name}' is left out: {error}")
+            continue
+        found.append(volume)
+    if not found:
+        raise ContrastiveSegError(
+            "no-volumes",
+            f"No volume in '{source}' can be used.",
+            "Check the files, or leave --unlabelled out.",
+        )
+    return found
 
 
 def _read_case(pair: Pair, reading: LabelReading, output: Output) -> Case:

@@ -13,6 +13,7 @@ from contrastive_seg.data.volume import Volume
 from contrastive_seg.finetuning.samples import TrainingSlice
 from contrastive_seg.finetuning.view import Box, View, region_of_interest, whole_plane
 from contrastive_seg.preprocessing import Normalisation
+from contrastive_seg.priors.flooding import Flooding, mixed
 from contrastive_seg.priors.propagation import Ends, Propagator, SlicePrior
 
 _MOST_PIXELS_IN_MEMORY = 150_000_000
@@ -129,6 +130,7 @@ def prepare_view(
         view.cache()
     priors: dict[int, SlicePrior] = {}
     propagator: Propagator | None = None
+    flooding: Flooding | None = None
     own: dict[int, torch.Tensor] = {}
     dense = len(plan.complete) > 0.5 * view.count
     painted = any((np.take(labels.array, i, axis=plan.axis) > 0).any() for i in plan.complete)
@@ -136,7 +138,10 @@ def prepare_view(
         own = {i: view.distances(labels.array, i, values) for i in plan.complete}
         earlier = previous.propagator if previous is not None else None
         propagator = Propagator(view.cache(), own, view.slice_pixels, should_stop, earlier)
-        priors = propagator.propagate()
+        propagated = propagator.propagate()
+        flooding = _flooding(view, labels, values, plan.complete, propagated)
+        flooded = flooding.labels()
+        priors = {i: mixed(p, flooded[i], pixel) if i in flooded else p for i, p in propagated.items()}
     gaps = np.diff([max(0, plan.complete[0] - 8), *plan.complete]) if plan.complete else np.array([0])
     largest_gap = float(gaps.max()) / 2 * view.slice_pixels
     samples: list[TrainingSlice] = []
@@ -145,7 +150,7 @@ def prepare_view(
         present = tuple(c for c in range(len(values)) if bool((soft[c] > 0.5).any()))
         left_out = []
         if propagator is not None and index in own and len(samples) < _MOST_LEFT_OUT:
-            left_out = _left_out_priors(propagator, plan.complete, index)
+            left_out = _left_out_priors(propagator, flooding, plan.complete, index, pixel)
         elif propagator is not None and index in priors:
             left_out = [priors[index]]
         samples.append(
@@ -181,7 +186,24 @@ def _outside_samples(
     ]
 
 
-def _left_out_priors(propagator: Propagator, complete: list[int], index: int) -> list[SlicePrior]:
+def _flooding(
+    view: View,
+    labels: SparseLabels,
+    values: tuple[int, ...],
+    complete: list[int],
+    priors: dict[int, SlicePrior],
+) -> Flooding:
+    """What floods between the complete slices of a view."""
+    annotated = {}
+    for index in complete:
+        soft = view.soft_labels(labels.array, index, values)
+        annotated[index] = ((soft[:-1].argmax(dim=0) + 1) * (soft[-1] > 0.5)).numpy()
+    return Flooding(view.cache(), annotated, priors, view.slice_pixels)
+
+
+def _left_out_priors(
+    propagator: Propagator, flooding: Flooding | None, complete: list[int], index: int, pixel: float
+) -> list[SlicePrior]:
     """Priors of an annotated slice from the others; also without a neighbour when there are many."""
     position = complete.index(index)
     groups = [[index]]
@@ -190,6 +212,9 @@ def _left_out_priors(propagator: Propagator, complete: list[int], index: int) ->
     found = []
     for group in groups:
         prior = propagator.propagate(leave_out=group, only=index).get(index)
-        if prior is not None:
-            found.append(prior)
+        if prior is None:
+            continue
+        # Of wider gaps there are enough examples without a flood of their own.
+        flooded = flooding.labels(leave_out=index) if flooding is not None and len(group) == 1 else {}
+        found.append(mixed(prior, flooded[index], pixel) if index in flooded else prior)
     return found

@@ -9,7 +9,8 @@ from contrastive_seg.compute import Compute
 from contrastive_seg.finetuning.case_data import PreparedView
 from contrastive_seg.finetuning.model import Architecture
 from contrastive_seg.finetuning.samples import TrainingSlice, context_images, pack_prior
-from contrastive_seg.inference.scores import network_scores, prior_scores, run_network
+from contrastive_seg.inference.scores import network_scores, run_network
+from contrastive_seg.priors.vote import prior_scores
 
 
 def _slice_scores(sample: TrainingSlice, network: nn.Module, classes: int, compute: Compute) -> torch.Tensor:

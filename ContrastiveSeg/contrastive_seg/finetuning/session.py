@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from contrastive_seg.atomic import make_folder
-from contrastive_seg.compute import Compute, choose_compute, load_in_background
+from contrastive_seg.compute import Compute, choose_compute, finish_loading, load_in_background
 from contrastive_seg.data.orientation import Orientation
 from contrastive_seg.data.sparse_labels import SparseLabels
 from contrastive_seg.data.volume import Volume
@@ -75,6 +75,7 @@ class FinetuningSession:
         self.state: RunState | None = None
         self.trainer: Trainer | None = None
         self._cases: list[Case] = []
+        self._unlabelled: list[Volume] = []
         self._prepared: list[PreparedCase] | None = None
         self._earlier: list[PreparedCase] | None = None
         self._shown: Prediction | None = None
@@ -93,7 +94,7 @@ class FinetuningSession:
         # The weights it began with are in the checkpoint by now, and need not be there any more.
         session = cls(folder, replace(settings, weights=None))
         session.settings = settings
-        trainer = Trainer(state.architecture, session.compute, session.settings.seed)
+        trainer = session._new_trainer(state.architecture)
         load_tensors(session.folder, trainer)
         trainer.step_count = state.step
         session.state, session.trainer = state, trainer
@@ -139,6 +140,10 @@ class FinetuningSession:
             )
         self._cases = list(cases)
         self._earlier, self._prepared = self._prepared or self._earlier, None
+
+    def set_unlabelled(self, volumes: Sequence[Volume]) -> None:
+        """Further volumes without any truth, for semi-supervised learning; replaces earlier ones."""
+        self._unlabelled = list(volumes)
 
     def _prepare(self, should_stop: Callable[[], bool]) -> list[PreparedCase]:
         """Builds views and priors, once for a set of cases."""
@@ -217,13 +222,14 @@ class FinetuningSession:
                 assert self._prepared is not None
                 start = self._pretrained.start(architecture, seed, some_images(self._prepared))
                 self._pretrained = None
-            self.trainer = Trainer(architecture, self.compute, seed, start)
+            self.trainer = self._new_trainer(architecture, start)
         elif self.trainer.architecture.values != architecture.values:
             network = grow(self.trainer.average.network.cpu(), self.trainer.architecture, architecture)
             steps = self.trainer.step_count
-            self.trainer = Trainer(architecture, self.compute, seed, network)
+            self.trainer = self._new_trainer(architecture, network)
             self.trainer.step_count = steps
         self.trainer.architecture = architecture
+        self._offer_unlabelled(self.trainer)
         if self.settings.weights is not None:
             assert self._prepared is not None
             slices = sum(len(view.samples) for case in self._prepared for view in case.views)
@@ -231,6 +237,26 @@ class FinetuningSession:
             # What it has learnt in an earlier round is not what was pretrained.
             self.trainer.freeze = self.settings.freeze if self.state.round == 0 else 0.0
         return self.trainer
+
+    def _new_trainer(self, architecture: Architecture, network: nn.Module | None = None) -> Trainer:
+        """The trainer that the settings ask for."""
+        finish_loading()
+        if self.settings.semi_supervised:
+            # MONAI's attention blocks take seconds to import.
+            from contrastive_seg.semisupervised.trainer import CrossTrainer
+
+            return CrossTrainer(architecture, self.compute, self.settings.seed, network)
+        return Trainer(architecture, self.compute, self.settings.seed, network)
+
+    def _offer_unlabelled(self, trainer: Trainer) -> None:
+        """Gives the trainer all slices that nobody has painted, where it wants them."""
+        if not self.settings.semi_supervised:
+            return
+        from contrastive_seg.semisupervised.unlabelled import sampler_of
+
+        assert self._prepared is not None
+        trainer.unlabelled = sampler_of(self._prepared, self._unlabelled, trainer.architecture)
+        self._unlabelled = []
 
     def train(
         self,

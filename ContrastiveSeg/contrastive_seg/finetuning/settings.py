@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.networks.build import NETWORKS
 
+SEMI_SUPERVISED: tuple[str, ...] = ("", "mcsc")
+WITH_MAPS: tuple[str, ...] = ("unet",)
+"""Networks that can be the first one of multi-scale cross contrast."""
+
 BUDGETS = {"quick": 60.0, "balanced": 180.0, "best": 600.0}
 """Seconds from Start to the finished mask for each named budget."""
 
@@ -23,6 +27,7 @@ class FinetuneSettings:
             are theirs then.
         network: Without pretrained weights: ``unet``, ``echo-unet`` or ``deeplabv3``.
         freeze: Share of the training, from its beginning, in which a pretrained encoder stays as it is.
+        semi_supervised: ``mcsc`` to learn from slices without truth too, or empty.
         threads: CPU threads, None for all cores.
         steps: Exactly so many optimiser steps a round instead of what the budget allows, for a
             result that does not depend on the speed of the machine.
@@ -36,6 +41,7 @@ class FinetuneSettings:
     steps: int | None = None
     network: str = "unet"
     freeze: float = 0.0
+    semi_supervised: str = ""
 
     def __post_init__(self) -> None:
         if not self.budget > 0:
@@ -49,6 +55,18 @@ class FinetuneSettings:
                 "bad-setting",
                 f"There is no network called '{self.network}'.",
                 f"Use one of {', '.join(NETWORKS)}.",
+            )
+        if self.semi_supervised not in SEMI_SUPERVISED:
+            raise ContrastiveSegError(
+                "bad-setting",
+                f"There is no semi-supervised method called '{self.semi_supervised}'.",
+                "Use mcsc, or none.",
+            )
+        if self.semi_supervised and self.network not in WITH_MAPS:
+            raise ContrastiveSegError(
+                "bad-setting",
+                f"Semi-supervised learning needs the network {' or '.join(WITH_MAPS)}, not '{self.network}'.",
+                "Leave the network out, or learn from painted slices only.",
             )
         if not 0 <= self.freeze <= 1:
             raise ContrastiveSegError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -18,6 +19,9 @@ from contrastive_seg.finetuning.samples import CONTEXT, SliceSampler, prior_chan
 from contrastive_seg.finetuning.view import MULTIPLE
 from contrastive_seg.losses.masked import MaskedDiceCELoss
 from contrastive_seg.transforms.augmentation import random_deformation, random_intensity
+
+if TYPE_CHECKING:
+    from contrastive_seg.semisupervised.unlabelled import UnlabelledSampler
 
 WEIGHT_DECAY = 1e-4
 
@@ -60,6 +64,9 @@ class Trainer:
 
     freeze = 0.0
     """Share of the training, from its beginning, in which the encoder stays as it is."""
+
+    unlabelled: UnlabelledSampler | None = None
+    """Patches without truth; nothing to do with them here."""
 
     def __init__(
         self, architecture: Architecture, compute: Compute, seed: int, network: nn.Module | None = None
@@ -105,44 +112,66 @@ class Trainer:
             fraction: Position in the learning-rate cycle, 0..1.
             peak: Highest learning rate.
         """
+        rng, generator = self._randomness()
+        inputs, truth, known = self._draw(sampler, self.batch, rng, generator)
+        self.network.train()
+        self._set_rates(fraction, peak)
+        with self.compute.autocast():
+            logits = self.network(inputs)
+        loss = self.loss(logits, truth, known)
+        self._update(loss)
+        return float(loss.detach())
+
+    def _randomness(self) -> tuple[np.random.Generator, torch.Generator]:
+        """Random numbers of this step, whether or not the run was interrupted before it."""
         rng = np.random.default_rng((self.seed, self.step_count))
-        generator = torch.Generator().manual_seed(hash((self.seed, self.step_count)) & 0x7FFFFFFF)
+        return rng, torch.Generator().manual_seed(hash((self.seed, self.step_count)) & 0x7FFFFFFF)
+
+    def _draw(
+        self, sampler: SliceSampler, count: int, rng: np.random.Generator, generator: torch.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Randomly deformed patches: network input, share of each class, and 1 where that is known."""
         height, width = self.crop_size(sampler)
         if sampler.vary_crops:
             # Else the network learns where a structure lies from the border of the picture, and
             # fails on a volume that was cropped otherwise.
             height, width = _varied(height, rng), _varied(width, rng)
         size = (height, width)
-        rows = sampler.draw(self.batch, size, rng)
-        grid = random_deformation(len(rows), size, generator)
-        rows = F.grid_sample(
-            rows.to(self.compute.device),
-            grid.to(self.compute.device),
-            align_corners=False,
-            padding_mode="border",
-        )
+        rows = self._deformed(sampler.draw(count, size, rng), generator)
         classes = len(self.architecture.values)
         inputs = CONTEXT + prior_channels(classes)
-        images = random_intensity(rows[:, :CONTEXT], generator)
-        network_input = torch.cat([images, rows[:, CONTEXT:inputs]], dim=1)
         truth, known = rows[:, inputs : inputs + classes], rows[:, -1:]
-        self.network.train()
+        return self._network_input(rows[:, :inputs], generator), truth, (known > 0.5).float()
+
+    def _deformed(self, rows: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Patches (B, C, H, W) on the device, each deformed at random."""
+        grid = random_deformation(len(rows), (rows.shape[-2], rows.shape[-1]), generator)
+        rows, grid = rows.to(self.compute.device), grid.to(self.compute.device)
+        return F.grid_sample(rows, grid, align_corners=False, padding_mode="border")
+
+    def _network_input(self, rows: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Images with other intensities, and the prior as it is."""
+        images = random_intensity(rows[:, :CONTEXT], generator)
+        joined = torch.cat([images, rows[:, CONTEXT:]], dim=1)
+        return joined.contiguous(memory_format=torch.channels_last)
+
+    def _set_rates(self, fraction: float, peak: float) -> None:
+        """Learning rates of this step, and whether the encoder takes part in it."""
         rate = learning_rate(fraction, peak)
         for group, share in zip(self.optimizer.param_groups, (self.encoder_rate, 1.0), strict=True):
             group["lr"] = rate * share
         self._freeze(fraction < self.freeze)
-        with self.compute.autocast():
-            logits = self.network(network_input.contiguous(memory_format=torch.channels_last))
-        loss = self.loss(logits, truth, (known > 0.5).float())
+
+    def _update(self, loss: torch.Tensor) -> None:
+        """One step of the optimiser and of the moving average."""
         self.optimizer.zero_grad(set_to_none=True)
-        self.scaler.scale(loss).backward()
+        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         self.scaler.unscale_(self.optimizer)
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.step_count += 1
         self.average.update(self.network, self.step_count)
-        return float(loss.detach())
 
     def _freeze(self, frozen: bool) -> None:
         """Whether the encoder is left out of the next step; its statistics stay, too."""

@@ -10,6 +10,7 @@ from torch import nn
 
 from contrastive_seg.finetuning.model import Architecture
 from contrastive_seg.finetuning.samples import CONTEXT
+from contrastive_seg.networks.build import FIRST
 from contrastive_seg.weights.card import WeightCard
 from contrastive_seg.weights.files import load_weights
 from contrastive_seg.weights.load import load_into
@@ -57,7 +58,12 @@ class Pretrained:
         """
         torch.manual_seed(seed)
         network = architecture.build()
+        first = network.get_parameter(f"encoder.{FIRST[architecture.network]}")
+        prior = first.detach()[:, CONTEXT:].clone()
         load_into(network, self.card, self.tensors, image_channels=CONTEXT)
+        with torch.no_grad():
+            # At zero, as they are loaded, they take hundreds of steps to be of use.
+            first[:, CONTEXT:] = prior
         if architecture.network == "unet" and "decoder" not in self.card.parts:
             _calm(network.get_submodule("encoder"), images, architecture.in_channels)
         return network

@@ -10,7 +10,8 @@ from torch import nn
 from contrastive_seg.compute import Compute
 from contrastive_seg.finetuning.case_data import PreparedView
 from contrastive_seg.finetuning.samples import pack_prior
-from contrastive_seg.inference.scores import network_scores, prior_scores, run_network, trust_after
+from contrastive_seg.inference.scores import network_scores, run_network, trust_after
+from contrastive_seg.priors.vote import prior_scores
 
 _MOST = 12
 """Annotated slices to ask, spread over all of them."""

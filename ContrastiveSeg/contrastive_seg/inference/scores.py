@@ -14,14 +14,11 @@ from contrastive_seg.compute import Compute
 from contrastive_seg.finetuning.samples import pack_prior
 from contrastive_seg.finetuning.view import View
 from contrastive_seg.priors.propagation import Ends, SlicePrior
+from contrastive_seg.priors.vote import PRIOR_LIMIT, PRIOR_WEIGHT, prior_scores
 
 NETWORK_LIMIT = 6.0
 """Logit differences beyond this add no knowledge, only overconfidence."""
 
-PRIOR_WEIGHT = 0.5
-"""Score added for every pixel inside the propagated contour; see Docs/benchmarks.md."""
-
-_PRIOR_LIMIT = 12.0
 _WINDOW = 320
 _BATCH_PIXELS = 400_000
 
@@ -63,15 +60,6 @@ class Stopped(Exception):
 def network_scores(logits: torch.Tensor) -> torch.Tensor:
     """Foreground relative to background, limited, (B, C-1, H, W), from logits (B, C, H, W)."""
     return (logits[:, 1:] - logits[:, :1]).clamp(-NETWORK_LIMIT, NETWORK_LIMIT)
-
-
-def prior_scores(distance: torch.Tensor) -> torch.Tensor:
-    """What signed distances (..., C-1, H, W) in pixels add to the scores.
-
-    The network knows the appearance, the prior the position; where both are sure and disagree the
-    sum is near zero, which is what the uncertainty map shows.
-    """
-    return distance.clamp(-_PRIOR_LIMIT, _PRIOR_LIMIT) * PRIOR_WEIGHT
 
 
 def run_network(network: nn.Module, inputs: torch.Tensor, compute: Compute) -> torch.Tensor:
@@ -129,7 +117,7 @@ def score_view(
             mine = prior_scores(priors[index].distance[(slice(None), *inner)])
             scores[:, index] = mine.half() if network is None else scores[:, index].float() * trust + mine
         elif network is not None and ends is not None:
-            scores[ends.absent(index), index] -= _PRIOR_LIMIT * PRIOR_WEIGHT
+            scores[ends.absent(index), index] -= PRIOR_LIMIT * PRIOR_WEIGHT
     return scores
 
 

@@ -47,12 +47,17 @@ class EchoUNetDecoder(nn.Module):
             joined = below + CHANNELS[level]
             self.blocks.append(_conv_block(joined, output, joined // 2))
 
-    def forward(self, features: list[torch.Tensor]) -> torch.Tensor:
-        """Full-resolution features (B, 64, H, W) from the encoder's list."""
-        x = features[-1]
+    def maps(self, features: list[torch.Tensor]) -> list[torch.Tensor]:
+        """What every level upwards makes of the encoder's list, from the coarsest."""
+        x, found = features[-1], []
         for level in reversed(range(len(self.blocks))):
             x = self.blocks[level](torch.cat([features[level], self.up(x)], dim=1))
-        return x
+            found.append(x)
+        return found
+
+    def forward(self, features: list[torch.Tensor]) -> torch.Tensor:
+        """Full-resolution features (B, 64, H, W) from the encoder's list."""
+        return self.maps(features)[-1]
 
 
 class EchoUNet(nn.Module):

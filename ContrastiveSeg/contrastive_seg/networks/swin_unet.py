@@ -44,9 +44,9 @@ class SwinStage(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, dimension, h, w) of any size, the same shape."""
         size = (x.shape[-2], x.shape[-1])
-        window, shift = get_window_size(size, (WINDOW,) * 2, (WINDOW // 2,) * 2)
+        window, shift = get_window_size(size, (WINDOW,) * 2, (WINDOW // 2,) * 2)  # type: ignore[no-untyped-call]
         padded = [math.ceil(length / part) * part for length, part in zip(size, window, strict=True)]
-        mask = compute_mask(padded, window, shift, x.device)
+        mask = compute_mask(padded, window, shift, x.device)  # type: ignore[no-untyped-call]
         x = x.movedim(1, -1)
         for block in self.blocks:
             x = block(x, mask)
@@ -74,7 +74,8 @@ class PatchExpand(nn.Module):
         f = self.factor
         y = self.expand(x.movedim(1, -1)).view(count, height, width, f, f, self.channels)
         y = self.norm(y).permute(0, 5, 1, 3, 2, 4)
-        return y.reshape(count, self.channels, height * f, width * f)
+        whole: torch.Tensor = y.reshape(count, self.channels, height * f, width * f)
+        return whole
 
 
 class SwinUNetEncoder(nn.Module):

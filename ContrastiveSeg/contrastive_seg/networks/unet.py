@@ -57,10 +57,16 @@ class UNetDecoder(nn.Module):
 
     def partial(self, features: list[torch.Tensor], blocks: int) -> torch.Tensor:
         """What the first ``blocks`` levels upwards make of the encoder's list."""
-        x = features[-1]
-        for i in reversed(range(len(self.blocks) - blocks, len(self.blocks))):
+        return self.maps(features, blocks)[-1]
+
+    def maps(self, features: list[torch.Tensor], blocks: int | None = None) -> list[torch.Tensor]:
+        """What every level upwards makes of the encoder's list, from the coarsest."""
+        x, found = features[-1], []
+        first = 0 if blocks is None else len(self.blocks) - blocks
+        for i in reversed(range(first, len(self.blocks))):
             x = self.blocks[i](torch.cat([self.up[i](x), features[i]], dim=1))
-        return x
+            found.append(x)
+        return found
 
 
 class UNet(nn.Module):

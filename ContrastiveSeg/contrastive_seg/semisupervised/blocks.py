@@ -45,7 +45,7 @@ class BlockContrast:
             generator: On the CPU.
         """
         vectors, classes = self._blocks(features, labels, generator)
-        losses = []
+        losses: list[torch.Tensor] = []
         for index in torch.randperm(len(classes), generator=generator).tolist():
             if self.groups is not None and len(losses) == self.groups:
                 break
@@ -82,7 +82,7 @@ class BlockContrast:
 
     def _sample(self, classes: torch.Tensor, generator: torch.Generator) -> torch.Tensor | None:
         """Indices of at most ``pixels`` of each class; None where there is nothing but background."""
-        there = [int(value) for value in classes.unique().tolist() if value >= 0]
+        there = [int(value) for value in torch.unique(classes).tolist() if value >= 0]
         if there in ([], [0]):
             return None
         parts = []
