@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from contrastive_seg.atomic import make_folder
-from contrastive_seg.compute import Compute, choose_compute, finish_loading, load_in_background
+from contrastive_seg.compute import Compute, choose_compute, load_in_background
 from contrastive_seg.data.orientation import Orientation
 from contrastive_seg.data.sparse_labels import SparseLabels
 from contrastive_seg.data.volume import Volume
@@ -27,6 +27,7 @@ from contrastive_seg.finetuning.case_data import (
 from contrastive_seg.finetuning.checkpoint import RunState, load_state, load_tensors, save_checkpoint
 from contrastive_seg.finetuning.events import EventSink, Preview, Progress
 from contrastive_seg.finetuning.held_out import choose_held_out
+from contrastive_seg.finetuning.make_trainer import make_trainer, offer_unlabelled
 from contrastive_seg.finetuning.model import Architecture, grow
 from contrastive_seg.finetuning.predict_case import predict_case, prepare_case
 from contrastive_seg.finetuning.prepared_case import PreparedCase, some_images, views_of
@@ -94,7 +95,7 @@ class FinetuningSession:
         # The weights it began with are in the checkpoint by now, and need not be there any more.
         session = cls(folder, replace(settings, weights=None))
         session.settings = settings
-        trainer = session._new_trainer(state.architecture)
+        trainer = make_trainer(session.settings, state.architecture, session.compute)
         load_tensors(session.folder, trainer)
         trainer.step_count = state.step
         session.state, session.trainer = state, trainer
@@ -222,14 +223,15 @@ class FinetuningSession:
                 assert self._prepared is not None
                 start = self._pretrained.start(architecture, seed, some_images(self._prepared))
                 self._pretrained = None
-            self.trainer = self._new_trainer(architecture, start)
+            self.trainer = make_trainer(self.settings, architecture, self.compute, start)
         elif self.trainer.architecture.values != architecture.values:
             network = grow(self.trainer.average.network.cpu(), self.trainer.architecture, architecture)
             steps = self.trainer.step_count
-            self.trainer = self._new_trainer(architecture, network)
+            self.trainer = make_trainer(self.settings, architecture, self.compute, network)
             self.trainer.step_count = steps
         self.trainer.architecture = architecture
-        self._offer_unlabelled(self.trainer)
+        assert self._prepared is not None
+        offer_unlabelled(self.settings, self.trainer, self._prepared, self._unlabelled)
         if self.settings.weights is not None:
             assert self._prepared is not None
             slices = sum(len(view.samples) for case in self._prepared for view in case.views)
@@ -237,26 +239,6 @@ class FinetuningSession:
             # What it has learnt in an earlier round is not what was pretrained.
             self.trainer.freeze = self.settings.freeze if self.state.round == 0 else 0.0
         return self.trainer
-
-    def _new_trainer(self, architecture: Architecture, network: nn.Module | None = None) -> Trainer:
-        """The trainer that the settings ask for."""
-        finish_loading()
-        if self.settings.semi_supervised:
-            # MONAI's attention blocks take seconds to import.
-            from contrastive_seg.semisupervised.trainer import CrossTrainer
-
-            return CrossTrainer(architecture, self.compute, self.settings.seed, network)
-        return Trainer(architecture, self.compute, self.settings.seed, network)
-
-    def _offer_unlabelled(self, trainer: Trainer) -> None:
-        """Gives the trainer all slices that nobody has painted, where it wants them."""
-        if not self.settings.semi_supervised:
-            return
-        from contrastive_seg.semisupervised.unlabelled import sampler_of
-
-        assert self._prepared is not None
-        trainer.unlabelled = sampler_of(self._prepared, self._unlabelled, trainer.architecture)
-        self._unlabelled = []
 
     def train(
         self,
