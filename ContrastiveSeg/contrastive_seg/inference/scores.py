@@ -24,16 +24,23 @@ _BATCH_PIXELS = 400_000
 
 
 _TRUSTED_AFTER = 300
-"""Steps after which the network speaks with its full weight."""
+"""Steps after which the network speaks with its full weight, for a few structures."""
+
+_A_FEW = 6
+"""Structures beyond which each takes steps of its own."""
 
 
-def trust_after(steps: int) -> float:
+def trust_after(steps: int, classes: int = 2) -> float:
     """How far a network is to be trusted after so many training steps, 0 to 1.
 
     One that has hardly begun is sure of the background everywhere: small structures would vanish
-    between the annotated slices.
+    between the annotated slices. The more structures, the less it has seen of each.
+
+    Args:
+        steps: That it was trained.
+        classes: Number of classes, background included.
     """
-    return min(1.0, steps / _TRUSTED_AFTER)
+    return min(1.0, steps / (_TRUSTED_AFTER * max(1.0, (classes - 1) / _A_FEW)))
 
 
 @dataclass
