@@ -13,6 +13,8 @@ from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.weights.card import WeightCard
 from contrastive_seg.weights.store import Store, StoredWeights
 
+_LONGEST_NAME = 28
+
 
 def list_weights(store: Store, output: Output) -> dict[str, Any]:
     """Lists all weights by their cards, without reading the tensors.
@@ -22,9 +24,11 @@ def list_weights(store: Store, output: Output) -> dict[str, Any]:
     """
     found = store.list()
     values = {"folder": str(store.user), "weights": [_summary(one) for one in found]}
-    table = Table(title="Weights")
+    table = Table(title="Weights", pad_edge=False)
+    # Names are what one types, so they are the last to be broken.
+    longest = min(_LONGEST_NAME, max((len(one.name) for one in found), default=0))
     for title in ("Name", "Method", "Network", "Modality", "Anatomy", "Parts", "Size"):
-        table.add_column(title, overflow="fold")
+        table.add_column(title, overflow="fold", min_width=longest if title == "Name" else None)
     for one in found:
         card = one.card
         if card is None:
@@ -34,8 +38,8 @@ def list_weights(store: Store, output: Output) -> dict[str, Any]:
         texts = (card.name, card.method, _network(card), card.modality, card.anatomy, parts, _size(one.path))
         table.add_row(*map(escape, texts))
     sentences = [f"{one.name}: {one.problem}" for one in found if one.problem]
-    if not found:
-        sentences = [f"There are no weights yet. Those of your own belong into '{store.user}'."]
+    if not any(store.user in one.path.parents for one in found):
+        sentences.append(f"Weights of your own belong into '{store.user}'.")
     output.result(values, [table] if found else [], sentences)
     return values
 

@@ -38,8 +38,16 @@ def damage(path: Path) -> None:
 def test_list_shows_a_table(my_weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, out, err = call(capsys, "weights", "list")
     assert status == 0 and err == ""
-    for word in ("alpha", "beta", "macl", "unet 4", "MR", "Hippocampus"):
+    for word in ("alpha", "beta", "macl", "unet 4", "MR", "Hippocamp", "mr-hippocampus", "us-fetal-head"):
         assert word in out
+    assert "of your own" not in out
+
+
+def test_list_says_where_weights_of_ones_own_belong(
+    a_home_without_weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, out, _ = call(capsys, "weights", "list")
+    assert status == 0 and "Weights of your own belong" in out
 
 
 def test_list_gives_scripts_the_cards(my_weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
