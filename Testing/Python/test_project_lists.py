@@ -112,7 +112,9 @@ def test_the_version_is_the_same_everywhere() -> None:
 def test_the_checkout_is_small_enough_for_the_catalogue() -> None:
     sizes = {path: path.stat().st_size for path in tracked_files()}
     assert sum(sizes.values()) < 20_000_000
-    assert {path.name for path, size in sizes.items() if size > 2_000_000} == set()
+    # Starter weights have a limit of their own, in weights/test_starter_weights.py.
+    others = {path: size for path, size in sizes.items() if path.parent.name != "Models"}
+    assert {path.name for path, size in others.items() if size > 2_000_000} == set()
 
 
 def test_the_commands_in_the_documents_are_in_the_makefile() -> None:
