@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from contrastive_seg.networks.encoder_decoder import EncoderDecoder, LevelDecoder
 from contrastive_seg.networks.pooled_levels import PooledLevels
 
 CHANNELS = (16, 32, 64, 128, 256)
@@ -41,7 +42,7 @@ class CrossUNetEncoder(PooledLevels):
         super().__init__(blocks, CHANNELS)
 
 
-class CrossUNetDecoder(nn.Module):
+class CrossUNetDecoder(LevelDecoder):
     """1x1 convolution, bilinear up-sampling, concatenated skip, two convolutions, for each level."""
 
     def __init__(self) -> None:
@@ -59,26 +60,18 @@ class CrossUNetDecoder(nn.Module):
             found.append(x)
         return found
 
-    def forward(self, features: list[torch.Tensor]) -> torch.Tensor:
-        """Full-resolution features (B, 16, H, W) from the encoder's list."""
-        return self.maps(features)[-1]
 
-
-class CrossUNet(nn.Module):
+class CrossUNet(EncoderDecoder):
     """U-Net with 1 813 764 parameters (one input channel, four classes).
 
     Args:
-        in_channels: Channels of the input image.
+        in_channels: Channels of the input image, whose sides are multiples of 16.
         classes: Output channels.
     """
 
     def __init__(self, in_channels: int = 1, classes: int = 4) -> None:
-        super().__init__()
-        self.encoder = CrossUNetEncoder(in_channels)
-        self.decoder = CrossUNetDecoder()
-        self.head = nn.Conv2d(CHANNELS[0], classes, 3, padding=1)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits (B, classes, H, W) for images (B, in_channels, H, W), H and W multiples of 16."""
-        logits: torch.Tensor = self.head(self.decoder(self.encoder(x)))
-        return logits
+        super().__init__(
+            CrossUNetEncoder(in_channels),
+            CrossUNetDecoder(),
+            nn.Conv2d(CHANNELS[0], classes, 3, padding=1),
+        )

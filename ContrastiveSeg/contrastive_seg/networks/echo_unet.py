@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from contrastive_seg.networks.encoder_decoder import EncoderDecoder, LevelDecoder
 from contrastive_seg.networks.pooled_levels import PooledLevels
 
 CHANNELS = (64, 128, 256, 512, 512)
@@ -34,7 +35,7 @@ class EchoUNetEncoder(PooledLevels):
         super().__init__([_conv_block(i, o) for i, o in zip(inputs, CHANNELS, strict=True)], CHANNELS)
 
 
-class EchoUNetDecoder(nn.Module):
+class EchoUNetDecoder(LevelDecoder):
     """Bilinear up-sampling, concatenated skip, two convolutions, for each level upwards."""
 
     def __init__(self) -> None:
@@ -55,26 +56,14 @@ class EchoUNetDecoder(nn.Module):
             found.append(x)
         return found
 
-    def forward(self, features: list[torch.Tensor]) -> torch.Tensor:
-        """Full-resolution features (B, 64, H, W) from the encoder's list."""
-        return self.maps(features)[-1]
 
-
-class EchoUNet(nn.Module):
+class EchoUNet(EncoderDecoder):
     """U-Net with bilinear up-sampling; 17 267 393 parameters with 3 input and 1 output channels.
 
     Args:
-        in_channels: Channels of the input image.
+        in_channels: Channels of the input image, whose sides are multiples of 16.
         classes: Output channels; 1 for a single logit of the foreground.
     """
 
     def __init__(self, in_channels: int = 3, classes: int = 1) -> None:
-        super().__init__()
-        self.encoder = EchoUNetEncoder(in_channels)
-        self.decoder = EchoUNetDecoder()
-        self.head = nn.Conv2d(CHANNELS[0], classes, 1)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits (B, classes, H, W) for images (B, in_channels, H, W), H and W multiples of 16."""
-        logits: torch.Tensor = self.head(self.decoder(self.encoder(x)))
-        return logits
+        super().__init__(EchoUNetEncoder(in_channels), EchoUNetDecoder(), nn.Conv2d(CHANNELS[0], classes, 1))

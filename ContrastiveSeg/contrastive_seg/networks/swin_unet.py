@@ -19,6 +19,8 @@ from monai.networks.nets.swin_unetr import (
 )
 from torch import nn
 
+from contrastive_seg.networks.encoder_decoder import EncoderDecoder, LevelDecoder
+
 PATCH, WINDOW = 4, 7
 DEPTH = 2
 HEADS = (3, 6, 12, 24)
@@ -111,7 +113,7 @@ class SwinUNetEncoder(nn.Module):
         return features
 
 
-class SwinUNetDecoder(nn.Module):
+class SwinUNetDecoder(LevelDecoder):
     """Mirrors the encoder; every stage joins the encoder's map of its resolution.
 
     Args:
@@ -141,30 +143,22 @@ class SwinUNetDecoder(nn.Module):
         found[-1] = self.norm(x.movedim(1, -1)).movedim(-1, 1)
         return [*found, self.last(found[-1])]
 
-    def forward(self, features: list[torch.Tensor]) -> torch.Tensor:
-        """Full-resolution features (B, width, H, W) from the encoder's list."""
-        return self.maps(features)[-1]
 
-
-class SwinUNet(nn.Module):
+class SwinUNet(EncoderDecoder):
     """Swin-UNet tiny; 27 168 420 parameters with three input channels and four classes.
 
     Args:
-        in_channels: Channels of the input image.
+        in_channels: Channels of the input image, whose sides are multiples of 32.
         classes: Output channels.
         width: Channels of the first stage.
     """
 
     def __init__(self, in_channels: int = 3, classes: int = 4, width: int = 96) -> None:
-        super().__init__()
-        self.encoder = SwinUNetEncoder(in_channels, width)
-        self.decoder = SwinUNetDecoder(width)
-        self.head = nn.Conv2d(width, classes, 1, bias=False)
+        super().__init__(
+            SwinUNetEncoder(in_channels, width),
+            SwinUNetDecoder(width),
+            nn.Conv2d(width, classes, 1, bias=False),
+        )
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.trunc_normal_(module.weight, std=0.02)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits (B, classes, H, W) for images (B, in_channels, H, W), H and W multiples of 32."""
-        logits: torch.Tensor = self.head(self.decoder(self.encoder(x)))
-        return logits

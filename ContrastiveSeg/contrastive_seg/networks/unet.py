@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from contrastive_seg.networks.encoder_decoder import EncoderDecoder, LevelDecoder
 from contrastive_seg.networks.pooled_levels import PooledLevels
 
 
@@ -40,7 +41,7 @@ class UNetEncoder(PooledLevels):
         super().__init__(blocks, channels)
 
 
-class UNetDecoder(nn.Module):
+class UNetDecoder(LevelDecoder):
     """Transposed convolution, concatenated skip, two convolutions, for each level upwards."""
 
     def __init__(self, width: int = 32, levels: int = 4) -> None:
@@ -50,10 +51,6 @@ class UNetDecoder(nn.Module):
             nn.ConvTranspose2d(channels[i + 1], channels[i], 2, stride=2) for i in range(levels)
         )
         self.blocks = nn.ModuleList(_conv_block(2 * channels[i], channels[i]) for i in range(levels))
-
-    def forward(self, features: list[torch.Tensor]) -> torch.Tensor:
-        """Full-resolution features (B, f, H, W) from the encoder's list."""
-        return self.partial(features, len(self.blocks))
 
     def partial(self, features: list[torch.Tensor], blocks: int) -> torch.Tensor:
         """What the first ``blocks`` levels upwards make of the encoder's list."""
@@ -69,7 +66,7 @@ class UNetDecoder(nn.Module):
         return found
 
 
-class UNet(nn.Module):
+class UNet(EncoderDecoder):
     """U-Net with a bias-free 1x1 head.
 
     With width 32, one input channel and 8 classes it has 7 763 584 parameters, of which the
@@ -83,17 +80,13 @@ class UNet(nn.Module):
     """
 
     def __init__(self, in_channels: int = 1, classes: int = 2, width: int = 32, levels: int = 4) -> None:
-        super().__init__()
-        self.encoder = UNetEncoder(in_channels, width, levels)
-        self.decoder = UNetDecoder(width, levels)
-        self.head = nn.Conv2d(width, classes, 1, bias=False)
+        super().__init__(
+            UNetEncoder(in_channels, width, levels),
+            UNetDecoder(width, levels),
+            nn.Conv2d(width, classes, 1, bias=False),
+        )
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
                 nn.init.kaiming_normal_(module.weight, a=0.01)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits (B, classes, H, W) for images (B, in_channels, H, W)."""
-        logits: torch.Tensor = self.head(self.decoder(self.encoder(x)))
-        return logits
