@@ -69,6 +69,8 @@ class FinetuningSession:
 
     def __init__(self, folder: Path, settings: FinetuneSettings) -> None:
         self._pretrained = Pretrained.load(settings.weights) if settings.weights is not None else None
+        if self._pretrained is not None:
+            settings.check_network(self._pretrained.card.network)
         self.folder = make_folder(Path(folder))
         self.settings = settings
         self.compute: Compute = choose_compute(settings.device, settings.threads)

@@ -62,17 +62,25 @@ class FinetuneSettings:
                 f"There is no semi-supervised method called '{self.semi_supervised}'.",
                 "Use mcsc, or none.",
             )
-        if self.semi_supervised and self.network not in WITH_MAPS:
-            raise ContrastiveSegError(
-                "bad-setting",
-                f"Semi-supervised learning needs the network {' or '.join(WITH_MAPS)}, not '{self.network}'.",
-                "Leave the network out, or learn from painted slices only.",
-            )
+        self.check_network(self.network)
         if not 0 <= self.freeze <= 1:
             raise ContrastiveSegError(
                 "bad-setting",
                 f"The share of the training with a frozen encoder is {self.freeze}, but must be 0 to 1.",
                 "Use 0 to train the encoder from the beginning, 1 to leave it as it is.",
+            )
+
+    def check_network(self, network: str) -> None:
+        """Whether a network, such as that of pretrained weights, can do what is wanted.
+
+        Raises:
+            ContrastiveSegError: ``bad-setting``.
+        """
+        if self.semi_supervised and network not in WITH_MAPS:
+            raise ContrastiveSegError(
+                "bad-setting",
+                f"Semi-supervised learning needs the network {' or '.join(WITH_MAPS)}, not '{network}'.",
+                "Choose other weights or another network, or learn from painted slices only.",
             )
 
 

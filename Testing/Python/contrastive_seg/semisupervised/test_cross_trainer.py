@@ -14,8 +14,11 @@ from contrastive_seg_phantom import keep_slices, two_organs
 from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.finetuning.session import Case, FinetuningSession
 from contrastive_seg.finetuning.settings import FinetuneSettings
+from contrastive_seg.networks.build import build_network
 from contrastive_seg.semisupervised.trainer import CrossTrainer
 from contrastive_seg.semisupervised.unlabelled import UnlabelledSampler
+from contrastive_seg.weights.card import WeightCard
+from contrastive_seg.weights.files import save_weights
 
 SLICES = [2, 6, 12, 17, 21]
 
@@ -77,6 +80,22 @@ def test_only_networks_with_maps_can_be_the_first_one():
         FinetuneSettings(network="deeplabv3", semi_supervised="mcsc")
     with pytest.raises(ContrastiveSegError, match="mixmatch"):
         FinetuneSettings(semi_supervised="mixmatch")
+
+
+def test_weights_of_another_network_are_refused_before_anything_is_written(tmp_path: Path):
+    torch.manual_seed(0)
+    tensors = {
+        k: v for k, v in build_network("echo-unet", 1, 2).state_dict().items() if k.startswith("encoder")
+    }
+    card = WeightCard(
+        name="echo", method="simclr", network="echo-unet", width=None, in_channels=1, modality="US",
+        anatomy="x", licence="CC0-1.0", engine_version="0",
+    )  # fmt: skip
+    save_weights(tmp_path / "echo.safetensors", tensors, card)
+    settings = FinetuneSettings(weights=str(tmp_path / "echo.safetensors"), semi_supervised="mcsc")
+    with pytest.raises(ContrastiveSegError, match="echo-unet"):
+        FinetuningSession(tmp_path / "run", settings)
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_command_learns_from_a_folder_without_annotations(tmp_path: Path):
