@@ -109,13 +109,10 @@ class Flooding:
     def _between(self, low: int, high: int, leave_out: int | None) -> dict[int, np.ndarray]:
         inside = slice(low - self.first, high - self.first + 1)
         seeds = self._far[inside].astype(np.uint16)
-        walls = [index for index in (low, high) if index in self.annotated and index != leave_out]
-        if leave_out is not None:
-            # The priors between them know the slice that is left out; the walls do not.
-            seeds[:] = np.all([self._far[index - self.first] for index in walls], axis=0) if walls else 0
-        for index in walls:
-            known = self.annotated[index][:: self._stride, :: self._stride]
-            seeds[index - low] = np.where(known > 0, known, seeds[index - low])
+        for index in (low, high):
+            if index in self.annotated and index != leave_out:
+                known = self.annotated[index][:: self._stride, :: self._stride]
+                seeds[index - low] = np.where(known > 0, known, seeds[index - low])
         if not seeds.any():
             return {}
         edges, markers = sitk.GetImageFromArray(self._edges[inside]), sitk.GetImageFromArray(seeds)

@@ -60,15 +60,6 @@ def test_a_slice_that_is_left_out_is_found_from_its_neighbours_only():
     assert sorted(found) == list(range(4, 19)) and overlap(found, inside) > 0.97
 
 
-def test_what_was_propagated_from_a_slice_that_is_left_out_is_not_listened_to_either():
-    stack, inside = a_tube()
-    priors = undecided(range(24))
-    for index in range(5, 18):
-        priors[index].distance[:] = -30.0  # the lie, carried to the slices beside it
-    found = Flooding(stack, known(inside, 4, 10, 18), priors, 1.0).labels(leave_out=10)
-    assert overlap(found, inside) > 0.97
-
-
 def test_nothing_is_flooded_far_from_every_contour():
     stack, inside = a_tube(0.0)
     only_the_tube = {0: inside[0] * 2}  # and not a word about what is around it
