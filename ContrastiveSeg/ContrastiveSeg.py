@@ -42,13 +42,13 @@ class ContrastiveSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         super().__init__(parent)  # calls setup() itself where there is no parent
 
     def setup(self):
+        from ContrastiveSegLib.Panels import Sections
         from ContrastiveSegLib.Panels.Panel import Panel
 
         super().setup()
-        widget = slicer.util.loadUI(self.resourcePath("UI/ContrastiveSeg.ui"))
+        widget = Sections.load(self.resourcePath)
         self.layout.addWidget(widget)
         self.ui = slicer.util.childWidgetVariables(widget)
-        widget.setMRMLScene(slicer.mrmlScene)
         self.logic = ContrastiveSegLogic()
         self.panel = Panel(self.ui, self.logic.learning)
         scene = slicer.mrmlScene

@@ -20,6 +20,7 @@ from ContrastiveSegLib.Panels.AnnotationSection import AnnotationSection
 from ContrastiveSegLib.Panels.LearningSection import LearningSection
 from ContrastiveSegLib.Panels.NodeSelectors import NodeSelectors
 from ContrastiveSegLib.Panels.ResultSection import ResultSection
+from ContrastiveSegLib.Panels.Sections import SECTIONS
 from ContrastiveSegLib.Panels.WeightsSelector import WeightsSelector
 from ContrastiveSegLib.Parameters import Parameters
 from ContrastiveSegLib.Readiness import Readiness
@@ -53,6 +54,7 @@ class Panel(VTKObservationMixin):
         self.annotation = AnnotationSection(ui)
         self.progress = LearningSection(ui, learning.machine)
         self.result = ResultSection(ui)
+        self.sections = [kind(self) for kind in SECTIONS]
         self._parameters: Parameters | None = None
         self._observed: tuple[Any, Any] = (None, None)
         self._entered, self._estimated = True, False
@@ -95,6 +97,8 @@ class Panel(VTKObservationMixin):
         self._parameters = parameters
         self.selectors.setParameters(parameters)
         self.weights.setParameters(parameters)
+        for section in self.sections:
+            section.setParameters(parameters)
         if parameters is not None:
             self.addObserver(parameters, vtk.vtkCommand.ModifiedEvent, self._onParameters)
         self._onParameters()
@@ -104,12 +108,16 @@ class Panel(VTKObservationMixin):
         self._entered = self.selectors.isActive = True
         self._showInstallation()
         self.weights.fill()
+        for section in self.sections:
+            section.enter()
         self.update()
         self._warmUp()
 
     def exit(self) -> None:
         """The panel is hidden: strokes in the Segment Editor must not wait for it."""
         self._entered = self.selectors.isActive = False
+        for section in self.sections:
+            section.exit()
 
     def chooseDefaults(self) -> None:
         """Chooses the volume that is shown and the first segmentation where nothing is chosen."""
@@ -118,6 +126,8 @@ class Panel(VTKObservationMixin):
     def forgetScene(self) -> None:
         """Lets go of all nodes, and ends a learning; for the closing of a scene."""
         self.setParameters(None)
+        for section in self.sections:
+            section.forgetScene()
         self.result.forget()
         self.learning.abandon()
         self.progress.say("")
@@ -126,6 +136,8 @@ class Panel(VTKObservationMixin):
     def close(self) -> None:
         """Lets go of everything; for the end of the module."""
         self._lookAgain.stop()
+        for section in self.sections:
+            section.close()
         self.selectors.close()
         self.weights.close()
         for signal, receiver in self._signals():
@@ -142,7 +154,7 @@ class Panel(VTKObservationMixin):
         self._showState()
 
     def _showState(self) -> None:
-        volume, segmentation = self._nodes()
+        volume, segmentation = self.nodes()
         whyNot = Readiness.whyNotStart(volume, segmentation, self.annotation.summary, self.annotation.problem)
         interrupted, hasLearnt, isBusy = False, False, self.learning.machine.state.isBusy
         if not Readiness.whyNotPaint(volume, segmentation) and not isBusy:
@@ -161,14 +173,21 @@ class Panel(VTKObservationMixin):
             if volume is not None
             else _("Choose a volume first.")
         )
+        for section in self.sections:
+            section.update()
 
-    def _nodes(self) -> tuple[Any, Any]:
+    def say(self, sentence: str) -> None:
+        """Puts a sentence into the status line."""
+        self.progress.say(sentence)
+
+    def nodes(self) -> tuple[Any, Any]:
+        """The chosen volume and segmentation, each None where there is none."""
         if self._parameters is None:
             return None, None
         return self._parameters.volume, self._parameters.segmentation
 
     def _onParameters(self, caller: Any = None, event: Any = None) -> None:
-        nodes = self._nodes()
+        nodes = self.nodes()
         if any(a is not b for a, b in zip(nodes, self._observed, strict=True)):
             self._observe(*nodes)
             self.annotation.update(self._parameters)
@@ -217,22 +236,22 @@ class Panel(VTKObservationMixin):
         self.result.show(self._parameters)
 
     def _onNewSegmentation(self, checked: bool = False) -> None:
-        with self._explained():
+        with self.explained():
             assert self._parameters is not None
             self._parameters.segmentation = SegmentationMaker.make(self._parameters.volume)
 
     def _onPaint(self, checked: bool = False) -> None:
-        with self._explained():
-            SegmentationMaker.openEditor(*self._nodes())
+        with self.explained():
+            SegmentationMaker.openEditor(*self.nodes())
 
     def _onEmpty(self, checked: bool = False) -> None:
-        with self._explained():
+        with self.explained():
             assert self._parameters is not None
             self.progress.say(self.annotation.toggleEmpty(self._parameters))
             self.update()
 
     def _onStart(self, checked: bool = False) -> None:
-        with self._explained():
+        with self.explained():
             if self.learning.machine.state.isBusy:
                 self.learning.stop()
                 return
@@ -240,7 +259,7 @@ class Panel(VTKObservationMixin):
                 self._install()
             parameters = self._parameters
             assert parameters is not None
-            volume, segmentation = self._nodes()
+            volume, segmentation = self.nodes()
             self.progress.showEstimate({}, {})
             self._estimated = False
             seconds = self.secondsInsteadOfBudget or parameters.budget.value
@@ -249,23 +268,23 @@ class Panel(VTKObservationMixin):
             parameters.showPrediction = True
 
     def _onAccept(self, checked: bool = False) -> None:
-        with self._explained():
+        with self.explained():
             self.annotation.update(self._parameters)
             if self._parameters is None or self.annotation.summary is None:
-                raise UserError(self.annotation.problem or Readiness.whyNotPaint(*self._nodes()))
+                raise UserError(self.annotation.problem or Readiness.whyNotPaint(*self.nodes()))
             self.progress.say(self.result.accept(self._parameters, self.annotation.summary))
             self._parameters.showPrediction = False  # what was accepted would lie under it
             self.update()
 
     def _onUndo(self, checked: bool = False) -> None:
-        with self._explained():
+        with self.explained():
             assert self._parameters is not None
             self.progress.say(self.result.undo(self._parameters))
             self._parameters.showPrediction = True
             self.update()
 
     def _onInstall(self, checked: bool = False) -> None:
-        with self._explained():
+        with self.explained():
             self._install()
             self.progress.say(_("All packages are installed."))
 
@@ -277,7 +296,7 @@ class Panel(VTKObservationMixin):
 
     def _warmUp(self) -> None:
         """Lets the worker load PyTorch while the user paints, so that Start does not wait for it."""
-        ready = self.warmsUp and self._entered and not Readiness.whyNotPaint(*self._nodes())
+        ready = self.warmsUp and self._entered and not Readiness.whyNotPaint(*self.nodes())
         if ready and not self.installing.missing():
             self.learning.warmUp()
 
@@ -287,8 +306,8 @@ class Panel(VTKObservationMixin):
         self.ui.installLabel.text = sentence
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
-        """What the user can put right goes into the status line, everything else into Slicer's dialog."""
+    def explained(self) -> Iterator[None]:
+        """For what buttons do: what users can put right goes into the status line, the rest into a dialog."""
         try:
             with slicer.util.tryWithErrorDisplay(_("ContrastiveSeg failed."), show=True):
                 try:

@@ -1,0 +1,43 @@
+"""What the parts of the panel have in common."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ContrastiveSegLib.Panels.Panel import Panel
+    from ContrastiveSegLib.Parameters import Parameters
+
+
+class Section:
+    """A part of the panel with a .ui file of its own, listed in :mod:`ContrastiveSegLib.Panels.Sections`.
+
+    The panel calls the methods below; each does nothing unless a section needs it.
+
+    Args:
+        panel: Whose part it is: ``panel.ui`` has all widgets by name, ``panel.learning`` what goes on,
+            ``panel.nodes()`` the chosen volume and segmentation, ``panel.say(sentence)`` the status line,
+            and ``with panel.explained():`` belongs around what a button does.
+    """
+
+    def __init__(self, panel: Panel) -> None:
+        self.panel = panel
+        self.ui: Any = panel.ui
+
+    def setParameters(self, parameters: Parameters | None) -> None:
+        """The choices of another scene; None while a scene is closed."""
+
+    def enter(self) -> None:
+        """The panel is shown."""
+
+    def update(self) -> None:
+        """Something has changed: nodes, choices, or what is going on. Must be quick."""
+
+    def exit(self) -> None:
+        """The panel is hidden."""
+
+    def forgetScene(self) -> None:
+        """Lets go of all nodes: the scene is closed."""
+
+    def close(self) -> None:
+        """Lets go of everything: the module ends or is loaded again."""

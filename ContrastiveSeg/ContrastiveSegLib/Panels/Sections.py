@@ -1,0 +1,39 @@
+"""The parts of the panel, from top to bottom."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import qt
+import slicer
+import slicer.util
+
+from ContrastiveSegLib.Panels.Section import Section
+
+FORMS = ["Installation", "Volume", "Annotation", "Learning", "Review"]
+"""Names of the .ui files, in the order in which they stand."""
+
+SECTIONS: list[type[Section]] = []
+"""Classes that the panel makes and keeps up to date, beside those that it knows by name."""
+
+
+def load(path: Callable[[str], str]) -> Any:
+    """Makes the widget of the whole panel from the .ui files.
+
+    Args:
+        path: Gives the place of a file in the folder Resources, as ``resourcePath`` of the module does.
+
+    Returns:
+        A widget with all sections below each other; their scene is set.
+    """
+    widget = qt.QWidget()
+    widget.name = "ContrastiveSeg"
+    layout = qt.QVBoxLayout(widget)
+    layout.setContentsMargins(0, 0, 0, 0)
+    for name in FORMS:
+        form = slicer.util.loadUI(path(f"UI/{name}.ui"))
+        layout.addWidget(form)
+        form.setMRMLScene(slicer.mrmlScene)
+    layout.addStretch(1)
+    return widget
