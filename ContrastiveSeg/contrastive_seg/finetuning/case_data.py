@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,6 +21,12 @@ _MOST_LEFT_OUT = 24
 _MOST_OUTSIDE = 6
 _MOST_OUTSIDE_VALUES = 60_000_000
 
+_ALIKE = 1.5
+"""Up to this ratio of its spacings a volume looks alike along all axes."""
+
+_MOST_VOXELS_THRICE = 8_000_000
+"""Larger volumes are seen along one axis only: three take three times as long."""
+
 
 @dataclass
 class AxisPlan:
@@ -30,11 +36,13 @@ class AxisPlan:
         axis: 0 axial, 1 coronal, 2 sagittal.
         complete: Slices of which every pixel is truth.
         partial: Slices with some truth.
+        again: Whether these voxels are those of an earlier plan, seen along another axis.
     """
 
     axis: int
     complete: list[int] = field(default_factory=list)
     partial: list[int] = field(default_factory=list)
+    again: bool = False
 
     @property
     def count(self) -> int:
@@ -45,9 +53,10 @@ class AxisPlan:
 def plan_axes(labels: SparseLabels, spacing_zyx: tuple[float, float, float]) -> list[AxisPlan]:
     """Along which planes a volume was annotated, most annotated first.
 
-    A completely labelled volume is read along its coarsest axis, where slices are sharpest. Paint
-    that belongs to no complete slice (scribbles) is read along the plane that gathers it in the
-    fewest slices.
+    A completely labelled volume is read along its coarsest axis, where slices are sharpest; a small one
+    with voxels of about equal sides along the other axes too: from few patients three views learn more
+    than one, and their mean is better than each (Docs/benchmarks.md). Paint that belongs to no complete
+    slice (scribbles) is read along the plane that gathers it in the fewest slices.
     """
     array = labels.array
     known = array != IGNORE
@@ -55,7 +64,9 @@ def plan_axes(labels: SparseLabels, spacing_zyx: tuple[float, float, float]) -> 
     if all(len(complete[a]) == array.shape[a] for a in range(3)):
         # Coarsest spacing; among equal ones the third array axis of the common orientation.
         axis = max(range(3), key=lambda a: (round(spacing_zyx[a], 3), -a))
-        return [AxisPlan(axis, complete[axis])]
+        alike = max(spacing_zyx) <= _ALIKE * min(spacing_zyx) and array.size <= _MOST_VOXELS_THRICE
+        others = [a for a in range(3) if a != axis] if alike and min(array.shape) > 1 else []
+        return [AxisPlan(a, complete[a], again=a != axis) for a in (axis, *others)]
     plans = [AxisPlan(a, complete[a]) for a in range(3)]
     rest = known
     for plan in plans:
@@ -106,6 +117,7 @@ def prepare_view(
     held_out: Callable[[int], bool] = lambda index: False,
     should_stop: Callable[[], bool] = lambda: False,
     previous: PreparedView | None = None,
+    hidden: Mapping[int, Sequence[int]] | None = None,
 ) -> PreparedView:
     """Builds the slices of one axis, propagates what is annotated, and collects what to learn.
 
@@ -119,6 +131,8 @@ def prepare_view(
         should_stop: See :class:`Propagator`.
         previous: The same axis of the same volume in an earlier round, whose images and
             registrations are taken over where the region is still large enough.
+        hidden: Slices of other axes, by axis, that are kept for the estimate: where they cross a slice
+            of this axis, nothing is learnt.
     """
     box: Box = region_of_interest(labels.array, plan.axis)
     if previous is not None and previous.view.pixel == pixel and previous.view.box.contains(box):
@@ -145,26 +159,28 @@ def prepare_view(
     gaps = np.diff([max(0, plan.complete[0] - 8), *plan.complete]) if plan.complete else np.array([0])
     largest_gap = float(gaps.max()) / 2 * view.slice_pixels
     samples: list[TrainingSlice] = []
+    taught = _without(labels.array, plan.axis, hidden or {})
     for index in [*plan.complete, *plan.partial]:
-        soft = view.soft_labels(labels.array, index, values).half()
+        kept = held_out(index)
+        soft = view.soft_labels(labels.array if kept else taught, index, values).half()
+        if not soft[-1].any():
+            continue
         present = tuple(c for c in range(len(values)) if bool((soft[c] > 0.5).any()))
         left_out = []
         if propagator is not None and index in own and len(samples) < _MOST_LEFT_OUT:
             left_out = _left_out_priors(propagator, flooding, plan.complete, index, pixel)
         elif propagator is not None and index in priors:
             left_out = [priors[index]]
-        samples.append(
-            TrainingSlice(view, index, soft, left_out, own.get(index), largest_gap, held_out(index), present)
-        )
+        samples.append(TrainingSlice(view, index, soft, left_out, own.get(index), largest_gap, kept, present))
     ends = propagator.ends if propagator is not None else None
-    outside = _outside_samples(view, plan, labels, values, held_out)
+    outside = _outside_samples(view, plan, taught, values, held_out)
     return PreparedView(view, samples, priors, float(plan.count), ends, outside, propagator)
 
 
 def _outside_samples(
     view: View,
     plan: AxisPlan,
-    labels: SparseLabels,
+    labels: np.ndarray,
     values: tuple[int, ...],
     held_out: Callable[[int], bool],
 ) -> list[TrainingSlice]:
@@ -181,9 +197,17 @@ def _outside_samples(
     most = min(_MOST_OUTSIDE, _MOST_OUTSIDE_VALUES // (wide.size[0] * wide.size[1] * (len(values) + 1)))
     teaching = [i for i in plan.complete if not held_out(i)]
     chosen = sorted({teaching[round(p)] for p in np.linspace(0, len(teaching) - 1, most)} if teaching else ())
-    return [
-        TrainingSlice(wide, index, wide.soft_labels(labels.array, index, values).half()) for index in chosen
-    ]
+    return [TrainingSlice(wide, index, wide.soft_labels(labels, index, values).half()) for index in chosen]
+
+
+def _without(labels: np.ndarray, axis: int, hidden: Mapping[int, Sequence[int]]) -> np.ndarray:
+    """The labels with IGNORE on slices of other axes."""
+    taught = labels
+    for other, indices in hidden.items():
+        if other != axis and len(indices):
+            taught = taught.copy() if taught is labels else taught
+            np.moveaxis(taught, other, 0)[list(indices)] = IGNORE
+    return taught
 
 
 def _flooding(
@@ -211,10 +235,12 @@ def _left_out_priors(
         groups += [[index, complete[p]] for p in (position - 1, position + 1) if 0 <= p < len(complete)]
     found = []
     for group in groups:
-        prior = propagator.propagate(leave_out=group, only=index).get(index)
-        if prior is None:
-            continue
         # Of wider gaps there are enough examples without a flood of their own.
-        flooded = flooding.labels(leave_out=index) if flooding is not None and len(group) == 1 else {}
-        found.append(mixed(prior, flooded[index], pixel) if index in flooded else prior)
+        floods = flooding is not None and len(group) == 1
+        wanted = flooding.gap(index) if flooding is not None and floods else [index]
+        carried = propagator.propagate(leave_out=group, only=wanted)
+        if index not in carried:
+            continue
+        flooded = flooding.labels(index, carried) if flooding is not None and floods else {}
+        found.append(mixed(carried[index], flooded[index], pixel) if index in flooded else carried[index])
     return found

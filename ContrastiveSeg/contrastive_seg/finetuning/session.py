@@ -173,6 +173,7 @@ class FinetuningSession:
         prepared = []
         for number, (volume, labels, orientation, plans) in enumerate(turned):
             earlier = views_of(volume, (self._earlier or [])[number : number + 1])
+            hidden = {a: [i for n, b, i in split if (n, b) == (number, a)] for a in range(3)}
             views = [
                 prepare_view(
                     volume,
@@ -183,6 +184,7 @@ class FinetuningSession:
                     lambda i, n=number, a=plan.axis: (n, a, i) in split,  # type: ignore[misc]
                     should_stop,
                     earlier.get(plan.axis),
+                    hidden,
                 )
                 for plan in plans
             ]
@@ -388,8 +390,10 @@ class FinetuningSession:
 
 
 def _slices(plans: list[AxisPlan], labels: SparseLabels) -> Iterator[tuple[AxisPlan, int, bool]]:
-    """(plan, index, painted?) of every slice that teaches."""
+    """(plan, index, painted?) of every slice that teaches something of its own."""
     for plan in plans:
+        if plan.again:
+            continue
         for index in plan.complete:
             yield plan, index, bool((np.take(labels.array, index, axis=plan.axis) > 0).any())
         for index in plan.partial:

@@ -72,15 +72,24 @@ class Flooding:
         self._edges = self._gradient(part.cpu().numpy().astype(np.float32))
         self._far = np.zeros(self._edges.shape, bool)
         for index, prior in priors.items():
-            far = (prior.distance.amax(dim=0) < -_MARGIN).cpu().numpy()
-            self._far[index - self.first] = far[:: self._stride, :: self._stride]
+            self._far[index - self.first] = self._beyond(prior)
 
-    def labels(self, leave_out: int | None = None) -> dict[int, np.ndarray]:
+    def gap(self, index: int) -> range:
+        """The slices between an annotated slice's neighbours, both included."""
+        others = sorted(i for i in self.annotated if i != index)
+        low = max((i for i in others if i < index), default=self.first)
+        high = min((i for i in others if i > index), default=self.last)
+        return range(low, high + 1)
+
+    def labels(
+        self, leave_out: int | None = None, without: Mapping[int, SlicePrior] | None = None
+    ) -> dict[int, np.ndarray]:
         """Classes (H, W) by slice, all slices in reach of the priors.
 
         Args:
             leave_out: Annotated slice to pretend unknown; then only what it changes is flooded,
-                the slices between its annotated neighbours.
+                the slices of its :meth:`gap`.
+            without: What is propagated to those when it is unknown.
         """
         if min(self._edges.shape) < _LEAST_SIDE:
             return {}
@@ -92,7 +101,7 @@ class Flooding:
             if leave_out is not None and not low <= leave_out <= high:
                 continue
             if high > low:
-                found |= self._between(low, high, leave_out)
+                found |= self._between(low, high, leave_out, without)
         return found
 
     def _gradient(self, stack: np.ndarray) -> np.ndarray:
@@ -106,9 +115,19 @@ class Flooding:
         )
         return edges
 
-    def _between(self, low: int, high: int, leave_out: int | None) -> dict[int, np.ndarray]:
+    def _beyond(self, prior: SlicePrior) -> np.ndarray:
+        """Pixels far from every propagated contour."""
+        far: np.ndarray = (prior.distance.amax(dim=0) < -_MARGIN).cpu().numpy()
+        return far[:: self._stride, :: self._stride]
+
+    def _between(
+        self, low: int, high: int, leave_out: int | None, without: Mapping[int, SlicePrior] | None
+    ) -> dict[int, np.ndarray]:
         inside = slice(low - self.first, high - self.first + 1)
         seeds = self._far[inside].astype(np.uint16)
+        for index, prior in (without or {}).items():
+            if low <= index <= high:
+                seeds[index - low] = self._beyond(prior)
         for index in (low, high):
             if index in self.annotated and index != leave_out:
                 known = self.annotated[index][:: self._stride, :: self._stride]

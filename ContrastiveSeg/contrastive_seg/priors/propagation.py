@@ -172,12 +172,14 @@ class Propagator:
             carried[index] = warp(distance[None], total)[0]
         return carried
 
-    def propagate(self, leave_out: Sequence[int] = (), only: int | None = None) -> dict[int, SlicePrior]:
+    def propagate(
+        self, leave_out: Sequence[int] = (), only: Sequence[int] | None = None
+    ) -> dict[int, SlicePrior]:
         """Priors by slice index.
 
         Args:
             leave_out: Annotated slices to pretend unknown.
-            only: The one slice that is wanted; None for all slices in reach.
+            only: The slices that are wanted; None for all slices in reach.
 
         Returns:
             Empty when no annotated slice is left.
@@ -186,7 +188,7 @@ class Propagator:
         if not indices:
             return {}
         distances = self._distances(indices)
-        wanted = range(self.first, self.last + 1) if only is None else [only]
+        wanted = range(self.first, self.last + 1) if only is None else only
         result: dict[int, SlicePrior] = {}
         bounds = [None, *indices, None]
         for low, high in itertools.pairwise(bounds):

@@ -87,3 +87,43 @@ def test_a_network_that_has_hardly_begun_does_not_overrule_the_annotated_slices(
     assert found(0) > 100
     assert found(0) > found(150) > found(300)
     assert trust_after(300) == trust_after(9999) == 1.0
+
+
+def test_the_priors_of_an_annotated_slice_do_not_depend_on_what_is_painted_there():
+    volume, truth = two_organs((40, 48, 56))
+    slices = [6, 14, 22, 30]
+    other = truth.copy()
+    other[14] = 0
+    other[14, 2:9, 40:52] = 7  # somewhere else altogether
+    first, second = (
+        next(s for s in prepared(volume, keep_slices(one, slices)).samples if s.index == 14)
+        for one in (truth, other)
+    )
+    assert not torch.equal(first.soft, second.soft)
+    for a, b in zip(first.left_out, second.left_out, strict=True):
+        assert torch.equal(a.distance, b.distance) and torch.equal(a.disagreement, b.disagreement)
+
+
+def test_a_small_complete_volume_is_seen_along_all_axes_unless_its_slices_are_thick():
+    labels = SparseLabels(two_organs()[1])
+    assert [(p.axis, p.again) for p in plan_axes(labels, (1.2, 1.0, 1.0))] == [
+        (0, False),
+        (1, True),
+        (2, True),
+    ]
+    assert [p.axis for p in plan_axes(labels, (5.0, 1.0, 1.0))] == [0]
+
+
+def test_what_is_kept_for_the_estimate_is_not_learnt_along_another_axis_either():
+    volume, truth = two_organs()
+    plan = next(p for p in plan_axes(SparseLabels(truth), (1.0, 1.0, 1.0)) if p.axis == 1)
+    view = prepare_view(volume, SparseLabels(truth), plan, VALUES, 0.8, hidden={0: [9], 1: [3]})
+    known = view.samples[20].soft[-1]
+    row = round((9 + 0.5) * volume.spacing_zyx[0] / 0.8 - 0.5)
+    assert bool((known[row, : view.view.inner[1]] < 1).all()) and bool(
+        (known[0, : view.view.inner[1]] == 1).all()
+    )
+    nothing = prepare_view(
+        volume, SparseLabels(truth), plan, VALUES, 0.8, hidden={0: list(range(len(truth)))}
+    )
+    assert nothing.samples == []

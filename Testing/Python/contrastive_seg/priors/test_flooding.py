@@ -60,6 +60,17 @@ def test_a_slice_that_is_left_out_is_found_from_its_neighbours_only():
     assert sorted(found) == list(range(4, 19)) and overlap(found, inside) > 0.97
 
 
+def test_what_was_propagated_from_a_slice_that_is_left_out_is_not_listened_to_either():
+    stack, inside = a_tube()
+    priors = undecided(range(24))
+    for index in range(5, 18):
+        priors[index].distance[:] = -30.0  # the lie, carried to the slices beside it
+    flooding = Flooding(stack, known(inside, 4, 10, 18), priors, 1.0)
+    assert flooding.gap(10) == range(4, 19)
+    found = flooding.labels(leave_out=10, without=undecided(range(4, 19)))
+    assert overlap(found, inside) > 0.97
+
+
 def test_nothing_is_flooded_far_from_every_contour():
     stack, inside = a_tube(0.0)
     only_the_tube = {0: inside[0] * 2}  # and not a word about what is around it

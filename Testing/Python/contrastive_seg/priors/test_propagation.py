@@ -61,9 +61,9 @@ def test_a_left_out_slice_is_predicted_from_the_others_only():
     images, masks = moving_disc()
     distances = {i: torch.from_numpy(signed_distance(masks[i]))[None] for i in (0, 8, 16)}
     propagator = Propagator(images, distances)
-    without = propagator.propagate(leave_out=[8], only=8)[8]
+    without = propagator.propagate(leave_out=[8], only=[8])[8]
     distances[8].fill_(123.0)
-    again = propagator.propagate(leave_out=[8], only=8)[8]
+    again = propagator.propagate(leave_out=[8], only=[8])[8]
     torch.testing.assert_close(without.distance, again.distance)
     assert without.gap == 8.0
 
