@@ -26,11 +26,18 @@ Folders = Annotated[
 
 
 @weights_app.command("list")
-def list_(folder: Folders = None, json: Json = False) -> None:
-    """All weights: your own, and those that come with ContrastiveSeg."""
+def list_(
+    folder: Folders = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Read the files and compare their SHA256 with the cards.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """All weights: your own, those of other extensions, and those that come with ContrastiveSeg."""
     from contrastive_seg.commands.weights import list_weights
+    from contrastive_seg.weights.resolver import Resolver
 
-    list_weights(Store(folder or ()), Output(json))
+    list_weights(Resolver(Store(folder or ())), Output(json), check)
 
 
 @weights_app.command()
