@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from contrastive_seg.cli_weights_pack import archive, pack
 from contrastive_seg.commands.console import Output
 from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.weights.store import Store
@@ -16,6 +17,8 @@ weights_app = typer.Typer(
     help="Pretrained weights: list, check, import and export them.",
     no_args_is_help=True,
 )
+weights_app.command()(pack)
+weights_app.command()(archive)
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
 Name = Annotated[str, typer.Argument(help="Name, NAME@VERSION, file or folder.")]
