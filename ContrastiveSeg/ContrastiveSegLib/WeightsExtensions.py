@@ -1,0 +1,201 @@
+"""Extensions that hold weights, from the application's extension server."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import qt
+import slicer.util
+from slicer.i18n import tr as _
+
+from ContrastiveSegLib.Signal import Signal
+from ContrastiveSegLib.UserError import UserError
+from ContrastiveSegLib.WeightsFolders import WeightsFolders
+
+PREFIX = "ContrastiveSegWeights"
+"""With what the names of weights extensions begin."""
+
+_LISTING = "ExtensionsMetadataFromServer.json"
+_FROM_SERVER = 2  # qSlicerExtensionsManagerModel::MetadataServer, which PythonQt does not name
+_PATIENCE_MS = 60_000
+
+
+@dataclass(frozen=True)
+class OfferedExtension:
+    """An extension that can be installed.
+
+    Attributes:
+        name: Of the extension.
+        description: What its makers say about it.
+    """
+
+    name: str
+    description: str
+
+
+class WeightsExtensions:
+    """Asks the Extensions Manager for weights and has it install them, without waiting.
+
+    Signals: ``found`` with a list of :class:`OfferedExtension`, ``installed`` with a name, ``progressed``
+    with a name and a fraction, ``failed`` with a sentence for the user.
+
+    Args:
+        manager: The application's ``extensionsManagerModel()``; None for the running application's.
+    """
+
+    def __init__(self, manager: Any = None) -> None:
+        self.found, self.installed = Signal("found"), Signal("installed")
+        self.progressed, self.failed = Signal("progressed"), Signal("failed")
+        self._manager = manager or WeightsFolders.extensionsManager()
+        self._looking = False
+        self._installing = ""
+        self._starting = False
+        self._patience = qt.QTimer()
+        self._patience.setSingleShot(True)
+        self._patience.setInterval(_PATIENCE_MS)
+        self._patience.connect("timeout()", self._onPatienceEnded)
+        for signal, function in self._connections():
+            self._manager.connect(signal, function)
+
+    def _connections(self) -> list[tuple[str, Any]]:
+        if self._manager is None:
+            return []
+        return [
+            ("updateExtensionsMetadataFromServerCompleted(bool)", self._onListed),
+            ("extensionInstalled(QString)", self._onInstalled),
+            ("activeTasksChanged()", self._onTasks),
+            ("installDownloadProgress(QString,qint64,qint64)", self._onProgress),
+        ]
+
+    def close(self) -> None:
+        """Lets go of the Extensions Manager."""
+        self._patience.stop()
+        for signal, function in self._connections():
+            self._manager.disconnect(signal, function)
+        self._manager = None
+
+    @property
+    def isBusy(self) -> bool:
+        """Whether an answer is awaited."""
+        return self._looking or bool(self._installing)
+
+    def whyNot(self) -> str:
+        """Why nothing can be asked now; empty where it can."""
+        if self._manager is None:
+            return _("This 3D Slicer has no Extensions Manager.")
+        if self._installing:
+            return _("{name} is being installed.").format(name=self._installing)
+        if self._looking:
+            return _("The extension server is being asked.")
+        return ""
+
+    def lookUp(self) -> None:
+        """Asks the server; ``found`` or ``failed`` follows.
+
+        Raises:
+            UserError: There is no Extensions Manager, or it is busy.
+        """
+        reason = self.whyNot()
+        if reason:
+            raise UserError(reason, self._withoutServer() if self._manager is None else "")
+        self._looking = True
+        self._patience.start()
+        if not self._manager.updateExtensionsMetadataFromServer(True, False):
+            self._fail(_("No extension server is set in this 3D Slicer."))
+
+    def install(self, offer: OfferedExtension) -> bool:
+        """Asks the user and has the extension installed; ``installed`` or ``failed`` follows.
+
+        Returns:
+            Whether the user has agreed.
+
+        Raises:
+            UserError: There is no Extensions Manager, or it is busy.
+        """
+        reason = self.whyNot()
+        if reason:
+            raise UserError(reason)
+        if not slicer.util.confirmOkCancelDisplay(self.question(offer), _("Get more weights")):
+            return False
+        self._installing = offer.name
+        self._patience.start()
+        self._starting = True
+        try:
+            started = self._manager.downloadAndInstallExtensionByName(offer.name, True, False)
+        finally:
+            self._starting = False
+        if not started and self._installing:
+            self._fail(_("The download of {name} could not be started.").format(name=offer.name))
+        return True
+
+    def question(self, offer: OfferedExtension) -> str:
+        """What the user agrees to."""
+        server = self._manager.serverUrl().host() if self._manager is not None else ""
+        return _(
+            "Download and install the extension {name} from {server}?\n\n{description}\n\n"
+            "Only the extension is downloaded; nothing of your data is sent. The Extensions Manager can "
+            "remove it again."
+        ).format(
+            name=offer.name,
+            server=server or _("the extension server"),
+            description=offer.description or _("Its makers give no description."),
+        )
+
+    def _onListed(self, success: bool) -> None:
+        if not self._looking:
+            return  # somebody else has asked
+        if not success:
+            self._fail(_("The extension server cannot be reached."))
+            return
+        self._looking = False
+        self._patience.stop()
+        names = [name for name in self._listed() if not self._manager.isExtensionInstalled(name)]
+        self.found.emit([OfferedExtension(name, self._described(name)) for name in names])
+
+    def _listed(self) -> list[str]:
+        """Names of weights extensions on the server, from the answer that the application has kept."""
+        try:
+            path = Path(str(self._manager.extensionInstallPath(_LISTING)))
+            listed = json.loads(path.read_text("utf-8"))
+        except (OSError, ValueError):
+            return []
+        return sorted(name for name in listed if isinstance(name, str) and name.startswith(PREFIX))
+
+    def _described(self, name: str) -> str:
+        about = self._manager.extensionMetadata(name, _FROM_SERVER) or {}
+        return str(about.get("description") or "").strip()
+
+    def _onInstalled(self, name: str) -> None:
+        if str(name) == self._installing:
+            self._installing = ""
+            self._patience.stop()
+        if str(name).startswith(PREFIX):
+            self.installed.emit(str(name))
+
+    def _onTasks(self) -> None:
+        ended = self._installing and not self._starting and not self._manager.activeTasks
+        if ended and not self._manager.isExtensionInstalled(self._installing):
+            self._fail(_("{name} could not be installed.").format(name=self._installing))
+
+    def _onProgress(self, name: str, received: int, total: int) -> None:
+        if str(name) == self._installing:
+            self._patience.start()  # it goes on
+            self.progressed.emit(str(name), received / total if total > 0 else 0.0)
+
+    def _onPatienceEnded(self) -> None:
+        self._fail(_("The extension server does not answer."))
+
+    def _fail(self, sentence: str) -> None:
+        self._looking, self._installing = False, ""
+        self._patience.stop()
+        self.failed.emit(f"{sentence} {self._withoutServer()}")
+
+    @staticmethod
+    def _withoutServer() -> str:
+        return _(
+            "Without network, install the extension from a file in the Extensions Manager, or copy weights "
+            "with their card into '{folder}'."
+        ).format(folder=WeightsFolders.user())
