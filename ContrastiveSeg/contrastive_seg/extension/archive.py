@@ -151,6 +151,7 @@ def description(tree: SourceTree, origin: Origin) -> str:
         "description": value("DESCRIPTION"),
         "screenshoturls": value("SCREENSHOTURLS"),
         "enabled": "1" if entry.get("enabled", True) else "0",
+        "dicom_support_rule": value("DICOM_SUPPORT_RULE"),
         "keywords": value("KEYWORDS"),
     }
     return "".join(f"{key} {text}\n" for key, text in lines.items())

@@ -18,7 +18,8 @@ _TOKEN = re.compile(
     r"""|"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>(?:[^\s()\#"\\]|\\.)+)""",
     re.VERBOSE | re.DOTALL,
 )
-_VARIABLE = re.compile(r"\$\{(\w+)\}")
+_PIECE = re.compile(r"\\(?P<escaped>.)|\$\{(?P<variable>\w+)\}|(?P<text>[^\\$]+|.)", re.DOTALL)
+_ESCAPED = {"n": "\n", "t": "\t", "r": "\r"}
 _PASSED_OVER = {"cmake_minimum_required", "find_package", "include", "message", "slicer_add_python_unittest"}
 _BUILD = "slicermacrobuildscriptedmodule"
 _OPTIONS = {"WITH_GENERIC_TESTS", "WITH_SUBDIR", "VERBOSE"}
@@ -142,9 +143,16 @@ def _commands(text: str, path: Path) -> list[tuple[str, list[tuple[str, bool]]]]
 
 def _expanded(value: str, quoted: bool, variables: dict[str, str]) -> list[str]:
     """An argument with its variables; unquoted lists become several arguments, as in CMake."""
-    text = _VARIABLE.sub(lambda match: variables.get(match[1], ""), value)
-    parts = [text] if quoted else [one for one in re.split(r"(?<!\\);", text) if one]
-    return [re.sub(r"\\(.)", r"\1", one, flags=re.DOTALL) for one in parts]
+    parts = [""]
+    for match in _PIECE.finditer(value):
+        if match["escaped"]:
+            parts[-1] += _ESCAPED.get(match["escaped"], match["escaped"])
+            continue
+        text = variables.get(match["variable"], "") if match["variable"] else match["text"]
+        first, *further = [text] if quoted else text.split(";")
+        parts[-1] += first
+        parts += further
+    return parts if quoted else [one for one in parts if one]
 
 
 def _bad(path: Path, how: str) -> ContrastiveSegError:
