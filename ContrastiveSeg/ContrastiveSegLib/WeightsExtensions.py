@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,6 @@ PREFIX = "ContrastiveSegWeights"
 """With what the names of weights extensions begin."""
 
 _LISTING = "ExtensionsMetadataFromServer.json"
-_FROM_SERVER = 2  # qSlicerExtensionsManagerModel::MetadataServer, which PythonQt does not name
 _PATIENCE_MS = 60_000
 
 
@@ -85,7 +85,9 @@ class WeightsExtensions:
     def whyNot(self) -> str:
         """Why nothing can be asked now; empty where it can."""
         if self._manager is None:
-            return _("This 3D Slicer has no Extensions Manager.")
+            return _(
+                "This 3D Slicer has no Extensions Manager. Copy weights with their card into '{folder}'."
+            ).format(folder=WeightsFolders.user())
         if self._installing:
             return _("{name} is being installed.").format(name=self._installing)
         if self._looking:
@@ -100,7 +102,7 @@ class WeightsExtensions:
         """
         reason = self.whyNot()
         if reason:
-            raise UserError(reason, self._withoutServer() if self._manager is None else "")
+            raise UserError(reason)
         self._looking = True
         self._patience.start()
         if not self._manager.updateExtensionsMetadataFromServer(True, False):
@@ -150,23 +152,37 @@ class WeightsExtensions:
         if not success:
             self._fail(_("The extension server cannot be reached."))
             return
+        offers = self._offers()
+        if offers is None:
+            self._fail(_("The answer of the extension server cannot be read."))
+            return
         self._looking = False
         self._patience.stop()
-        names = [name for name in self._listed() if not self._manager.isExtensionInstalled(name)]
-        self.found.emit([OfferedExtension(name, self._described(name)) for name in names])
+        self.found.emit(offers)
 
-    def _listed(self) -> list[str]:
-        """Names of weights extensions on the server, from the answer that the application has kept."""
+    def _offers(self) -> list[OfferedExtension] | None:
+        """Weights extensions on the server that are not installed; None without a readable answer.
+
+        The Extensions Manager tells of an extension only by its name; the names stand in the answer
+        that it keeps as a file.
+        """
         try:
             path = Path(str(self._manager.extensionInstallPath(_LISTING)))
-            listed = json.loads(path.read_text("utf-8"))
-        except (OSError, ValueError):
-            return []
-        return sorted(name for name in listed if isinstance(name, str) and name.startswith(PREFIX))
+            listed = dict(json.loads(path.read_text("utf-8")))
+        except (OSError, ValueError, TypeError):
+            return None
+        names = sorted(name for name in listed if name.startswith(PREFIX))
+        return [
+            OfferedExtension(name, self._plain(listed[name]))
+            for name in names
+            if not self._manager.isExtensionInstalled(name)
+        ]
 
-    def _described(self, name: str) -> str:
-        about = self._manager.extensionMetadata(name, _FROM_SERVER) or {}
-        return str(about.get("description") or "").strip()
+    @staticmethod
+    def _plain(about: Any) -> str:
+        """The description without the tags that it may have."""
+        text = about.get("description") if isinstance(about, dict) else ""
+        return " ".join(re.sub(r"<[^>]*>", " ", str(text or "")).split())
 
     def _onInstalled(self, name: str) -> None:
         if str(name) == self._installing:

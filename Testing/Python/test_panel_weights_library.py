@@ -131,7 +131,10 @@ def test_files_are_checked_while_the_panel_stays_responsive(a_models_folder, a_s
 def test_more_weights_are_found_installed_after_asking_and_used_at_once(
     a_models_folder, a_server, a_panel, an_archive, monkeypatch
 ):
-    a_server._server = {HEART: (an_archive, "For hearts."), "SlicerHeart": (an_archive, "Not ours.")}
+    a_server._server = {
+        HEART: (an_archive, "For <b>hearts</b>.<br>New."),
+        "SlicerHeart": (an_archive, "Not ours."),
+    }
     asked = []
     monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda text, *_: asked.append(text) or True)
     opened(a_panel)
@@ -142,7 +145,7 @@ def test_more_weights_are_found_installed_after_asking_and_used_at_once(
     assert rows(a_panel)[-1] == [HEART, "", "not installed"] and len(rows(a_panel)) == 5
     assert a_panel.ui.installWeightsButton.enabled and "heart" not in choices(a_panel)
     a_panel.ui.installWeightsButton.click()
-    assert "For hearts." in asked[0] and "extensions.example" in asked[0]
+    assert "For hearts . New." in asked[0] and "extensions.example" in asked[0]
     assert "Installing" in said(a_panel)
     wait_until(lambda: "is installed" in said(a_panel))
     assert ["heart", "3", HEART] in rows(a_panel) and "heart" in choices(a_panel)
@@ -202,10 +205,26 @@ def test_the_network_may_go_between_listing_and_download(
     assert "could not be started" in said(a_panel) and a_panel.ui.moreWeightsButton.enabled
 
 
+@pytest.mark.parametrize("text", ["", "[]", "3", "{"])
+def test_an_answer_that_cannot_be_read_is_told(a_models_folder, a_server, a_panel, monkeypatch, text):
+    a_server._server = {}
+    written = Path.write_text
+    monkeypatch.setattr(
+        Path,
+        "write_text",
+        lambda self, content, *rest: written(self, text if "Metadata" in self.name else content),
+    )
+    opened(a_panel)
+    a_panel.ui.moreWeightsButton.click()
+    wait_until(lambda: "Asking" not in said(a_panel))
+    expected = "has no weights" if text == "[]" else "cannot be read"
+    assert expected in said(a_panel) and a_panel.ui.moreWeightsButton.enabled
+
+
 def test_a_slicer_without_extensions_manager_says_so(a_models_folder, a_server, monkeypatch):
     monkeypatch.setattr(WeightsFolders, "extensionsManager", staticmethod(lambda: None))
     extensions = WeightsExtensions()
-    with pytest.raises(UserError, match=r"no Extensions Manager\. Without network"):
+    with pytest.raises(UserError, match=r"no Extensions Manager\. Copy weights"):
         extensions.lookUp()
     assert not extensions.isBusy and WeightsFolders.extensions() == []
     extensions.close()

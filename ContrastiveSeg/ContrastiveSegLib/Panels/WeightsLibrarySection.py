@@ -79,7 +79,7 @@ class WeightsLibrarySection(Section):
         """Shows what can be done now."""
         reason = self.extensions.whyNot()
         more, install = self.ui.moreWeightsButton, self.ui.installWeightsButton
-        more.enabled = not self.extensions.isBusy
+        more.enabled = not reason
         more.toolTip = reason or _("Asks the extension server of 3D Slicer which weights it has.")
         offer = self._chosenOffer()
         install.visible = bool(self.offers)
@@ -106,9 +106,10 @@ class WeightsLibrarySection(Section):
         table.setRowCount(len(self.entries) + len(self.offers))
         for row, entry in enumerate(self.entries):
             name = _("{name} (not used)").format(name=entry.name) if not entry.used else entry.name
-            self._put(row, [name, entry.version, SourceWords.of(entry.source)], self._told(entry), entry.used)
+            texts = [name, entry.version, SourceWords.of(entry.source)]
+            self._put(row, texts, SourceWords.state(entry), entry.used)
         for row, offer in enumerate(self.offers, len(self.entries)):
-            self._put(row, [offer.name, "", _("not installed")], offer.description, False)
+            self._put(row, [offer.name, "", _("not installed")], "", False)
         table.blockSignals(blocked)
         table.updateGeometry()  # it is as high as its rows
         if not 0 <= chosen < table.rowCount:

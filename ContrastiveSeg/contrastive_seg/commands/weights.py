@@ -40,8 +40,7 @@ def list_weights(resolver: Resolver, output: Output, check: bool = False) -> dic
     for title in ("Name", "From", "Images", "Network, licence", "Size, SHA256"):
         table.add_column(title, overflow="fold", min_width=longest if title == "Name" else None)
     for one in found:
-        about = one.card or one.offer
-        images = [about.modality, about.anatomy] if about else ["(no valid card)"]
+        images = [one.card.modality, one.card.anatomy] if one.card else ["(no valid card)"]
         network = f"{_network(one.card)}, {one.card.method}" if one.card else ""
         cells = (
             [one.name, f"version {one.version}" if one.version else ""],
@@ -206,9 +205,6 @@ def _summary(one: Entry) -> dict[str, Any]:
     path = {"path": str(one.path)} if one.path is not None else {}
     if one.card is not None:
         return {**path, **one.card.to_dict(), **about}
-    if one.offer is not None:
-        known = ("name", "version", "licence", "sha256", "url", "modality", "anatomy")
-        return {**{key: getattr(one.offer, key) for key in known}, **about}
     error = one.problem
     assert error is not None
     told = {"code": error.code, "message": error.sentence, "what_to_do": error.what_to_do}

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Protocol
 
 from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.weights.card import WeightCard
@@ -20,31 +21,30 @@ from contrastive_seg.weights.sources import DOWNLOAD, Source
 from contrastive_seg.weights.store import Store, StoredWeights, version_order
 
 
-@dataclass(frozen=True)
-class Offer:
-    """Weights that a manifest offers for download.
+class Offer(Protocol):
+    """Weights that can be downloaded, as a manifest describes them.
 
     Attributes:
-        name: By which they are chosen once they are here.
+        id: Name by which they are chosen once they are here.
         version: Of them.
         size: Bytes of the file.
         licence: Of the weights.
         sha256: Of the file.
-        url: Where it is.
-        modality: Such as MR, CT or US.
-        anatomy: What the images show.
-        card: The weight card where the manifest has it.
+        card: What they are.
     """
 
-    name: str
-    version: str
-    size: int | None = None
-    licence: str = ""
-    sha256: str = ""
-    url: str = ""
-    modality: str = ""
-    anatomy: str = ""
-    card: WeightCard | None = None
+    @property
+    def id(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def size(self) -> int: ...
+    @property
+    def licence(self) -> str: ...
+    @property
+    def sha256(self) -> str: ...
+    @property
+    def card(self) -> WeightCard: ...
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Entry:
         version: Empty where there is no valid card.
         source: Where they come from.
         path: The safetensors file; None where it is not downloaded yet.
-        card: None where it is missing or wrong, or unknown before the download.
+        card: None where it is missing or wrong.
         size: Bytes; None where it is unknown.
         licence: Of the weights.
         sha256: That the file must have.
@@ -106,7 +106,7 @@ class Resolver:
 
     Args:
         store: The folders on this computer; None for the usual ones.
-        offers: What can be downloaded.
+        offers: What can be downloaded, such as the entries of a catalogue.
     """
 
     def __init__(self, store: Store | None = None, offers: Sequence[Offer] = ()) -> None:
@@ -119,7 +119,7 @@ class Resolver:
         here = [self._here(found) for found in self.store.list()]
         marked = _marked(here)
         known = {(one.name, one.version) for one in marked}
-        offered = [one for one in self._offers if (one.name, one.version) not in known]
+        offered = [one for one in self._offers if (one.id, one.version) not in known]
         return [*marked, *(_offered(one) for one in offered)]
 
     def used(self) -> list[Entry]:
@@ -165,13 +165,5 @@ def _marked(entries: list[Entry]) -> list[Entry]:
 
 
 def _offered(offer: Offer) -> Entry:
-    return Entry(
-        offer.name,
-        offer.version,
-        Source(DOWNLOAD),
-        card=offer.card,
-        size=offer.size,
-        licence=offer.licence,
-        sha256=offer.sha256,
-        offer=offer,
-    )
+    about = (offer.card, offer.size, offer.licence, offer.sha256)
+    return Entry(offer.id, offer.version, Source(DOWNLOAD), None, *about, offer=offer)

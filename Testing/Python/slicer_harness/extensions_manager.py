@@ -56,9 +56,6 @@ class _ExtensionsManagerModel(QtCore.QObject):
     def isExtensionEnabled(self, name: str) -> bool:
         return name in self._installed and name not in self._disabled
 
-    def extensionMetadata(self, name: str, source: int = 0) -> dict[str, str]:
-        return dict(self._metadata.get(name, {})) if source in (0, 2) else {}
-
     def updateExtensionsMetadataFromServer(self, force: bool = False, wait: bool = False) -> bool:
         if wait:
             raise AssertionError("this would block the application")

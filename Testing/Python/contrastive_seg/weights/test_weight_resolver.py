@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,10 @@ from command_line import call
 from weight_parts import card_for, tensors_of
 
 from contrastive_seg.networks.unet import UNet
+from contrastive_seg.weights.card import WeightCard
 from contrastive_seg.weights.checksums import CHECKED, RECORD, UNCHECKED, WRONG, Checksums
 from contrastive_seg.weights.files import save_weights
-from contrastive_seg.weights.resolver import Offer, Resolver
+from contrastive_seg.weights.resolver import Resolver
 from contrastive_seg.weights.sources import PATH_VARIABLE, extension_folders, extension_of, own_folders
 from contrastive_seg.weights.store import Store
 
@@ -22,6 +24,21 @@ from contrastive_seg.weights.store import Store
 def put(place: Path, **card: object) -> None:
     torch.manual_seed(0)
     save_weights(place, tensors_of(UNet(1, 2, 4)), card_for(**card))
+
+
+@dataclass(frozen=True)
+class Offered:
+    """As a catalogue has it."""
+
+    id: str
+    version: str
+    size: int = 5_000_000
+    licence: str = "CC0-1.0"
+    sha256: str = "0" * 64
+
+    @property
+    def card(self) -> WeightCard:
+        return card_for(name=self.id, version=self.version)
 
 
 @pytest.fixture
@@ -45,7 +62,7 @@ def test_the_sources_are_listed_in_their_order(
     put(an_extension_folder, name="theirs")
     put(a_home_without_weights, name="mine")
     put(tmp_path / "further", name="named")
-    found = Resolver(Store([tmp_path / "further"]), [Offer("later", "1")]).entries()
+    found = Resolver(Store([tmp_path / "further"]), [Offered("later", "1")]).entries()
     labels = list(dict.fromkeys(one.source.label for one in found))
     assert labels == [
         *("your own", "folder", "extension ContrastiveSegWeightsHeart", "starter", "not downloaded"),
@@ -118,11 +135,12 @@ def test_weights_that_cannot_be_used_shadow_nothing(
 
 def test_what_can_be_downloaded_replaces_nothing_before_it_is_here(a_home_without_weights: Path) -> None:
     put(a_home_without_weights, version="1")
-    offers = [Offer("small", "2", 5_000_000, "CC0-1.0"), Offer("small", "1"), Offer("new", "1")]
+    offers = [Offered("small", "2"), Offered("small", "1"), Offered("new", "1")]
     found = {(one.name, one.version): one for one in Resolver(offers=offers).entries()}
     assert found[("small", "1")].used and found[("small", "1")].is_here
     assert found[("small", "2")].state == "not downloaded yet" and not found[("small", "2")].used
     assert found[("new", "1")].offer == offers[2] and found[("small", "2")].size == 5_000_000
+    assert found[("small", "2")].licence == "CC0-1.0" and found[("small", "2")].card is not None
 
 
 def test_the_sha256_is_not_yet_checked_then_checked_then_wrong(
