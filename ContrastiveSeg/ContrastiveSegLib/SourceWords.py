@@ -6,6 +6,9 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
+PREFIX = "ContrastiveSegWeights"
+"""With what the names of weights extensions begin."""
+
 
 class SourceWords:
     """Texts for the list of weights."""
@@ -21,6 +24,18 @@ class SourceWords:
             "starter": _("ContrastiveSeg"),
             "download": _("not downloaded yet"),
         }[source.kind]
+
+    @classmethod
+    def short(cls, source: Any) -> str:
+        """The same for a narrow column: an extension without what all their names begin with."""
+        if source.kind == "extension" and source.extension:
+            return _("extension {name}").format(name=cls.shortName(source.extension))
+        return cls.of(source)
+
+    @staticmethod
+    def shortName(extension: str) -> str:
+        """What tells weights extensions apart."""
+        return extension.removeprefix(PREFIX) or extension
 
     @staticmethod
     def size(size: int | None) -> str:

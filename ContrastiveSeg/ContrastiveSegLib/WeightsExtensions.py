@@ -13,11 +13,9 @@ import slicer.util
 from slicer.i18n import tr as _
 
 from ContrastiveSegLib.Signal import Signal
+from ContrastiveSegLib.SourceWords import PREFIX
 from ContrastiveSegLib.UserError import UserError
 from ContrastiveSegLib.WeightsFolders import WeightsFolders
-
-PREFIX = "ContrastiveSegWeights"
-"""With what the names of weights extensions begin."""
 
 _LISTING = "ExtensionsMetadataFromServer.json"
 _PATIENCE_MS = 60_000

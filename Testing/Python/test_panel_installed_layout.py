@@ -86,5 +86,5 @@ def test_both_extensions_work_from_their_archives(tmp_path: Path) -> None:
     assert told["engine"].startswith(str(ours)) and told["hidden"] is True
     assert "heart 1: MR" in told["text"] and "Licence: CC-BY-4.0" in told["text"]
     assert {"heart", "mr-brain", "ct-torso"} <= set(told["choices"])
-    assert ["mr-brain", "2", NAME] in told["rows"]
+    assert ["mr-brain", "2", "extension Heart"] in told["rows"]
     assert ["mr-brain (not used)", "1", "ContrastiveSeg"] in told["rows"]

@@ -96,7 +96,7 @@ def test_the_list_names_every_source_and_what_a_newer_version_replaces(
     assert rows(a_panel) == [
         ["ct-torso", "2", "your own"],
         ["mine (not used)", "1", "your own"],
-        ["mine", "1.1", "Extension"],
+        ["mine", "1.1", "extension Extension"],
         ["ct-torso (not used)", "1", "ContrastiveSeg"],
         *([name, "1", "ContrastiveSeg"] for name in STARTERS[1:]),
     ]
@@ -142,13 +142,13 @@ def test_more_weights_are_found_installed_after_asking_and_used_at_once(
     a_panel.ui.moreWeightsButton.click()
     assert not a_panel.ui.moreWeightsButton.enabled and "asked" in tip_of(a_panel.ui.moreWeightsButton)
     wait_until(lambda: HEART in said(a_panel))
-    assert rows(a_panel)[-1] == [HEART, "", "not installed"] and len(rows(a_panel)) == 5
+    assert rows(a_panel)[-1] == ["extension Heart", "", "not installed"] and len(rows(a_panel)) == 5
     assert a_panel.ui.installWeightsButton.enabled and "heart" not in choices(a_panel)
     a_panel.ui.installWeightsButton.click()
     assert "For hearts . New." in asked[0] and "extensions.example" in asked[0]
     assert "Installing" in said(a_panel)
     wait_until(lambda: "is installed" in said(a_panel))
-    assert ["heart", "3", HEART] in rows(a_panel) and "heart" in choices(a_panel)
+    assert ["heart", "3", "extension Heart"] in rows(a_panel) and "heart" in choices(a_panel)
     assert not any("not installed" in row for row in rows(a_panel))
     a_panel.ui.moreWeightsButton.click()
     wait_until(lambda: "has no weights" in said(a_panel))

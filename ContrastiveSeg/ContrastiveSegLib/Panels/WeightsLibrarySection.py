@@ -19,6 +19,9 @@ from ContrastiveSegLib.Words import Words
 if TYPE_CHECKING:
     from ContrastiveSegLib.Panels.Panel import Panel
 
+_ROW = 24
+"""Height of a row in pixels."""
+
 
 class WeightsLibrarySection(Section):
     """Shows every source's weights in one list, and installs extensions that hold further ones.
@@ -46,6 +49,7 @@ class WeightsLibrarySection(Section):
         header.setSectionResizeMode(0, qt.QHeaderView.Stretch)
         header.setSectionResizeMode(1, qt.QHeaderView.ResizeToContents)
         header.setSectionResizeMode(2, qt.QHeaderView.Stretch)
+        table.verticalHeader().setDefaultSectionSize(_ROW)
         for widget, signal, function in self._widgets():
             widget.connect(signal, function)
         self._say("")
@@ -106,10 +110,11 @@ class WeightsLibrarySection(Section):
         table.setRowCount(len(self.entries) + len(self.offers))
         for row, entry in enumerate(self.entries):
             name = _("{name} (not used)").format(name=entry.name) if not entry.used else entry.name
-            texts = [name, entry.version, SourceWords.of(entry.source)]
+            texts = [name, entry.version, SourceWords.short(entry.source)]
             self._put(row, texts, SourceWords.state(entry), entry.used)
         for row, offer in enumerate(self.offers, len(self.entries)):
-            self._put(row, [offer.name, "", _("not installed")], "", False)
+            name = _("extension {name}").format(name=SourceWords.shortName(offer.name))
+            self._put(row, [name, "", _("not installed")], offer.name, False)
         table.blockSignals(blocked)
         table.updateGeometry()  # it is as high as its rows
         if not 0 <= chosen < table.rowCount:
@@ -144,7 +149,8 @@ class WeightsLibrarySection(Section):
         if 0 <= row < len(self.entries):
             text = self._told(self.entries[row])
         elif self._chosenOffer() is not None:
-            text = self._chosenOffer().description
+            offer = self._chosenOffer()
+            text = f"{offer.name}: {offer.description}" if offer.description else offer.name
         self.ui.weightsDetailsLabel.text = text
         self.ui.weightsDetailsLabel.visible = bool(text)
         self.update()
