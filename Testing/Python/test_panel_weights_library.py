@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 import slicer
 import slicer.util
+from project_tree import ROOT
 from scene_parts import tip_of, wait_until
 
 from contrastive_seg.extension.archive import Application, build_archive
@@ -265,6 +267,30 @@ def test_child_processes_find_the_same_weights(a_models_folder, a_server, an_arc
         monkeypatch.setenv(name, value)
     assert Store().find("heart").path == WeightsFolders.store().find("heart").path
     assert Store().user == a_models_folder
+
+
+def test_the_command_line_lists_the_same_as_the_panel(a_models_folder, a_server, a_panel, an_archive):
+    put(a_models_folder, "heart", "2")
+    a_server.installExtension(str(an_archive))
+    opened(a_panel)
+    done = subprocess.run(
+        ["PythonSlicer", "-m", "contrastive_seg.cli", "weights", "list", "--json"],
+        env={**os.environ, **WeightsFolders.environment(), "PYTHONPATH": str(ROOT / "ContrastiveSeg")},
+        capture_output=True, encoding="utf-8", check=True,
+    )  # fmt: skip
+    told = json.loads(done.stdout)["weights"]
+    shown = [[one["name"], one["version"], one["extension"]] for one in told if one["used"]]
+    assert ["heart", "3", HEART] in shown
+    names = [name.removesuffix(" (not used)") for name, *_ in rows(a_panel)]
+    assert names == [one["name"] for one in told]
+
+
+@pytest.mark.parametrize("system", ["linux", "win"])
+def test_slicers_own_reader_of_archives_takes_ours(a_server, an_archive, tmp_path, system):
+    archive = build_archive(tmp_path / "source", tmp_path / "ü", Application("5.13", "1", system))
+    assert a_server.installExtension(str(archive)) and a_server.installedExtensions == [HEART]
+    (path,) = a_server.extensionModulePaths(HEART)
+    assert (Path(path) / f"{HEART}.py").is_file()
 
 
 def test_the_environment_wins_over_the_setting(a_models_folder, monkeypatch, tmp_path):

@@ -1,14 +1,13 @@
 """``slicer.app.extensionsManagerModel()``, written from qSlicerExtensionsManagerModel's source.
 
-Its server is a dictionary in the test; what it installs is a real archive, unpacked as the application
-does it. Answers come through the event loop, never within the call.
+Its server is a dictionary in the test; what it installs is a real archive, which the application's own
+vtkArchive lists and unpacks. Answers come through the event loop, never within the call.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-import tarfile
 from pathlib import Path
 
 from PySide6 import QtCore
@@ -100,16 +99,18 @@ class _ExtensionsManagerModel(QtCore.QObject):
 
     def installExtension(self, archive: str) -> bool:
         """What *Install from file* does; False, as there, where the archive is not right."""
-        try:
-            with tarfile.open(archive) as packed:
-                names = packed.getnames()
-                described = next((Path(name) for name in names if name.endswith(".s4ext")), None)
-                if described is None or self.isExtensionInstalled(described.stem):
-                    return False
-                target = self._folder / described.stem
-                shutil.rmtree(target, ignore_errors=True)
-                packed.extractall(target, filter="data")
-        except (OSError, tarfile.TarError):
+        import slicer
+
+        names: list[str] = []
+        if not slicer.vtkArchive.ListArchive(archive, names):
+            return False
+        described = next((Path(name) for name in names if name.endswith(".s4ext")), None)
+        if described is None or self.isExtensionInstalled(described.stem):
+            return False
+        target = self._folder / described.stem
+        shutil.rmtree(target, ignore_errors=True)
+        target.mkdir(parents=True)
+        if not slicer.vtkArchive.UnZip(archive, str(target)):
             return False
         top = target / Path(names[0]).parts[0]  # all files are thought to be in one folder
         between = target.with_name(f"{described.stem}-XXXXXX")
