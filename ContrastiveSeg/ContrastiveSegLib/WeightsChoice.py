@@ -7,6 +7,8 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
+from ContrastiveSegLib.SourceWords import SourceWords
+from ContrastiveSegLib.WeightsFolders import WeightsFolders
 from ContrastiveSegLib.Words import Words
 
 _METHODS = {
@@ -36,14 +38,29 @@ class WeightsChoice:
 
     @classmethod
     def all(cls) -> list[WeightsChoice]:
-        """All weights on this computer whose cards can be read."""
-        from contrastive_seg.weights.store import Store
+        """All weights on this computer whose cards can be read, of each name the newest."""
+        from contrastive_seg.weights.resolver import Resolver
 
-        return [cls.of(found.card) for found in Store().list() if found.card is not None]
+        return [cls.of(one.card, cls.told(one)) for one in Resolver(WeightsFolders.store()).used()]
+
+    @staticmethod
+    def told(entry: Any) -> str:
+        """A sentence about the version, where it comes from, and whether the file was checked."""
+        return _("Version {version}, {source}, {size}; SHA256 {checksum}.").format(
+            version=entry.version,
+            source=SourceWords.of(entry.source),
+            size=SourceWords.size(entry.size),
+            checksum=SourceWords.checksum(entry.checksum),
+        )
 
     @classmethod
-    def of(cls, card: Any) -> WeightsChoice:
-        """The choice that a weight card describes."""
+    def of(cls, card: Any, further: str = "") -> WeightsChoice:
+        """The choice that a weight card describes.
+
+        Args:
+            card: The weight card.
+            further: A sentence more for the tip.
+        """
         label = _("{name} ({modality}, {anatomy})").format(
             name=card.name, modality=card.modality, anatomy=card.anatomy
         )
@@ -59,5 +76,6 @@ class WeightsChoice:
                 sources=Words.listed(sources) if sources else _("not said"),
             ),
             _("Licence: {licence}.").format(licence=card.licence),
+            *([further] if further else []),
         ]
         return cls(card.name, label, " ".join(lines))

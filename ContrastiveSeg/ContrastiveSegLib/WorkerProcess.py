@@ -16,6 +16,7 @@ from ContrastiveSegLib.JsonLines import JsonLines
 from ContrastiveSegLib.ProcessTree import ProcessTree
 from ContrastiveSegLib.Signal import Signal
 from ContrastiveSegLib.UserError import UserError
+from ContrastiveSegLib.WeightsFolders import WeightsFolders
 
 _EVENTS = ("hello", "status", "progress", "metric", "preview", "note", "result", "error")
 _LOG_KEPT = 200
@@ -119,6 +120,8 @@ class WorkerProcess:
         environment.insert("PYTHONUNBUFFERED", "1")
         environment.insert("PYTHONIOENCODING", "utf-8")
         environment.insert("CONTRASTIVE_SEG_PARENT_PID", str(os.getpid()))
+        for name, value in WeightsFolders.environment().items():
+            environment.insert(name, value)
         paths = [str(Path(__file__).resolve().parent.parent), os.environ.get("PYTHONPATH", "")]
         environment.insert("PYTHONPATH", os.pathsep.join(path for path in paths if path))
         return environment

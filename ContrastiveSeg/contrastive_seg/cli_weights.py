@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from contrastive_seg.cli_weights_pack import archive, pack
 from contrastive_seg.commands.console import Output
 from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.weights.store import Store
@@ -16,6 +17,8 @@ weights_app = typer.Typer(
     help="Pretrained weights: list, check, import and export them.",
     no_args_is_help=True,
 )
+weights_app.command()(pack)
+weights_app.command()(archive)
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
 Name = Annotated[str, typer.Argument(help="Name, NAME@VERSION, file or folder.")]
@@ -26,11 +29,18 @@ Folders = Annotated[
 
 
 @weights_app.command("list")
-def list_(folder: Folders = None, json: Json = False) -> None:
-    """All weights: your own, and those that come with ContrastiveSeg."""
+def list_(
+    folder: Folders = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Read the files and compare their SHA256 with the cards.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """All weights: your own, those of other extensions, and those that come with ContrastiveSeg."""
     from contrastive_seg.commands.weights import list_weights
+    from contrastive_seg.weights.resolver import Resolver
 
-    list_weights(Store(folder or ()), Output(json))
+    list_weights(Resolver(Store(folder or ())), Output(json), check)
 
 
 @weights_app.command()

@@ -10,11 +10,12 @@ import slicer
 import slicer.util
 
 from ContrastiveSegLib.Panels.Section import Section
+from ContrastiveSegLib.Panels.WeightsLibrarySection import WeightsLibrarySection
 
-FORMS = ["Installation", "Volume", "Annotation", "Learning", "Review"]
+FORMS = ["Installation", "Volume", "Annotation", "Learning", "WeightsLibrary", "Review"]
 """Names of the .ui files, in the order in which they stand."""
 
-SECTIONS: list[type[Section]] = []
+SECTIONS: list[type[Section]] = [WeightsLibrarySection]
 """Classes that the panel makes and keeps up to date, beside those that it knows by name."""
 
 

@@ -11,34 +11,53 @@ from rich.table import Table
 from contrastive_seg.commands.console import Output
 from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.weights.card import WeightCard
-from contrastive_seg.weights.store import Store, StoredWeights
+from contrastive_seg.weights.checksums import Checksums
+from contrastive_seg.weights.resolver import Entry, Resolver
+from contrastive_seg.weights.store import Store
 
 _LONGEST_NAME = 28
 
 
-def list_weights(store: Store, output: Output) -> dict[str, Any]:
-    """Lists all weights by their cards, without reading the tensors.
+def list_weights(resolver: Resolver, output: Output, check: bool = False) -> dict[str, Any]:
+    """Lists all weights by their cards, with where they come from and which ones are used.
+
+    Args:
+        resolver: Gives the list.
+        output: Gets the table.
+        check: Read all files and compare their SHA256; without, only what is known is shown.
 
     Returns:
         What ``--json`` prints.
     """
-    found = store.list()
+    store = resolver.store
+    if check:
+        resolver.check(resolver.entries())
+    found = resolver.entries()
     values = {"folder": str(store.user), "weights": [_summary(one) for one in found]}
     table = Table(title="Weights", pad_edge=False)
     # Names are what one types, so they are the last to be broken.
     longest = min(_LONGEST_NAME, max((len(one.name) for one in found), default=0))
-    for title in ("Name", "Method", "Network", "Modality", "Anatomy", "Parts", "Size"):
+    for title in ("Name", "From", "Images", "Network, licence", "Size, SHA256"):
         table.add_column(title, overflow="fold", min_width=longest if title == "Name" else None)
     for one in found:
-        card = one.card
-        if card is None:
-            table.add_row(escape(one.name), "(no valid card)", "", "", "", "", _size(one.path))
-            continue
-        parts = " and ".join(card.parts)
-        texts = (card.name, card.method, _network(card), card.modality, card.anatomy, parts, _size(one.path))
-        table.add_row(*map(escape, texts))
+        images = [one.card.modality, one.card.anatomy] if one.card else ["(no valid card)"]
+        network = f"{_network(one.card)}, {one.card.method}" if one.card else ""
+        cells = (
+            [one.name, f"version {one.version}" if one.version else ""],
+            [one.source.label, "" if one.used or one.problem or not one.is_here else "not used"],
+            images,
+            [network, one.licence],
+            [_size(one.size), one.checksum],
+        )
+        lines = ["\n".join(escape(line) for line in cell if line) for cell in cells]
+        table.add_row(*lines, style=None if one.used else "dim")
     sentences = [f"{one.name}: {one.problem}" for one in found if one.problem]
-    if not any(store.user in one.path.parents for one in found):
+    sentences += [
+        f"{one.name} {one.version} from {one.source.label} is {one.state}."
+        for one in found
+        if one.replaced_by is not None
+    ]
+    if not any(one.path and store.user in one.path.parents for one in found):
         sentences.append(f"Weights of your own belong into '{store.user}'.")
     output.result(values, [table] if found else [], sentences)
     return values
@@ -82,15 +101,20 @@ def verify_weights(store: Store, names: list[str], output: Output) -> bool:
     from contrastive_seg.weights.files import load_weights
 
     places: list[str | Path] = list(names) if names else [one.path for one in store.list()]
+    checksums = Checksums(store.user)
     results: list[dict[str, Any]] = []
     table = Table(title="Weights")
     for title in ("Weights", "Sound"):
         table.add_column(title, overflow="fold")
     for place in places:
         try:
-            card, _ = load_weights(place, store)
+            found = store.find(place)
+            if found.card is not None:
+                checksums.check(found.path, found.card.sha256)
+            card, _ = load_weights(found.path, store)
         except ContrastiveSegError as error:
             if len(names) == 1:
+                checksums.save()
                 raise
             told = {"code": error.code, "message": error.sentence, "what_to_do": error.what_to_do}
             results.append({"weights": str(place), "ok": False, "error": told})
@@ -99,6 +123,7 @@ def verify_weights(store: Store, names: list[str], output: Output) -> bool:
             sound = {"name": card.name, "sha256": card.sha256, "parameters": card.parameters}
             results.append({"weights": str(place), "ok": True, **sound})
             table.add_row(escape(card.name), "yes")
+    checksums.save()
     fine = all(result["ok"] for result in results)
     sentences = [] if results else [f"There are no weights yet in '{store.user}'."]
     output.result({"ok": fine, "weights": results}, [table] if results else [], sentences)
@@ -168,24 +193,30 @@ def _written(card: WeightCard, path: Path, output: Output) -> dict[str, Any]:
     return values
 
 
-def _summary(one: StoredWeights) -> dict[str, Any]:
-    if one.card is None:
-        error = one.problem
-        assert error is not None
-        told = {"code": error.code, "message": error.sentence, "what_to_do": error.what_to_do}
-        return {"name": one.name, "path": str(one.path), "error": told}
-    return {"path": str(one.path), **one.card.to_dict()}
+def _summary(one: Entry) -> dict[str, Any]:
+    about = {
+        "source": one.source.kind,
+        "extension": one.source.extension,
+        "state": one.state,
+        "used": one.used,
+        "bytes": one.size,
+        "checksum": one.checksum,
+    }
+    path = {"path": str(one.path)} if one.path is not None else {}
+    if one.card is not None:
+        return {**path, **one.card.to_dict(), **about}
+    error = one.problem
+    assert error is not None
+    told = {"code": error.code, "message": error.sentence, "what_to_do": error.what_to_do}
+    return {"name": one.name, **path, "error": told, **about}
 
 
 def _network(card: WeightCard) -> str:
     return card.network if card.width is None else f"{card.network} {card.width}"
 
 
-def _size(path: Path) -> str:
-    try:
-        return f"{path.stat().st_size / 1e6:.1f} MB"
-    except OSError:
-        return ""
+def _size(size: int | None) -> str:
+    return "" if size is None else f"{size / 1e6:.1f} MB"
 
 
 def _lines(label: str, value: Any) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Where weights lie: the user's folder, further ones, and those that come with the extension.
+"""Where weights lie: the user's folder, further ones, those of other extensions, and our own.
 
 Plain Python, so that a list of weights can be shown without loading PyTorch. Cards are read, the
 tensors are not.
@@ -7,7 +7,6 @@ tensors are not.
 from __future__ import annotations
 
 import difflib
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,13 +14,15 @@ from pathlib import Path
 
 from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.weights.card import WeightCard
+from contrastive_seg.weights.sources import EXTENSION, FOLDER, FOLDER_VARIABLE, STARTER, Source, own_folders
+from contrastive_seg.weights.sources import sources as usual_sources
+
+__all__ = ["FOLDER_VARIABLE", "Store", "StoredWeights", "card_of", "own_folders", "tensors_of"]
 
 TENSORS_SUFFIX = ".safetensors"
 CARD_SUFFIX = ".card.json"
 LONE_CARD = "card.json"
 """Name of the card of a folder that holds one file of weights only."""
-
-FOLDER_VARIABLE = "CONTRASTIVE_SEG_MODELS"
 
 
 @dataclass(frozen=True)
@@ -48,27 +49,48 @@ class Store:
     """Weights by name.
 
     Args:
-        folders: Further folders to look in, after the user's and before the extension's.
+        folders: Further folders to look in, after the user's.
         user: The user's folder; None for the one that :data:`FOLDER_VARIABLE` names, else
             ``.ContrastiveSeg/Models`` in the home folder.
+        extensions: Folders that other extensions ship; None for those that
+            :data:`~contrastive_seg.weights.sources.PATH_VARIABLE` names.
     """
 
-    def __init__(self, folders: Sequence[Path] = (), user: Path | None = None) -> None:
-        self.user = user if user is not None else user_folder()
-        self.folders = [self.user, *folders, *own_folders()]
+    def __init__(
+        self,
+        folders: Sequence[Path] = (),
+        user: Path | None = None,
+        extensions: Sequence[Source] | None = None,
+    ) -> None:
+        found = usual_sources(folders, user)
+        if extensions is not None:
+            found = [one for one in found if one.kind != EXTENSION] + list(extensions)
+        self.sources = [*found, *(Source(STARTER, folder) for folder in own_folders())]
+        self.folders = [one.folder for one in self.sources if one.folder is not None]
+        self.user = self.folders[0]
 
     def list(self) -> list[StoredWeights]:
-        """All weights, those of the user first, each folder's by name; right ones or not."""
+        """All weights, those of the user first, each folder's by name; right ones or not.
+
+        In folders of other extensions only files that have a card are taken: the others are not ours.
+        """
         found: dict[Path, StoredWeights] = {}
-        for folder in self.folders:
-            for path in _tensor_files(folder):
-                found.setdefault(_real(path), _read(path))
+        for source in self.sources:
+            for path in _tensor_files(source.folder) if source.folder is not None else []:
+                if source.kind != EXTENSION or card_of(path).is_file():
+                    found.setdefault(_real(path), _read(path))
         return list(found.values())
+
+    def source_of(self, path: Path) -> Source:
+        """Where a file of :meth:`list` was found; any other lies in a folder that was named."""
+        places = (one for one in self.sources if one.folder is not None and one.folder in path.parents)
+        return next(places, Source(FOLDER, path.parent))
 
     def find(self, name: str | Path) -> StoredWeights:
         """Weights by their name, ``NAME@VERSION``, or the path of their file or folder.
 
-        Of several versions in one folder the newest is meant; folders that come first win.
+        Of several versions the newest is meant, wherever it lies; of equal ones that whose source
+        comes first.
 
         Raises:
             ContrastiveSegError: ``unknown-weights``.
@@ -76,25 +98,18 @@ class Store:
         text = str(name)
         if not isinstance(name, Path):
             wanted, _, version = text.partition("@")
-            known = self.list()
             fitting = [
                 one
-                for one in known
+                for one in self.list()
                 if wanted in (one.name, one.path.stem)
                 and (not version or (one.card is not None and one.card.version == version))
             ]
-            if fitting:
-                folder = self._place(fitting[0].path)
-                beside = [one for one in fitting if self._place(one.path) == folder]
-                return max(beside, key=lambda one: (one.name == wanted, one.card is not None, _order(one)))
+            if fitting:  # max() takes the first of equal ones
+                return max(fitting, key=lambda one: (one.name == wanted, one.card is not None, _order(one)))
         path = Path(name)
         if _exists(path):
             return _read(tensors_of(path))
         raise self._unknown(text)
-
-    def _place(self, path: Path) -> int:
-        """Number of the folder in which a file was found."""
-        return next(i for i, folder in enumerate(self.folders) if folder in path.parents)
 
     def _unknown(self, text: str) -> ContrastiveSegError:
         names = list(dict.fromkeys(one.name for one in self.list()))
@@ -105,18 +120,6 @@ class Store:
             f"There are no encoder weights called '{text}', and no file or folder of that name.",
             f"{there} Leave the choice of weights out to start without pretrained weights.",
         )
-
-
-def user_folder() -> Path:
-    """Where the user's own weights lie; it need not exist."""
-    named = os.environ.get(FOLDER_VARIABLE, "").strip()
-    return Path(named).expanduser() if named else Path.home() / ".ContrastiveSeg" / "Models"
-
-
-def own_folders() -> list[Path]:
-    """Where the weights lie that come with the extension, or with an installed package."""
-    package = Path(__file__).resolve().parents[1]
-    return [package.parent / "Resources" / "Models", package / "Resources" / "Models"]
 
 
 def card_of(tensors: Path) -> Path:
@@ -190,7 +193,10 @@ def _read(path: Path) -> StoredWeights:
         return StoredWeights(path, None, error)
 
 
-def _order(weights: StoredWeights) -> tuple[tuple[int, str], ...]:
+def version_order(version: str) -> tuple[tuple[int, str], ...]:
     """Sorts 1.10 after 1.9."""
-    version = weights.card.version if weights.card else ""
     return tuple((int(part) if part.isdecimal() else -1, part) for part in re.split(r"[.+-]", version))
+
+
+def _order(weights: StoredWeights) -> tuple[tuple[int, str], ...]:
+    return version_order(weights.card.version if weights.card else "")

@@ -13,6 +13,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from slicer_harness import mrml_widgets
+from slicer_harness.extensions_manager import ExtensionsManagerModel
 
 
 class Application:
@@ -26,6 +27,7 @@ class Application:
 
         self._logic = logic
         self._manager = ModuleManager()
+        self._extensions = ExtensionsManagerModel(folder / "Extensions-1")
         self._settings = QtCore.QSettings(str(folder / "Slicer.ini"), QtCore.QSettings.Format.IniFormat)
         self._connections: list[tuple[str, Any]] = []
         self.slicerUserSettingsFilePath = str(folder / "Slicer.ini")
@@ -44,6 +46,9 @@ class Application:
 
     def moduleManager(self) -> ModuleManager:
         return self._manager
+
+    def extensionsManagerModel(self) -> Any:
+        return self._extensions
 
     def layoutManager(self) -> None:
         """There are no views here; in the application, too, None where it has no main window."""
@@ -104,6 +109,10 @@ class ModuleManager:
 
     def __init__(self) -> None:
         self._functions: list[Any] = []
+        self._factory = ModuleFactoryManager()
+
+    def factoryManager(self) -> ModuleFactoryManager:
+        return self._factory
 
     def connect(self, signature: str, function: Any) -> bool:
         if signature != "moduleAboutToBeUnloaded(QString)":
@@ -119,6 +128,15 @@ class ModuleManager:
         """For tests: what a reload does first."""
         for function in list(self._functions):
             function(name)
+
+
+class ModuleFactoryManager:
+    """Knows the folders in which modules were looked for when the application started."""
+
+    __slots__ = ("searchPaths",)
+
+    def __init__(self) -> None:
+        self.searchPaths: tuple[str, ...] = ()
 
 
 def make_python_slicer(folder: Path) -> Path:
