@@ -7,15 +7,18 @@ from typing import Annotated
 
 import typer
 
+from contrastive_seg import cli_catalogue
 from contrastive_seg.commands.console import Output
 from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.weights.store import Store
 
 weights_app = typer.Typer(
     name="weights",
-    help="Pretrained weights: list, check, import and export them.",
+    help="Pretrained weights: list, check, download, import, export and delete them.",
     no_args_is_help=True,
 )
+
+cli_catalogue.add_to(weights_app)
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
 Name = Annotated[str, typer.Argument(help="Name, NAME@VERSION, file or folder.")]
