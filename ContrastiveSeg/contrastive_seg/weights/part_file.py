@@ -76,6 +76,7 @@ class PartFile:
         assert self._file is not None
         try:
             self._file.write(block)
+            self._file.flush()  # a killed process shall not lose what it has told of
         except OSError as error:
             raise write_error(self.path, error) from error
         self._digest.update(block)

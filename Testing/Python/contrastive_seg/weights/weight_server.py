@@ -150,11 +150,11 @@ class _Handler(BaseHTTPRequestHandler):
             start += 1
 
     def _slow(self, data: bytes, time_: int) -> None:
-        """Blocks of 4 kB, twenty a second."""
+        """Blocks of 4 kB, fifty a second."""
         start = self._start(data)
         for begin in range(start, len(data), 4096):
             self.wfile.write(data[begin : min(len(data), begin + 4096)])
-            time.sleep(0.05)
+            time.sleep(0.02)
 
     def _says_more(self, data: bytes, time_: int) -> None:
         """Names a length that is larger than the content."""
