@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +13,13 @@ from rich.table import Table
 from contrastive_seg.commands.console import Output
 from contrastive_seg.commands.interrupt import stop_on_interrupt
 from contrastive_seg.errors import ContrastiveSegError
-from contrastive_seg.weights import addresses, catalogue, removal
+from contrastive_seg.weights import catalogue, removal
 from contrastive_seg.weights.catalogue import Entry
+from contrastive_seg.weights.child import Told, hosts, listed
 from contrastive_seg.weights.download import download
 from contrastive_seg.weights.fetch import Patience
 from contrastive_seg.weights.store import Store
 from contrastive_seg.worker.parent import Parent
-
-_BETWEEN = 0.2
 
 
 def list_available(manifest: str | None, store: Store, output: Output, patience: Patience) -> dict[str, Any]:
@@ -34,38 +31,15 @@ def list_available(manifest: str | None, store: Store, output: Output, patience:
     Raises:
         ContrastiveSegError: See :func:`~contrastive_seg.weights.catalogue.entries`.
     """
-    found = catalogue.entries(manifest, patience=patience)
-    missing = {(one.id, one.version) for one in catalogue.not_downloaded(found, store)}
+    values = listed(manifest, store, patience, lambda: False)
     table = Table(title="Weights to download", pad_edge=False)
     for title in ("Name", "Version", "Method", "Modality", "Anatomy", "Licence", "Size", "Here"):
         table.add_column(title, overflow="fold")
-    listed = []
-    for one in found:
-        here = (one.id, one.version) not in missing
-        listed.append(
-            {
-                "id": one.id,
-                "version": one.version,
-                "size": one.size,
-                "sha256": one.sha256,
-                "licence": one.licence,
-                "hosts": _hosts(one),
-                "here": here,
-                "card": one.card.to_dict(),
-            }
-        )
-        card = one.card
-        texts = (
-            one.id,
-            one.version,
-            card.method,
-            card.modality,
-            card.anatomy,
-            one.licence,
-            size_text(one.size),
-        )
-        table.add_row(*map(escape, texts), "yes" if here else "no")
-    values = {"manifest": str(manifest or catalogue.default_manifest()), "entries": listed}
+    for one in values["entries"]:
+        card, size = one["card"], size_text(one["size"])
+        about = (card["method"], card["modality"], card["anatomy"], one["licence"], size)
+        table.add_row(*map(escape, (one["id"], one["version"], *about)), "yes" if one["here"] else "no")
+    found = values["entries"]
     output.result(values, [table] if found else [], [] if found else ["The catalogue is empty."])
     return values
 
@@ -97,14 +71,19 @@ def download_weights(
         def stop() -> bool:
             return asked() or not parent.is_alive()
 
+        def tell(event: dict[str, Any]) -> None:
+            if output.as_json:
+                print(json.dumps(event), flush=True)
+            else:
+                show("Downloading", event["fraction"], event["seconds_left"])
+
         found = catalogue.find(catalogue.entries(manifest, patience=patience, stop=stop), name)
         store = Store(user=folder)
         if not agreed and catalogue.not_downloaded([found], store):
             show("Waiting", 0.0, None)
             _ask(found, bool(offline), output)
-        told = _Teller(found.id, output, show)
         path = download(
-            found, store.user, told, stop, patience=patience, offline=offline, overwrite=overwrite
+            found, store.user, Told(tell), stop, patience=patience, offline=offline, overwrite=overwrite
         )
     sentence = f"The weights '{found.id}' ({found.licence}) are in '{path}'."
     output.result({"type": "result", "path": str(path), **found.card.to_dict()}, [], [sentence])
@@ -137,37 +116,8 @@ def size_text(size: int) -> str:
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
 
 
-class _Teller:
-    """Shows progress as a bar, or as lines of JSON."""
-
-    def __init__(self, name: str, output: Output, show: Callable[[str, float, float | None], None]) -> None:
-        self._name = name
-        self._output = output
-        self._show = show
-        self._told = 0.0
-
-    def __call__(self, received: int, size: int, left: float | None) -> None:
-        now = time.monotonic()
-        if now - self._told < _BETWEEN and received < size:
-            return
-        self._told = now
-        if self._output.as_json:
-            seconds = None if left is None else round(left, 1)
-            event = {
-                "type": "progress",
-                "stage": "downloading",
-                "fraction": round(received / size, 4),
-                "seconds_left": seconds,
-                "received": received,
-                "size": size,
-            }
-            print(json.dumps(event), flush=True)
-        else:
-            self._show("Downloading", received / size, left)
-
-
 def _ask(entry: Entry, offline: bool, output: Output) -> None:
-    where = "the given folder" if offline else ", ".join(_hosts(entry)) or "a folder"
+    where = "the given folder" if offline else ", ".join(hosts(entry)) or "a folder"
     _confirm(
         f"Download '{entry.id}' {entry.version} ({size_text(entry.size)}, licence: {entry.licence}) "
         f"from {where}?",
@@ -182,7 +132,3 @@ def _confirm(question: str, output: Output) -> None:
     output.messages.print(f"{question} [y/N] ", markup=False, end="")
     if input().strip().lower() not in ("y", "yes"):
         raise ContrastiveSegError("consent-needed", "Nothing was done, because you did not agree.")
-
-
-def _hosts(entry: Entry) -> list[str]:
-    return list(dict.fromkeys(filter(None, map(addresses.host_of, entry.urls))))
