@@ -15,6 +15,7 @@ import typer
 
 from contrastive_seg import __version__
 from contrastive_seg.cli_pretrain import linear_eval, pretrain
+from contrastive_seg.cli_reproduce import reproduce
 from contrastive_seg.cli_weights import weights_app
 from contrastive_seg.commands.console import Output
 from contrastive_seg.errors import ContrastiveSegError
@@ -30,6 +31,7 @@ app = typer.Typer(
 app.add_typer(weights_app, name="weights")
 app.command()(pretrain)
 app.command("linear-eval")(linear_eval)
+app.command()(reproduce)
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
 Seed = Annotated[int, typer.Option(help="Seed of every random choice.")]

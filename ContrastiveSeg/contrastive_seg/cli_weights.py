@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from contrastive_seg import cli_catalogue
 from contrastive_seg.cli_weights_pack import archive, pack
 from contrastive_seg.commands.console import Output
 from contrastive_seg.errors import ContrastiveSegError
@@ -14,11 +15,13 @@ from contrastive_seg.weights.store import Store
 
 weights_app = typer.Typer(
     name="weights",
-    help="Pretrained weights: list, check, import and export them.",
+    help="Pretrained weights: list, check, download, import, export and delete them.",
     no_args_is_help=True,
 )
 weights_app.command()(pack)
 weights_app.command()(archive)
+
+cli_catalogue.add_to(weights_app)
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
 Name = Annotated[str, typer.Argument(help="Name, NAME@VERSION, file or folder.")]

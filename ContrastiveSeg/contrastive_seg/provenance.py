@@ -6,7 +6,7 @@ import hashlib
 import platform
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,12 +35,33 @@ class Round:
         seconds: How long it took, saving included.
         budget: Seconds it was given.
         stopped: Whether the user stopped it.
+        number: Counted from 1.
+        settings: In effect, as in the provenance itself.
+        device: It ran on, at its end.
+        threads: Of the processor.
+        images: SHA256 of each case's image.
+        labels: SHA256 of each case's sparse labels, which are kept beside the provenance.
+        schedule: Of :meth:`~contrastive_seg.finetuning.schedule.Schedule.to_dict`; None where an older
+            version began the round.
+        from_checkpoint: Whether it went on from a checkpoint instead of a warm session.
+        from_preview: Whether the first case's mask is the last preview, as after Stop.
+        network_sha256: Of the network that predicted.
     """
 
     started: str
     seconds: float
     budget: float
     stopped: bool = False
+    number: int = 0
+    settings: dict[str, Any] = field(default_factory=dict)
+    device: str = ""
+    threads: int = 0
+    images: list[str] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
+    schedule: dict[str, Any] | None = None
+    from_checkpoint: bool = False
+    from_preview: bool = False
+    network_sha256: str = ""
 
 
 def write_provenance(
@@ -54,6 +75,9 @@ def write_provenance(
     segments: Sequence[Segment] = (),
     results: Sequence[dict[str, Any]] = (),
     weights: Mapping[str, Any] | None = None,
+    records: Sequence[dict[str, Any]] | None = None,
+    architecture: Mapping[str, Any] | None = None,
+    unlabelled: Sequence[str] = (),
 ) -> Path:
     """Writes ``provenance.json`` into a run folder. It holds no names of volumes and no paths.
 
@@ -67,6 +91,9 @@ def write_provenance(
         segments: Names of the label values.
         results: Per case what was found, e.g. ``{"dice_estimate": {...}, "volume_ml": {...}}``.
         weights: The card of the pretrained weights that the run began with, its SHA256 included.
+        records: Of :func:`case_records`, where they are known already.
+        architecture: Of the network.
+        unlabelled: SHA256 of the images without truth that were learnt from.
 
     Returns:
         Path of the file written.
@@ -83,11 +110,14 @@ def write_provenance(
             "versions": versions(),
             "platform": f"{platform.system()} {platform.machine()}",
             "device": device,
+            "hardware": hardware(device),
             "seed": settings.seed,
-            "settings": _settings(settings),
+            "settings": settings_of(settings),
+            "architecture": dict(architecture) if architecture else None,
             "weights": dict(weights) if weights else None,
             "segments": [asdict(segment) for segment in segments],
-            "cases": [_case(index, case) for index, case in enumerate(cases)],
+            "cases": list(records) if records is not None else case_records(cases),
+            "unlabelled": list(unlabelled),
             "rounds": [asdict(round_) for round_ in rounds],
             "seconds": round(sum(round_.seconds for round_ in rounds), 3),
             "history": [asdict(point) for point in history],
@@ -117,6 +147,21 @@ def versions() -> dict[str, str | None]:
     return found
 
 
+def hardware(device: str) -> dict[str, Any]:
+    """What else decides about the last bits: kind of processor or GPU, and threads.
+
+    Args:
+        device: As PyTorch names it.
+    """
+    import torch
+
+    name = platform.machine()
+    if device.startswith("cuda") and torch.cuda.is_available():
+        name = torch.cuda.get_device_name(device)
+    capability = getattr(torch.backends.cpu, "get_cpu_capability", lambda: "unknown")()
+    return {"name": name, "cpu_capability": str(capability), "threads": torch.get_num_threads()}
+
+
 def array_sha256(array: np.ndarray) -> str:
     """SHA256 of an array's values in C order, little endian; the same for a memory map or a copy.
 
@@ -129,11 +174,17 @@ def array_sha256(array: np.ndarray) -> str:
     return digest.hexdigest()
 
 
-def _settings(settings: FinetuneSettings) -> dict[str, Any]:
+def settings_of(settings: FinetuneSettings) -> dict[str, Any]:
+    """Settings as they are stored: of a path of weights only the last part."""
     stored = asdict(settings)
     if stored.get("weights"):
         stored["weights"] = Path(stored["weights"].replace("\\", "/")).name
     return stored
+
+
+def case_records(cases: Sequence[Case]) -> list[dict[str, Any]]:
+    """What is stored of each case: hashes, geometry, which slices are annotated; no name."""
+    return [_case(index, case) for index, case in enumerate(cases)]
 
 
 def _case(index: int, case: Case) -> dict[str, Any]:
@@ -143,6 +194,7 @@ def _case(index: int, case: Case) -> dict[str, Any]:
         "shape_zyx": list(volume.shape),
         "dtype": str(volume.array.dtype),
         "spacing_zyx_mm": list(volume.spacing_zyx),
+        "ijk_to_ras": [[float(number) for number in row] for row in volume.ijk_to_ras],
         "image_sha256": array_sha256(volume.array),
         "labels_sha256": array_sha256(labels.array),
         "label_values": list(labels.values),

@@ -22,6 +22,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from contrastive_seg import strict_json
 from contrastive_seg.atomic import make_folder, remove_parts, write_bytes, write_error, write_json
 from contrastive_seg.errors import ContrastiveSegError
 
@@ -62,11 +63,13 @@ class Job:
         cases: The volumes with their sparse labels.
         settings: Arguments of :class:`~contrastive_seg.finetuning.settings.FinetuneSettings`.
         segments: Names of the label values.
+        unlabelled: Images without truth to learn from; relative to the run folder or absolute.
     """
 
     cases: tuple[JobCase, ...]
     settings: dict[str, Any] = field(default_factory=dict)
     segments: tuple[Segment, ...] = ()
+    unlabelled: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -141,9 +144,10 @@ class RunFolder:
         ]
         path = self.path / "job.json"
         segments = [asdict(segment) for segment in job.segments]
-        write_json(
-            path, {"format": JOB_FORMAT, "cases": cases, "settings": job.settings, "segments": segments}
-        )
+        stored = {"format": JOB_FORMAT, "cases": cases, "settings": job.settings, "segments": segments}
+        if job.unlabelled:
+            stored["unlabelled"] = [self.relative(name) for name in job.unlabelled]
+        write_json(path, stored)
         return path
 
     def read_job(self) -> Job:
@@ -155,7 +159,7 @@ class RunFolder:
         path = self.path / "job.json"
         advice = "Choose the folder of an earlier run, or start a new run."
         try:
-            stored = json.loads(path.read_text("utf-8"))
+            stored = strict_json.read(path)
         except FileNotFoundError as error:
             raise ContrastiveSegError(
                 "bad-job", f"'{self.path}' holds no earlier run (job.json is missing).", advice
@@ -164,13 +168,13 @@ class RunFolder:
             raise ContrastiveSegError("bad-job", f"'{path}' cannot be read ({error}).", advice) from error
         try:
             return _job_from(stored)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise ContrastiveSegError("bad-job", f"'{path}' is not a job of this version.", advice) from error
 
     def read_provenance(self) -> dict[str, Any]:
         """The stored provenance; empty where there is none that can be read."""
         try:
-            stored = json.loads((self.path / "provenance.json").read_text("utf-8"))
+            stored = strict_json.read(self.path / "provenance.json")
         except (OSError, ValueError):
             return {}
         return stored if isinstance(stored, dict) else {}
@@ -179,12 +183,13 @@ class RunFolder:
         """The learning curve; the line that a killed process left unfinished is passed over."""
         points: list[HistoryPoint] = []
         try:
-            lines = (self.path / "history.jsonl").read_bytes().splitlines()
-        except OSError:
+            path = self.path / "history.jsonl"
+            lines = strict_json.read_limited(path, strict_json.LARGEST).splitlines()
+        except (OSError, ValueError):
             return points
         for line in lines:
-            with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):
-                stored = json.loads(line)
+            with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError, OverflowError):
+                stored = strict_json.parse(line)
                 dice = {int(value): float(dice) for value, dice in stored["dice"].items()}
                 points.append(HistoryPoint(int(stored["step"]), float(stored["loss"]), dice))
         return points
@@ -244,6 +249,7 @@ def _job_from(stored: dict[str, Any]) -> Job:
         ),
         settings=dict(stored["settings"]),
         segments=tuple(Segment(int(s["value"]), str(s["name"])) for s in stored["segments"]),
+        unlabelled=tuple(str(name) for name in stored.get("unlabelled", ())),
     )
 
 

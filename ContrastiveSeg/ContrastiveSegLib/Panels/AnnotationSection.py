@@ -11,6 +11,7 @@ from slicer.i18n import tr as _
 from ContrastiveSegLib.AnnotationLogic import AnnotationLogic
 from ContrastiveSegLib.AnnotationSummary import AnnotatedSlice, AnnotationSummary
 from ContrastiveSegLib.Parameters import Parameters
+from ContrastiveSegLib.PlainText import PlainText
 from ContrastiveSegLib.Readiness import Readiness
 from ContrastiveSegLib.SliceViews import SliceViews
 from ContrastiveSegLib.UserError import UserError
@@ -109,9 +110,8 @@ class AnnotationSection:
             texts = [one.plane, position, structures or _("none (marked empty)")]
             for column, text in enumerate(texts):
                 item = qt.QTableWidgetItem(text)
-                item.setToolTip(
-                    _("Click to go there. Voxel index {index}.").format(index=one.slice[1]) + f" {structures}"
-                )
+                tip = _("Click to go there. Voxel index {index}.").format(index=one.slice[1])
+                item.setToolTip(PlainText.shown(f"{tip} {structures}"))
                 self._items.append(item)
                 table.setItem(row, column, item)
         table.resizeColumnToContents(0)

@@ -6,6 +6,7 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
+from ContrastiveSegLib.PlainText import PlainText
 from ContrastiveSegLib.State import State
 from ContrastiveSegLib.StateMachine import StateMachine
 from ContrastiveSegLib.Words import Words
@@ -55,7 +56,7 @@ class LearningSection:
 
     def _button(self, text: str, enabled: bool, tip: str, reason: str = "") -> None:
         button = self._ui.startButton
-        button.text, button.enabled, button.toolTip = text, enabled, reason or tip
+        button.text, button.enabled, button.toolTip = text, enabled, PlainText.shown(reason or tip)
 
     def say(self, sentence: str) -> None:
         """Puts a sentence into the status line."""

@@ -10,6 +10,7 @@ from ContrastiveSegLib.AcceptLogic import AcceptLogic
 from ContrastiveSegLib.AnnotationSummary import AnnotationSummary
 from ContrastiveSegLib.Parameters import Parameters
 from ContrastiveSegLib.PercentVolume import PercentVolume
+from ContrastiveSegLib.PlainText import PlainText
 from ContrastiveSegLib.PredictionLogic import PredictionLogic
 from ContrastiveSegLib.Readiness import Readiness
 from ContrastiveSegLib.RunFolder import RunFolder
@@ -63,7 +64,7 @@ class ResultSection:
     @staticmethod
     def _set(widget: Any, whyNot: str, tip: str) -> None:
         widget.enabled = not whyNot
-        widget.toolTip = whyNot or tip
+        widget.toolTip = PlainText.shown(whyNot or tip)
 
     def show(self, parameters: Parameters | None, preview: bool = False) -> None:
         """Applies the choices to the prediction's nodes.

@@ -8,6 +8,7 @@ import qt
 from slicer.i18n import tr as _
 
 from ContrastiveSegLib.Parameters import Parameters
+from ContrastiveSegLib.PlainText import PlainText
 from ContrastiveSegLib.WeightsChoice import WeightsChoice
 
 
@@ -48,8 +49,8 @@ class WeightsSelector:
         self._box.clear()
         for index, one in enumerate([nothing, *choices]):
             self._box.addItem(one.label, one.name)
-            self._box.setItemData(index, one.tip, qt.Qt.ToolTipRole)
-            self._tips[one.name] = one.tip
+            self._box.setItemData(index, PlainText.shown(one.tip), qt.Qt.ToolTipRole)
+            self._tips[one.name] = PlainText.shown(one.tip)
         self._box.setCurrentIndex(max(0, self._box.findData(chosen)))
         self._box.blockSignals(blocked)
 

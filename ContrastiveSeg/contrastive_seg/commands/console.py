@@ -53,7 +53,7 @@ class Output:
         """Prints an error's sentences."""
         if self.as_json:
             values = {"code": error.code, "message": error.sentence, "what_to_do": error.what_to_do}
-            print(json.dumps({"error": values}, ensure_ascii=False), flush=True)
+            print(json.dumps({"type": "error", "error": values}, ensure_ascii=False), flush=True)
         self.messages.print(f"Error: {error}", markup=False, soft_wrap=True)
 
     @contextmanager

@@ -21,12 +21,14 @@ from contrastive_seg.data.volume import Volume
 from contrastive_seg.data.write import write_like
 from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.finetuning.events import Event, Note, Progress
+from contrastive_seg.finetuning.kept_labels import keep_labels
+from contrastive_seg.finetuning.record import round_of
 from contrastive_seg.finetuning.session import Case, FinetuningSession
 from contrastive_seg.finetuning.settings import FinetuneSettings
 from contrastive_seg.inference.prediction import Prediction
 from contrastive_seg.inference.scores import Stopped
 from contrastive_seg.pretraining.data.volumes import find_volumes
-from contrastive_seg.provenance import Round, read_rounds, write_provenance
+from contrastive_seg.provenance import array_sha256, case_records, read_rounds, write_provenance
 from contrastive_seg.runs import History, HistoryPoint, Job, RunFolder, Segment, job_cases
 from contrastive_seg.worker.outputs import volumes_ml
 
@@ -71,19 +73,23 @@ def finetune(
     cases = [_read_case(pair, reading, output) for pair in labelled]
     session = FinetuningSession.resume(run, settings) if resume else FinetuningSession(run, settings)
     session.set_cases(cases)
-    if unlabelled is not None:
-        session.set_unlabelled(_read_unlabelled(unlabelled, reading, output))
+    others_read = _read_unlabelled(unlabelled, reading, output) if unlabelled is not None else []
+    if others_read:
+        session.set_unlabelled([volume for _, volume in others_read])
     values = sorted({value for case in cases for value in case.labels.values} - {0})
     segments = tuple(Segment(value, names.get(value, f"Structure {value}")) for value in values)
     labels = [pair.labels for pair in labelled]
-    folder.write_job(Job(job_cases([p.image for p in labelled], labels), asdict(settings), segments))
+    without = tuple(str(path.resolve()) for path, _ in others_read)
+    folder.write_job(Job(job_cases([p.image for p in labelled], labels), asdict(settings), segments, without))
     rounds = read_rounds(folder.read_provenance()) if resume else []
     learner = _Learner(session, History(folder, proceed=resume), output)
     results: list[dict[str, Any]] = []
+    hashes: list[str] = []
 
     def keep(pair: Pair, volume: Volume, prediction: Prediction) -> None:
         place = "" if len(pairs) == 1 else pair.name
         results.append(_write(run, place, pair, volume, prediction, tuple(values)))
+        hashes.append(array_sha256(prediction.labels))
 
     started, clock = datetime.now(timezone.utc), time.monotonic()
     with stop_on_interrupt(
@@ -98,7 +104,10 @@ def finetune(
             for pair in others:
                 volume = _read_image(pair, reading, output)
                 keep(pair, volume, learner.predict(volume, should_stop))
-    rounds.append(Round(started.isoformat(timespec="seconds"), round(seconds, 3), settings.budget, stopped))
+    records = case_records(cases)
+    rounds.append(round_of(session, records, started, seconds, settings.budget, stopped))
+    keep_labels(run, rounds[-1].number, [case.labels for case in cases])
+    assert session.state is not None
     found = [{key: value for key, value in r.items() if key not in ("image", "files")} for r in results]
     write_provenance(
         run,
@@ -108,8 +117,14 @@ def finetune(
         history=learner.history.points,
         rounds=rounds,
         segments=segments,
-        results=[{"case": number, **one} for number, one in enumerate(found[: len(cases)])],
+        results=[
+            {"case": number, **one, "prediction_sha256": hashes[number]}
+            for number, one in enumerate(found[: len(cases)])
+        ],
         weights=session.weights,
+        records=records,
+        architecture=session.state.architecture.to_dict(),
+        unlabelled=[array_sha256(volume.array) for _, volume in others_read],
     )
     summary = {
         "run": str(run),
@@ -156,8 +171,8 @@ def _read_image(pair: Pair, reading: LabelReading, output: Output) -> Volume:
     return read_volume(pair.image, replace_nonfinite=reading.replace_nonfinite, on_note=output.note)
 
 
-def _read_unlabelled(source: Path, reading: LabelReading, output: Output) -> list[Volume]:
-    """The volumes of a folder or table; one that cannot be read is left out and named."""
+def _read_unlabelled(source: Path, reading: LabelReading, output: Output) -> list[tuple[Path, Volume]]:
+    """The files and volumes of a folder or table; one that cannot be read is left out and named."""
     found = []
     for one in find_volumes(source, output.note):
         try:
@@ -165,7 +180,7 @@ def _read_unlabelled(source: Path, reading: LabelReading, output: Output) -> lis
         except ContrastiveSegError as error:
             output.note(f"'{one.name}' is left out: {error}")
             continue
-        found.append(volume)
+        found.append((one.path, volume))
     if not found:
         raise ContrastiveSegError(
             "no-volumes",

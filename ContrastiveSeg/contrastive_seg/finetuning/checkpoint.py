@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save
 from contrastive_seg.atomic import write_bytes, write_json
 from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.finetuning.model import Architecture
+from contrastive_seg.finetuning.schedule import Schedule
 from contrastive_seg.finetuning.trainer import Trainer
 
 VERSION = 1
@@ -33,6 +34,7 @@ class RunState:
         trained: Slices trained on, likewise; such a slice is never held out later.
         dice: Latest estimate by label value.
         weights: What the card said of the pretrained weights the run began with; empty without any.
+        schedules: The steps of each round; fewer than rounds where an older version began the run.
     """
 
     architecture: Architecture
@@ -43,6 +45,7 @@ class RunState:
     trained: list[list[int]] = field(default_factory=list)
     dice: dict[int, float] = field(default_factory=dict)
     weights: dict[str, Any] = field(default_factory=dict)
+    schedules: list[Schedule] = field(default_factory=list)
 
 
 def _optimizer_tensors(trainer: Trainer) -> dict[str, torch.Tensor]:
@@ -75,6 +78,7 @@ def save_checkpoint(folder: Path, trainer: Trainer, state: RunState) -> None:
         "trained": state.trained,
         "dice": {str(k): v for k, v in state.dice.items()},
         "weights": state.weights,
+        "schedules": [one.to_dict() for one in state.schedules],
     }
     metadata = {"state": json.dumps(content)}
     write_bytes(folder / TENSORS, save(contiguous, metadata), durable=False)
@@ -116,6 +120,7 @@ def load_state(folder: Path) -> RunState:
             [[int(v) for v in row] for row in content["trained"]],
             {int(k): float(v) for k, v in content["dice"].items()},
             dict(content.get("weights", {})),
+            [Schedule.from_dict(one) for one in content.get("schedules", [])],
         )
     except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, OSError) as error:
         raise _bad(path, error) from error

@@ -18,12 +18,7 @@ from contrastive_seg.data.orientation import Orientation
 from contrastive_seg.data.sparse_labels import SparseLabels
 from contrastive_seg.data.volume import Volume
 from contrastive_seg.errors import ContrastiveSegError
-from contrastive_seg.finetuning.case_data import (
-    AxisPlan,
-    choose_pixel,
-    plan_axes,
-    prepare_view,
-)
+from contrastive_seg.finetuning.case_data import AxisPlan, choose_pixel, plan_axes, prepare_view
 from contrastive_seg.finetuning.checkpoint import RunState, load_state, load_tensors, save_checkpoint
 from contrastive_seg.finetuning.events import EventSink, Preview, Progress
 from contrastive_seg.finetuning.held_out import choose_held_out
@@ -31,6 +26,7 @@ from contrastive_seg.finetuning.make_trainer import make_trainer, offer_unlabell
 from contrastive_seg.finetuning.model import Architecture, grow
 from contrastive_seg.finetuning.predict_case import predict_case, prepare_case
 from contrastive_seg.finetuning.prepared_case import PreparedCase, some_images, views_of
+from contrastive_seg.finetuning.schedule import Schedule
 from contrastive_seg.finetuning.settings import FinetuneSettings, network_width, region_pixels
 from contrastive_seg.finetuning.trainer import Trainer
 from contrastive_seg.finetuning.training_loop import TrainingLoop
@@ -82,6 +78,8 @@ class FinetuningSession:
         self._prepared: list[PreparedCase] | None = None
         self._earlier: list[PreparedCase] | None = None
         self._shown: Prediction | None = None
+        self.replay: Schedule | None = None  # what train repeats, instead of heeding the clock
+        self.began_from_checkpoint = self.gave_preview = False  # of the round trained last
 
     @classmethod
     def resume(cls, folder: Path, settings: FinetuneSettings | None = None) -> FinetuningSession:
@@ -101,6 +99,7 @@ class FinetuningSession:
         load_tensors(session.folder, trainer)
         trainer.step_count = state.step
         session.state, session.trainer = state, trainer
+        session.began_from_checkpoint = True
         return session
 
     @property
@@ -218,30 +217,29 @@ class FinetuningSession:
 
     def _ready_trainer(self) -> Trainer:
         """A trainer for the planned network: new, kept, or grown from the one of the last round."""
-        assert self.state is not None
+        assert self.state is not None and self._prepared is not None
         architecture = self.state.architecture
         seed = self.settings.seed
         if self.trainer is None:
             start = None
             if self._pretrained is not None:
-                assert self._prepared is not None
                 start = self._pretrained.start(architecture, seed, some_images(self._prepared))
                 self._pretrained = None
             self.trainer = make_trainer(self.settings, architecture, self.compute, start)
         elif self.trainer.architecture.values != architecture.values:
+            torch.manual_seed(seed)
             network = grow(self.trainer.average.network.cpu(), self.trainer.architecture, architecture)
             steps = self.trainer.step_count
             self.trainer = make_trainer(self.settings, architecture, self.compute, network)
             self.trainer.step_count = steps
         self.trainer.architecture = architecture
-        assert self._prepared is not None
         offer_unlabelled(self.settings, self.trainer, self._prepared, self._unlabelled)
         if self.settings.weights is not None:
-            assert self._prepared is not None
             slices = sum(len(view.samples) for case in self._prepared for view in case.views)
             self.trainer.encoder_rate = encoder_rate(slices)
             # What it has learnt in an earlier round is not what was pretrained.
-            self.trainer.freeze = self.settings.freeze if self.state.round == 0 else 0.0
+            first = self.state.round == 0 or (self.state.round == 1 and self.state.elapsed > 0)
+            self.trainer.freeze = self.settings.freeze if first else 0.0
         return self.trainer
 
     def train(
@@ -273,7 +271,7 @@ class FinetuningSession:
         assert self.state is not None
         self._shown = None
         prepared_at = time.monotonic()
-        if self.trainer is None:
+        if self.trainer is None and self.replay is None:
             # Before the trainer: what the first one loads takes seconds.
             self._preview(None, on_event, should_stop)
         previewed = time.monotonic()
@@ -289,6 +287,7 @@ class FinetuningSession:
             should_stop=should_stop,
             preview=lambda network: self._preview(network, on_event, should_stop),
             save=lambda: save_checkpoint(self.folder, trainer, self.state),  # type: ignore[arg-type]
+            replay=self.replay,
         )
         if self._shown is not None:
             loop.preview_cost = 2 * (previewed - prepared_at)  # until the network's own is measured
@@ -299,6 +298,7 @@ class FinetuningSession:
         # Who stops wants the mask now, not after all slices of a large volume once more.
         at_once = should_stop() and loop.preview_cost > _AT_ONCE
         shown, self._shown = self._shown if at_once else None, None
+        self.gave_preview = shown is not None
         predictions = []
         for number, case in enumerate(prepared):
             begun = loop.fraction_after_training

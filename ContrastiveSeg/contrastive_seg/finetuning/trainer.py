@@ -125,7 +125,9 @@ class Trainer:
     def _randomness(self) -> tuple[np.random.Generator, torch.Generator]:
         """Random numbers of this step, whether or not the run was interrupted before it."""
         rng = np.random.default_rng((self.seed, self.step_count))
-        return rng, torch.Generator().manual_seed(hash((self.seed, self.step_count)) & 0x7FFFFFFF)
+        seed = hash((self.seed, self.step_count)) & 0x7FFFFFFF
+        torch.manual_seed(seed)  # for the dropout of some networks
+        return rng, torch.Generator().manual_seed(seed)
 
     def _draw(
         self, sampler: SliceSampler, count: int, rng: np.random.Generator, generator: torch.Generator

@@ -12,6 +12,7 @@ from contrastive_seg.finetuning.checkpoint import RunState
 from contrastive_seg.finetuning.estimate import estimate_dice
 from contrastive_seg.finetuning.events import EventSink, Progress
 from contrastive_seg.finetuning.samples import SliceSampler
+from contrastive_seg.finetuning.schedule import Schedule
 from contrastive_seg.finetuning.trainer import Trainer
 from contrastive_seg.runs import HistoryPoint
 
@@ -39,6 +40,7 @@ class TrainingLoop:
         preview: Shows the mask as the given network would predict it, and tells how many seconds the
             final prediction of the same case will take.
         save: Writes a checkpoint.
+        replay: Repeats the steps of an earlier round instead, without a look at the clock.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class TrainingLoop:
         should_stop: Callable[[], bool],
         preview: Callable[[nn.Module], float],
         save: Callable[[], None],
+        replay: Schedule | None = None,
     ) -> None:
         self.trainer = trainer
         self.state = state
@@ -65,6 +68,7 @@ class TrainingLoop:
         self.should_stop = should_stop
         self.preview = preview
         self.save = save
+        self.replay = replay
         self.classes = len(state.architecture.values)
         self.sampler = SliceSampler(
             [s for p in prepared for s in p.samples],
@@ -87,11 +91,14 @@ class TrainingLoop:
 
     def _fraction(self, done: int) -> float:
         """Position in the learning-rate cycle, 0..1; 1 ends the loop."""
+        if self.replay is not None:
+            return self.replay.fractions[done] if done < len(self.replay.fractions) else 1.0
         if self.steps is not None:
             return done / self.steps
         spent = time.monotonic() - self.begin
         usable = self.budget - self._reserve()
-        return min(1.0, (spent + self.earlier) / max(usable, 1e-3) + self._shift)
+        # Rounded to what the schedule can keep in a few letters.
+        return round(min(1.0, (spent + self.earlier) / max(usable, 1e-3) + self._shift), 6)
 
     def _reserve(self) -> float:
         """Seconds to keep for the last prediction and for saving it."""
@@ -101,8 +108,11 @@ class TrainingLoop:
         """Trains until the time is used, the estimate is flat, or somebody asks to stop."""
         if self.earlier == 0.0:
             self.state.round += 1
+            self.state.schedules.append(Schedule(self.trainer.step_count))
+        elif self.state.schedules:
+            self.state.schedules[-1].resumed_at.append(len(self.state.schedules[-1].fractions))
         peak = PEAK if self.state.round <= 1 else PEAK / 2
-        if self.trainer.step_count:
+        if self.trainer.step_count and self.replay is None:
             self._timed_preview(self.trainer.average.network)
         now = time.monotonic()
         started = now
@@ -116,7 +126,9 @@ class TrainingLoop:
             fraction = self._fraction(done)
             if fraction >= 1.0:
                 break
+            self._take_size(done)
             self._losses.append(self.trainer.step_or_retreat(self.sampler, fraction, peak, self.on_event))
+            self._note(fraction)
             done += 1
             now = time.monotonic()
             self.state.elapsed = self.earlier + now - self.begin
@@ -132,7 +144,7 @@ class TrainingLoop:
                 self.save()
                 saved = time.monotonic()
             wait = 3.0 if first_preview else max(5.0, 10 * self.preview_cost)
-            if now - previewed >= wait and fraction < 0.9:
+            if now - previewed >= wait and fraction < 0.9 and self.replay is None:
                 self._timed_preview(self.trainer.average.network)
                 first_preview = False
                 previewed = time.monotonic()
@@ -140,9 +152,21 @@ class TrainingLoop:
             # Who presses Stop does not wait for another estimate.
             self._measure(estimate=not self.should_stop())
 
+    def _take_size(self, done: int) -> None:
+        size = self.replay.size_at(done) if self.replay is not None else None
+        if size is not None:
+            self.trainer.batch, self.trainer.largest_crop = size
+
+    def _note(self, fraction: float) -> None:
+        if self.state.schedules:
+            trainer = self.trainer
+            kind = trainer.compute.device.type
+            self.state.schedules[-1].add(fraction, trainer.batch, trainer.largest_crop, kind)
+
     def _tell(self, fraction: float, done: int, spent: float) -> None:
-        if self.steps is not None:
-            left = spent / done * (self.steps - done) + self._reserve()
+        steps = len(self.replay.fractions) if self.replay is not None else self.steps
+        if steps is not None:
+            left = spent / done * (steps - done) + self._reserve()
         elif self._shift:
             left = (1 - fraction) * self.budget + self._reserve()
         else:

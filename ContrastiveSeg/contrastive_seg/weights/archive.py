@@ -1,7 +1,7 @@
 """Weights handed on: copies of both files in a folder or in one zip file.
 
 A zip file is never unpacked to a disk: the two files in it are read, checked, and written under the
-card's name, so that names in the archive lead nowhere.
+card's name, so that names in the archive lead nowhere. One with names that try is refused all the same.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.weights.card import WeightCard
 from contrastive_seg.weights.files import card_and_bytes, save_weights, unpack, write_pair
 from contrastive_seg.weights.store import CARD_SUFFIX, LONE_CARD, TENSORS_SUFFIX, Store
+from contrastive_seg.weights.zip_members import plain_files
 
 _LARGEST = 4 << 30
+_LARGEST_CARD = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -118,8 +120,10 @@ def _place(target: Path, card: WeightCard) -> Path:
 
 def _from_zip(source: Path) -> tuple[WeightCard, bytes]:
     try:
+        if source.stat().st_size > _LARGEST + _LARGEST_CARD:
+            raise _bad(source, "it is too large")
         with zipfile.ZipFile(source) as archive:
-            members = [one for one in archive.infolist() if not one.is_dir()]
+            members = plain_files(archive, _LARGEST + _LARGEST_CARD)
             names = [PurePosixPath(one.filename).name for one in members]
             if "data.pkl" in names:
                 raise _pickle(source)
@@ -131,10 +135,13 @@ def _from_zip(source: Path) -> tuple[WeightCard, bytes]:
             ]
             if len(tensors) != 1 or len(cards) != 1:
                 raise _bad(source, f"it holds {len(tensors)} files of weights and {len(cards)} cards")
-            if tensors[0].file_size > _LARGEST or cards[0].file_size > 1 << 20:
+            if tensors[0].file_size > _LARGEST or cards[0].file_size > _LARGEST_CARD:
                 raise _bad(source, "what it holds is too large")
             card_data, data = archive.read(cards[0]), archive.read(tensors[0])
-    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+    except ContrastiveSegError:
+        raise
+    # Of damaged files zipfile and the four unpackers behind it tell by exceptions of many kinds.
+    except Exception as error:
         raise _bad(source, str(error) or type(error).__name__) from error
     try:
         text = card_data.decode("utf-8")

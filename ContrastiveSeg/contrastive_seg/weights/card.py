@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from contrastive_seg import strict_json
 from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.weights.schema import CARD_SCHEMA, problems
 
@@ -144,10 +145,9 @@ class WeightCard:
             ContrastiveSegError: ``bad-card``.
         """
         try:
-            values = json.loads(text, object_pairs_hook=_without_repeats, parse_constant=_no_constant)
-        except (ValueError, RecursionError) as error:
-            reason = str(error) or type(error).__name__
-            raise _bad(source, [f"it is no JSON text ({reason})"]) from error
+            values = strict_json.parse(text)
+        except ValueError as error:
+            raise _bad(source, [f"it is no JSON text ({error})"]) from error
         return cls.from_dict(values, source)
 
     @classmethod
@@ -231,19 +231,6 @@ def _disagreements(values: dict[str, Any]) -> list[str]:
             if part != other and longer.startswith(prefix):
                 found.append(f"'parts.{part}' and 'parts.{other}' overlap")
     return found
-
-
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    values = dict(pairs)
-    if len(values) != len(pairs):
-        names = [name for name, _ in pairs]
-        repeated = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the field '{repeated}' occurs twice")
-    return values
-
-
-def _no_constant(text: str) -> float:
-    raise ValueError(f"{text} is no number of JSON")
 
 
 def _bad(source: str, found: list[str]) -> ContrastiveSegError:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
+from typing import Any
 
+from contrastive_seg import strict_json
 from contrastive_seg.errors import ContrastiveSegError
 
 _PICKLE_SUFFIXES = {".pth", ".pt", ".ckpt", ".pkl", ".pickle", ".bin", ".th", ".pyt", ".joblib"}
 _LENGTH = 8
 _LARGEST_HEADER = 100_000_000
+_MOST_AXES = 16
 _PICKLE = re.compile(rb"\x80[\x02-\x05]|\(?c[A-Za-z_][\w.]*\n\w+\n|[]})]q|\([dlit]")
 """Protocols 2 to 5; of 0 and 1 a class by its name, or a container."""
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
@@ -59,27 +61,66 @@ def check_layout(path: Path, data: bytes) -> dict[str, tuple[int, ...]]:
     Raises:
         ContrastiveSegError: ``pickle``, ``truncated-weights`` or ``bad-weights``.
     """
-    refuse_pickle(path, data[:512])
-    if len(data) < _LENGTH:
-        raise _truncated(path, f"it has {len(data)} bytes, not even a header's length")
-    length = int.from_bytes(data[:_LENGTH], "little")
-    if length > _LARGEST_HEADER or data[_LENGTH : _LENGTH + 1] not in (b"{", b""):
+    return check_header(path, data, len(data))
+
+
+def header_end(begin: bytes) -> int:
+    """How many bytes :func:`check_header` needs at least; not more than it would read.
+
+    Args:
+        begin: The first eight bytes.
+    """
+    return _LENGTH + min(int.from_bytes(begin[:_LENGTH], "little"), _LARGEST_HEADER)
+
+
+def check_header(path: Path, begin: bytes, size: int) -> dict[str, tuple[int, ...]]:
+    """Like :func:`check_layout`, for a file of which only the beginning is at hand.
+
+    Args:
+        path: For the sentences.
+        begin: At least the first :func:`header_end` bytes, where the file has so many.
+        size: Bytes of the whole file.
+
+    Returns:
+        The shape of each tensor.
+
+    Raises:
+        ContrastiveSegError: ``pickle``, ``truncated-weights`` or ``bad-weights``.
+    """
+    refuse_pickle(path, begin[:512])
+    if size < _LENGTH:
+        raise _truncated(path, f"it has {size} bytes, not even a header's length")
+    length = int.from_bytes(begin[:_LENGTH], "little")
+    if length > _LARGEST_HEADER or begin[_LENGTH : _LENGTH + 1] not in (b"{", b""):
         raise _bad(path, "it does not begin like a safetensors file")
-    if _LENGTH + length > len(data):
-        raise _truncated(path, f"it has {len(data)} bytes, its header alone {_LENGTH + length}")
+    if _LENGTH + length > size:
+        raise _truncated(path, f"it has {size} bytes, its header alone {_LENGTH + length}")
     try:
-        header = json.loads(data[_LENGTH : _LENGTH + length].decode("utf-8"))
+        header = strict_json.parse(begin[_LENGTH : _LENGTH + length])
         header.pop("__metadata__", None)
-        shapes = {name: tuple(int(n) for n in entry["shape"]) for name, entry in header.items()}
-        end = max((int(entry["data_offsets"][1]) for entry in header.values()), default=0)
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError) as error:
+        shapes = {name: _shape(entry) for name, entry in header.items()}
+        end = max((_count(entry["data_offsets"][1]) for entry in header.values()), default=0)
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
         raise _bad(path, "its header is damaged") from error
     expected = _LENGTH + length + end
-    if len(data) < expected:
-        raise _truncated(path, f"it has {len(data)} bytes of {expected}")
-    if len(data) > expected:
-        raise _bad(path, f"it has {len(data)} bytes, {len(data) - expected} more than its header says")
+    if size < expected:
+        raise _truncated(path, f"it has {size} bytes of {expected}")
+    if size > expected:
+        raise _bad(path, f"it has {size} bytes, {size - expected} more than its header says")
     return shapes
+
+
+def _shape(entry: Any) -> tuple[int, ...]:
+    shape = entry["shape"]
+    if not isinstance(shape, list) or len(shape) > _MOST_AXES:
+        raise ValueError("no shape")
+    return tuple(_count(length) for length in shape)
+
+
+def _count(number: Any) -> int:
+    if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < 1 << 62:
+        raise ValueError("no count")
+    return number
 
 
 def _truncated(path: Path, how: str) -> ContrastiveSegError:

@@ -24,6 +24,9 @@ CARD_SUFFIX = ".card.json"
 LONE_CARD = "card.json"
 """Name of the card of a folder that holds one file of weights only."""
 
+RECORD_SUFFIX = ".download.json"
+"""Of the file that says where downloaded weights came from; weights without it were not downloaded."""
+
 
 @dataclass(frozen=True)
 class StoredWeights:

@@ -13,7 +13,6 @@ from contrastive_seg.data.volume import Volume
 from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.finetuning.session import Case
 from contrastive_seg.inference.prediction import Prediction
-from contrastive_seg.provenance import Round
 from contrastive_seg.runs import RunFolder
 from contrastive_seg.worker.arrays import open_labels, open_volume
 from contrastive_seg.worker.channel import EventWriter
@@ -98,8 +97,7 @@ class Host:
             for number, prediction in enumerate(predictions)
         ]
         seconds = round(time.monotonic() - clock, 3)
-        run.rounds.append(Round(started.isoformat(timespec="seconds"), seconds, budget, stopped))
-        run.write_provenance(results)
+        run.record_round(predictions, results, started, seconds, budget, stopped)
 
     def predict(self, command: Predict, should_stop: Callable[[], bool]) -> None:
         """Segments a case of the run or another image."""

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, fields
+from datetime import datetime
 from typing import Any
 
 from contrastive_seg.errors import ContrastiveSegError
+from contrastive_seg.finetuning.kept_labels import keep_labels
+from contrastive_seg.finetuning.record import round_of
 from contrastive_seg.finetuning.session import Case, FinetuningSession
 from contrastive_seg.finetuning.settings import FinetuneSettings
-from contrastive_seg.provenance import read_rounds, write_provenance
+from contrastive_seg.inference.prediction import Prediction
+from contrastive_seg.provenance import array_sha256, case_records, read_rounds, write_provenance
 from contrastive_seg.runs import History, Job, RunFolder
 from contrastive_seg.worker.outputs import Previews
 from contrastive_seg.worker.protocol import Open
@@ -45,8 +50,22 @@ class Run:
             if one.name != "budget"
         )
 
-    def write_provenance(self, results: list[dict[str, Any]]) -> None:
-        """Writes ``provenance.json`` with all rounds so far."""
+    def record_round(
+        self,
+        predictions: Sequence[Prediction],
+        results: list[dict[str, Any]],
+        started: datetime,
+        seconds: float,
+        budget: float,
+        stopped: bool,
+    ) -> None:
+        """Keeps what it takes to repeat the round just trained, and writes ``provenance.json``."""
+        records = case_records(self.cases)
+        self.rounds.append(round_of(self.session, records, started, seconds, budget, stopped))
+        keep_labels(self.folder.path, self.rounds[-1].number, [case.labels for case in self.cases])
+        for found, prediction in zip(results, predictions, strict=True):
+            found["prediction_sha256"] = array_sha256(prediction.labels)
+        assert self.session.state is not None
         write_provenance(
             self.folder.path,
             cases=self.cases,
@@ -57,6 +76,8 @@ class Run:
             segments=self.job.segments,
             results=results,
             weights=self.session.weights,
+            records=records,
+            architecture=self.session.state.architecture.to_dict(),
         )
 
 

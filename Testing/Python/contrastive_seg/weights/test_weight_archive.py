@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import stat
 import zipfile
 from pathlib import Path
 
@@ -68,17 +69,87 @@ def test_exporting_in_half_precision_makes_a_new_card(some_weights: Path, tmp_pa
         export_weights(some_weights, tmp_path / "half.zip", half=True)
 
 
-def test_names_in_an_archive_lead_nowhere(some_weights: Path, its_card: WeightCard, tmp_path: Path) -> None:
-    path = tmp_path / "in" / "evil.zip"
-    path.parent.mkdir()
+def test_folders_in_an_archive_and_files_of_macos_do_not_matter(
+    some_weights: Path, its_card: WeightCard, tmp_path: Path
+) -> None:
+    path = tmp_path / "nested.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("../../escaped.safetensors", some_weights.read_bytes())
-        archive.writestr("/absolute/escaped.card.json", its_card.to_json())
+        archive.mkdir("shared")
+        archive.writestr("shared/deep/other.safetensors", some_weights.read_bytes())
+        archive.writestr("shared/deep/other.card.json", its_card.to_json())
+        archive.writestr("__MACOSX/shared/deep/._other.safetensors", b"attributes")
         archive.writestr("readme.txt", "hello")
     imported = import_weights(path, tmp_path / "mine")
     assert sorted(p.name for p in (tmp_path / "mine").iterdir()) == ["small.card.json", "small.safetensors"]
     assert imported.card == its_card
-    assert list(tmp_path.rglob("escaped*")) == []
+
+
+def _member(name: str, mode: int = 0) -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo(name)
+    info.create_system, info.external_attr = 3, mode << 16
+    return info
+
+
+@pytest.mark.parametrize(
+    ("members", "words"),
+    [
+        ([_member("../../escaped.safetensors")], "leads out"),
+        ([_member("a/../../escaped.txt")], "leads out"),
+        ([_member("/absolute/escaped.txt")], "leads out"),
+        ([_member("C:\\Windows\\escaped.txt")], "leads out"),
+        ([_member("..\\escaped.txt")], "leads out"),
+        ([_member("link", stat.S_IFLNK | 0o777)], "link"),
+        ([_member("pipe", stat.S_IFIFO | 0o600)], "device"),
+        ([_member("disk", stat.S_IFBLK | 0o600)], "device"),
+        ([_member("terminal", stat.S_IFCHR | 0o600)], "device"),
+        ([_member("same"), _member("same")], "same name"),
+        ([_member(f"{n}") for n in range(1001)], "more than 1000"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_an_archive_with_members_that_do_harm_elsewhere_is_refused_as_a_whole(
+    some_weights: Path, its_card: WeightCard, tmp_path: Path, members: list[zipfile.ZipInfo], words: str
+) -> None:
+    path = tmp_path / "in" / "evil.zip"
+    path.parent.mkdir()
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.safetensors", some_weights.read_bytes())
+        archive.writestr("a.card.json", its_card.to_json())
+        for one in members:
+            archive.writestr(one, b"evil")
+    with pytest.raises(ContrastiveSegError) as refused:
+        import_weights(path, tmp_path / "mine")
+    assert refused.value.code == "bad-archive" and words in refused.value.sentence
+    assert not (tmp_path / "mine").exists() and list(tmp_path.rglob("*escaped*")) == []
+
+
+def test_an_archive_that_swells_is_refused_before_it_is_unpacked(
+    its_card: WeightCard, tmp_path: Path
+) -> None:
+    path = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        with archive.open("a.safetensors", "w", force_zip64=True) as file:
+            for _ in range(64):
+                file.write(bytes(1 << 20))
+        archive.writestr("a.card.json", its_card.to_json())
+    assert path.stat().st_size < 1 << 20
+    with pytest.raises(ContrastiveSegError) as refused:
+        import_weights(path, tmp_path / "mine")
+    assert refused.value.code == "bad-archive" and "200 times" in refused.value.sentence
+
+
+def test_an_archive_that_lies_about_its_sizes_unpacks_no_more_than_it_says(
+    some_weights: Path, its_card: WeightCard, tmp_path: Path
+) -> None:
+    path = tmp_path / "liar.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.safetensors", bytes(32 << 20))
+        archive.writestr("a.card.json", its_card.to_json())
+    size = (32 << 20).to_bytes(4, "little")
+    path.write_bytes(path.read_bytes().replace(size, (1000).to_bytes(4, "little")))
+    with pytest.raises(ContrastiveSegError) as refused:
+        import_weights(path, tmp_path / "mine")
+    assert refused.value.code == "bad-archive"
 
 
 @pytest.mark.parametrize(
