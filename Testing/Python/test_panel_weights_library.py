@@ -7,6 +7,7 @@ import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from contrastive_seg.extension.tree import About, write_extension
 from contrastive_seg.weights.archive import export_weights
 from contrastive_seg.weights.card import WeightCard
 from contrastive_seg.weights.files import write_pair
+from contrastive_seg.weights.resolver import Resolver
 from contrastive_seg.weights.store import Store
 from ContrastiveSegLib.UserError import UserError
 from ContrastiveSegLib.WeightsExtensions import WeightsExtensions
@@ -108,6 +110,23 @@ def test_the_list_names_every_source_and_what_a_newer_version_replaces(
     assert "Apache-2.0" in details and "2.4 MB" in details and "CT, Abdomen and chest" in details
     a_panel.enter()
     assert choices(a_panel) == ["", "ct-torso", "mine", *STARTERS[1:]]
+
+
+def test_what_can_be_downloaded_stands_in_the_same_list(a_models_folder, a_server, a_panel, monkeypatch):
+    card = WeightCard.from_dict({**Store().find("ct-torso").card.to_dict(), "version": "7"})
+    offer = SimpleNamespace(
+        id=card.name, version="7", size=3_000_000, licence="CC0-1.0", sha256=card.sha256, card=card
+    )
+    made = Resolver.__init__
+    monkeypatch.setattr(Resolver, "__init__", lambda self, store=None, offers=(): made(self, store, [offer]))
+    opened(a_panel)
+    assert rows(a_panel)[-1] == ["ct-torso", "7", "not downloaded yet"]
+    assert ["ct-torso", "1", "ContrastiveSeg"] in rows(a_panel)
+    a_panel.ui.weightsTable.setCurrentCell(len(STARTERS), 0)
+    details = a_panel.ui.weightsDetailsLabel.text
+    assert details.startswith("Not downloaded yet.") and "3.0 MB" in details
+    a_panel.enter()
+    assert choices(a_panel) == ["", *STARTERS]
 
 
 def test_files_are_checked_while_the_panel_stays_responsive(a_models_folder, a_server, a_panel):

@@ -109,7 +109,8 @@ class WeightsLibrarySection(Section):
         blocked = table.blockSignals(True)
         table.setRowCount(len(self.entries) + len(self.offers))
         for row, entry in enumerate(self.entries):
-            name = _("{name} (not used)").format(name=entry.name) if not entry.used else entry.name
+            unused = entry.is_here and not entry.used
+            name = _("{name} (not used)").format(name=entry.name) if unused else entry.name
             texts = [name, entry.version, SourceWords.short(entry.source)]
             self._put(row, texts, SourceWords.state(entry), entry.used)
         for row, offer in enumerate(self.offers, len(self.entries)):
