@@ -87,4 +87,4 @@ def test_both_extensions_work_from_their_archives(tmp_path: Path) -> None:
     assert "heart 1: MR" in told["text"] and "Licence: CC-BY-4.0" in told["text"]
     assert {"heart", "mr-brain", "ct-torso"} <= set(told["choices"])
     assert ["mr-brain", "2", "extension Heart"] in told["rows"]
-    assert ["mr-brain (not used)", "1", "ContrastiveSeg"] in told["rows"]
+    assert ["mr-brain", "1 (not used)", "ContrastiveSeg"] in told["rows"]

@@ -7,6 +7,7 @@ import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from contrastive_seg.extension.tree import About, write_extension
 from contrastive_seg.weights.archive import export_weights
 from contrastive_seg.weights.card import WeightCard
 from contrastive_seg.weights.files import write_pair
+from contrastive_seg.weights.resolver import Resolver
 from contrastive_seg.weights.store import Store
 from ContrastiveSegLib.UserError import UserError
 from ContrastiveSegLib.WeightsExtensions import WeightsExtensions
@@ -83,8 +85,13 @@ def choices(widget: Any) -> list[str]:
     return [str(box.itemData(index) or "") for index in range(box.count)]
 
 
+def offered(widget: Any) -> list[str]:
+    box = widget.ui.moreWeightsSelector
+    return [box.itemText(index) for index in range(box.count)]
+
+
 def said(widget: Any) -> str:
-    return str(widget.ui.weightsLibraryLabel.text)
+    return str(widget.ui.moreWeightsLabel.text)
 
 
 def test_the_list_names_every_source_and_what_a_newer_version_replaces(
@@ -97,9 +104,9 @@ def test_the_list_names_every_source_and_what_a_newer_version_replaces(
     opened(a_panel)
     assert rows(a_panel) == [
         ["ct-torso", "2", "your own"],
-        ["mine (not used)", "1", "your own"],
+        ["mine", "1 (not used)", "your own"],
         ["mine", "1.1", "extension Extension"],
-        ["ct-torso (not used)", "1", "ContrastiveSeg"],
+        ["ct-torso", "1 (not used)", "ContrastiveSeg"],
         *([name, "1", "ContrastiveSeg"] for name in STARTERS[1:]),
     ]
     a_panel.ui.weightsTable.setCurrentCell(3, 0)
@@ -108,6 +115,35 @@ def test_the_list_names_every_source_and_what_a_newer_version_replaces(
     assert "Apache-2.0" in details and "2.4 MB" in details and "CT, Abdomen and chest" in details
     a_panel.enter()
     assert choices(a_panel) == ["", "ct-torso", "mine", *STARTERS[1:]]
+
+
+def test_what_can_be_downloaded_stands_in_the_same_list(a_models_folder, a_server, a_panel, monkeypatch):
+    card = WeightCard.from_dict({**Store().find("ct-torso").card.to_dict(), "version": "7"})
+    offer = SimpleNamespace(
+        id=card.name, version="7", size=3_000_000, licence="CC0-1.0", sha256=card.sha256, card=card
+    )
+    made = Resolver.__init__
+    monkeypatch.setattr(Resolver, "__init__", lambda self, store=None, offers=(): made(self, store, [offer]))
+    opened(a_panel)
+    assert rows(a_panel)[-1] == ["ct-torso", "7", "not downloaded yet"]
+    assert ["ct-torso", "1", "ContrastiveSeg"] in rows(a_panel)
+    a_panel.ui.weightsTable.setCurrentCell(len(STARTERS), 0)
+    details = a_panel.ui.weightsDetailsLabel.text
+    assert details.startswith("Not downloaded yet.") and "3.0 MB" in details
+    a_panel.enter()
+    assert choices(a_panel) == ["", *STARTERS]
+
+
+def test_the_section_is_folded_at_first_and_nothing_is_read(a_models_folder, a_server, a_panel):
+    section = next(one for one in a_panel.panel.sections if type(one).__name__ == "WeightsLibrarySection")
+    a_panel.enter()
+    assert a_panel.ui.weightsLibraryCollapsibleButton.collapsed
+    assert not a_panel.ui.weightsLibraryContents.visible
+    assert section.entries == [] and not section.checking.isBusy
+    opened(a_panel)
+    assert section.entries and section.checking.isBusy
+    a_panel.exit()
+    assert not section.checking.isBusy
 
 
 def test_files_are_checked_while_the_panel_stays_responsive(a_models_folder, a_server, a_panel):
@@ -143,15 +179,15 @@ def test_more_weights_are_found_installed_after_asking_and_used_at_once(
     assert not a_panel.ui.installWeightsButton.visible
     a_panel.ui.moreWeightsButton.click()
     assert not a_panel.ui.moreWeightsButton.enabled and "asked" in tip_of(a_panel.ui.moreWeightsButton)
-    wait_until(lambda: HEART in said(a_panel))
-    assert rows(a_panel)[-1] == ["extension Heart", "", "not installed"] and len(rows(a_panel)) == 5
+    wait_until(lambda: offered(a_panel) == ["Heart"])
+    assert said(a_panel) == f"{HEART}: For hearts . New." and len(rows(a_panel)) == 4
     assert a_panel.ui.installWeightsButton.enabled and "heart" not in choices(a_panel)
     a_panel.ui.installWeightsButton.click()
     assert "For hearts . New." in asked[0] and "extensions.example" in asked[0]
     assert "Installing" in said(a_panel)
     wait_until(lambda: "is installed" in said(a_panel))
     assert ["heart", "3", "extension Heart"] in rows(a_panel) and "heart" in choices(a_panel)
-    assert not any("not installed" in row for row in rows(a_panel))
+    assert offered(a_panel) == [] and not a_panel.ui.installWeightsButton.visible
     a_panel.ui.moreWeightsButton.click()
     wait_until(lambda: "has no weights" in said(a_panel))
 
@@ -161,7 +197,7 @@ def test_nothing_is_installed_without_consent(a_models_folder, a_server, a_panel
     monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda *_: False)
     opened(a_panel)
     a_panel.ui.moreWeightsButton.click()
-    wait_until(lambda: HEART in said(a_panel))
+    wait_until(lambda: offered(a_panel) == ["Heart"])
     a_panel.ui.installWeightsButton.click()
     assert a_server._installed == [] and a_server._tasks == []
     assert a_panel.ui.installWeightsButton.enabled and a_panel.ui.moreWeightsButton.enabled
@@ -184,7 +220,7 @@ def test_a_failed_installation_is_told(a_models_folder, a_server, a_panel, an_ar
     monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda *_: True)
     opened(a_panel)
     a_panel.ui.moreWeightsButton.click()
-    wait_until(lambda: HEART in said(a_panel))
+    wait_until(lambda: offered(a_panel) == ["Heart"])
     if content is None:
         an_archive.unlink()
     else:
@@ -201,7 +237,7 @@ def test_the_network_may_go_between_listing_and_download(
     monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda *_: True)
     opened(a_panel)
     a_panel.ui.moreWeightsButton.click()
-    wait_until(lambda: HEART in said(a_panel))
+    wait_until(lambda: offered(a_panel) == ["Heart"])
     a_server._server = None
     a_panel.ui.installWeightsButton.click()
     assert "could not be started" in said(a_panel) and a_panel.ui.moreWeightsButton.enabled
@@ -281,8 +317,7 @@ def test_the_command_line_lists_the_same_as_the_panel(a_models_folder, a_server,
     told = json.loads(done.stdout)["weights"]
     shown = [[one["name"], one["version"], one["extension"]] for one in told if one["used"]]
     assert ["heart", "3", HEART] in shown
-    names = [name.removesuffix(" (not used)") for name, *_ in rows(a_panel)]
-    assert names == [one["name"] for one in told]
+    assert [name for name, *_ in rows(a_panel)] == [one["name"] for one in told]
 
 
 @pytest.mark.parametrize("system", ["linux", "win"])
@@ -308,7 +343,7 @@ def test_weights_that_were_copied_by_hand_appear_when_the_panel_is_entered(
     export_weights("us-fetal-head", a_models_folder)
     (a_models_folder / "us-fetal-head.card.json").write_text("{", "utf-8")
     a_panel.enter()
-    assert rows(a_panel)[0] == ["us-fetal-head (not used)", "", "your own"]
+    assert rows(a_panel)[0] == ["us-fetal-head", "(not used)", "your own"]
     assert "no JSON" in a_panel.ui.weightsTable.item(0, 0).toolTip()
     assert json.loads(json.dumps(choices(a_panel)))[-1] == "us-fetal-head"
 

@@ -9,13 +9,14 @@ import qt
 import slicer
 import slicer.util
 
+from ContrastiveSegLib.Panels.MoreWeightsSection import MoreWeightsSection
 from ContrastiveSegLib.Panels.Section import Section
 from ContrastiveSegLib.Panels.WeightsLibrarySection import WeightsLibrarySection
 
 FORMS = ["Installation", "Volume", "Annotation", "Learning", "WeightsLibrary", "Review"]
 """Names of the .ui files, in the order in which they stand."""
 
-SECTIONS: list[type[Section]] = [WeightsLibrarySection]
+SECTIONS: list[type[Section]] = [WeightsLibrarySection, MoreWeightsSection]
 """Classes that the panel makes and keeps up to date, beside those that it knows by name."""
 
 

@@ -29,6 +29,7 @@ LARGE = 20_000_000
 """Bytes above which the extension server's maintainers ask for files elsewhere."""
 
 _NAME = re.compile(r"^[A-Z][A-Za-z0-9]{2,63}$")
+_TAKEN = {"contrastiveseg", "contrastiveseglib"}
 _ICON = "Resources/Icons"
 _MODELS = "Resources/Models"
 
@@ -53,7 +54,7 @@ class About:
     licence_text: str = ""
 
     def __post_init__(self) -> None:
-        if not _NAME.match(self.name):
+        if not _NAME.match(self.name) or self.name.lower() in _TAKEN:
             raise ContrastiveSegError(
                 "bad-extension-name",
                 f"An extension cannot be called '{self.name}'.",
@@ -96,6 +97,7 @@ def write_extension(names: Sequence[str | Path], about: About, target: Path, sto
             wrong with weights (see :func:`~contrastive_seg.weights.files.load_weights`); the target is
             complete or not there.
     """
+    target = Path(os.path.abspath(target))
     taken = []
     for name in dict.fromkeys(names):
         found = store.find(name)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -124,7 +123,9 @@ def test_the_licence_names_that_of_every_weights_and_of_their_data(tmp_path: Pat
     assert text == (root / NAME / "Resources" / "Models" / "LICENSE.txt").read_text("utf-8")
 
 
-@pytest.mark.parametrize("name", ["", "weights", "My Weights", "Üb", "A", "../X", "1Weights", "A" * 65])
+@pytest.mark.parametrize(
+    "name", ["", "weights", "My Weights", "Üb", "A", "../X", "1Weights", "A" * 65, "ContrastiveSeg"]
+)
 def test_a_name_that_no_module_can_have_is_refused(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -141,6 +142,15 @@ def test_a_name_that_the_panel_would_not_find_is_told(
         capsys, "weights", "pack", "ct-torso", "--as-extension", "MyWeights", "--output", tmp_path / "x"
     )
     assert status == 0 and "begins with ContrastiveSegWeights" in err.replace("\n", " ")
+
+
+def test_the_empty_folder_one_is_in_will_do(
+    tmp_path: Path, a_store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "x").mkdir()
+    monkeypatch.chdir(tmp_path / "x")
+    packed = write_extension(["ct-torso"], About(NAME), Path("."), a_store)
+    assert packed.root == tmp_path / "x" and (tmp_path / "x" / "CMakeLists.txt").is_file()
 
 
 def test_what_is_there_already_is_left_alone(tmp_path: Path, a_store: Store) -> None:
@@ -160,12 +170,12 @@ def test_damaged_weights_are_not_packed_and_nothing_half_is_left(tmp_path: Path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["new"]
 
 
-@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="Root may write everywhere.")
-def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path, a_store: Store) -> None:
-    (tmp_path / "locked").mkdir(mode=0o500)
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path, a_store: Store) -> None:
+    (tmp_path / "file").write_bytes(b"")
     with pytest.raises(ContrastiveSegError) as refused:
-        write_extension(["ct-torso"], About(NAME), tmp_path / "locked" / "x", a_store)
+        write_extension(["ct-torso"], About(NAME), tmp_path / "file" / "x", a_store)
     assert refused.value.code == "no-write-permission"
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_a_licence_file_that_cannot_be_read_is_told(
