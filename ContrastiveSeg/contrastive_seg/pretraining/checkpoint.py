@@ -11,8 +11,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 
-from contrastive_seg.atomic import write_bytes
 from contrastive_seg import strict_json
+from contrastive_seg.atomic import write_bytes
 from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.pretraining.methods.base import Method
 from contrastive_seg.pretraining.settings import PretrainSettings
