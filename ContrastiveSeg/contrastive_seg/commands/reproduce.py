@@ -26,6 +26,7 @@ from contrastive_seg.finetuning.replay import PlannedRound, Repetition, plan, re
 from contrastive_seg.provenance import array_sha256, hardware, versions
 from contrastive_seg.runs import Job, RunFolder
 from contrastive_seg.weights.files import load_weights
+from contrastive_seg.worker.arrays import open_npy
 
 
 def reproduce(
@@ -158,11 +159,8 @@ def _old_mask(run: Path, job: Job, number: int, shape: tuple[int, ...]) -> np.nd
         if not place.is_file():
             continue
         try:
-            if place.suffix == ".npy":
-                array = np.load(place, mmap_mode="r", allow_pickle=False)
-            else:
-                array = read_volume(place).array
-        except (OSError, ValueError, ContrastiveSegError):
+            array = open_npy(place, "iu") if place.suffix == ".npy" else read_volume(place).array
+        except ContrastiveSegError:
             continue
         if array.shape == shape:
             return np.asarray(array)

@@ -20,6 +20,7 @@ from contrastive_seg.weights.catalogue import Entry
 from contrastive_seg.weights.fetch import Answer, Cancelled, Failure, Fetch, Patience
 from contrastive_seg.weights.layout import check_header, header_end
 from contrastive_seg.weights.part_file import PartFile
+from contrastive_seg.weights.removal import is_downloaded
 from contrastive_seg.weights.store import CARD_SUFFIX, RECORD_SUFFIX, TENSORS_SUFFIX, Store, user_folder
 
 Progress = Callable[[int, int, float | None], None]
@@ -56,7 +57,7 @@ def download(
         stop: Asked several times a second; True ends the download.
         patience: How long to wait, and how often to try.
         offline: Folders that hold copies of the file; where any are given, nothing else is asked.
-        overwrite: Whether other weights of that name may be replaced.
+        overwrite: Whether other weights of that name may be replaced; an earlier download always is.
 
     Returns:
         The safetensors file.
@@ -88,10 +89,10 @@ def _is_there(path: Path, entry: Entry, overwrite: bool) -> bool:
     """
     if not path.exists():
         return False
-    card = Store(user=path.parent).find(path).card
-    if card is not None and card.sha256 == entry.sha256:
+    found = Store(user=path.parent).find(path)
+    if found.card is not None and found.card.sha256 == entry.sha256:
         return _sha256(path) == entry.sha256
-    if not overwrite:
+    if not overwrite and not is_downloaded(found):  # another version of them may be replaced
         raise ContrastiveSegError(
             "weights-exist",
             f"There are other weights called '{entry.id}' in '{path.parent}' already.",

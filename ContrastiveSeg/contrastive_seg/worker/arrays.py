@@ -24,7 +24,7 @@ def open_volume(folder: RunFolder, case: JobCase, number: int) -> Volume:
     path = folder.resolve(case.image)
     name = case.name or f"volume {number + 1}"
     if path.suffix.lower() == ".npy":
-        array = _open_npy(path, "iuf")
+        array = open_npy(path, "iuf")
         if array.dtype.itemsize > 4 or not array.dtype.isnative:
             array = array.astype(np.float32)  # scanner units fit; torch wants the native order
         volume = Volume(array, np.asarray(case.ijk_to_ras, dtype=float), name)
@@ -48,7 +48,7 @@ def open_labels(folder: RunFolder, case: JobCase, volume: Volume) -> SparseLabel
         )
     path = folder.resolve(case.labels)
     if path.suffix.lower() == ".npy":
-        array = _open_npy(path, "iub")
+        array = open_npy(path, "iub")
         if array.shape != volume.array.shape:
             raise ContrastiveSegError(
                 "grid-mismatch",
@@ -86,7 +86,16 @@ def _mapped(path: Path) -> np.ndarray:
     return mapped
 
 
-def _open_npy(path: Path, kinds: str) -> np.ndarray:
+def open_npy(path: Path, kinds: str) -> np.ndarray:
+    """An array (z, y, x) of a file, mapped into memory; a 2D one gets a first axis.
+
+    Args:
+        path: Of the .npy file.
+        kinds: Which of numpy's kinds of numbers it may hold, such as ``iuf``.
+
+    Raises:
+        ContrastiveSegError: ``unreadable-file``.
+    """
     advice = "Write the array again as .npy (z, y, x) without pickled objects."
     try:
         array = _mapped(path)

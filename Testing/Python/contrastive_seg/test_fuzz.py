@@ -45,7 +45,7 @@ from contrastive_seg.weights.archive import import_weights
 from contrastive_seg.weights.card import WeightCard
 from contrastive_seg.weights.files import load_weights, save_weights
 from contrastive_seg.weights.layout import check_layout
-from contrastive_seg.worker.arrays import _open_npy
+from contrastive_seg.worker.arrays import open_npy
 from contrastive_seg.worker.protocol import parse_command
 
 TIMES = max(1, int(os.environ.get("CONTRASTIVE_SEG_FUZZ", "1")))
@@ -247,7 +247,7 @@ def test_arrays_and_kept_labels(tmp_path: Path) -> None:
     np.save(path, np.arange(60, dtype=np.int16).reshape(3, 4, 5))
     for one in byte_mutants(path.read_bytes(), 500 * TIMES, 60):
         path.write_bytes(one)
-        survives(lambda: _open_npy(path, "iuf"))
+        survives(lambda: open_npy(path, "iuf"))
     labels = np.full((3, 4, 5), IGNORE, np.int16)
     labels[1] = 1
     keep_labels(tmp_path, 1, [SparseLabels(labels)])
