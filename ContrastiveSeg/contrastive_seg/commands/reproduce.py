@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import platform
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -185,6 +186,8 @@ def _differences(provenance: Mapping[str, Any], planned: list[PlannedRound]) -> 
     device = planned[-1].settings.device
     then |= {"device": planned[-1].round.device, **_inner(provenance, "hardware")}
     now |= {"device": device, **hardware(device)}
+    then["platform"] = provenance.get("platform")
+    now["platform"] = f"{platform.system()} {platform.machine()}"
     then["seed"], now["seed"] = provenance.get("seed"), planned[-1].settings.seed
     return [
         {"what": key, "then": then.get(key), "now": now.get(key)}
