@@ -159,7 +159,7 @@ def hardware(device: str) -> dict[str, Any]:
     if device.startswith("cuda") and torch.cuda.is_available():
         name = torch.cuda.get_device_name(device)
     capability = getattr(torch.backends.cpu, "get_cpu_capability", lambda: "unknown")()
-    return {"name": name, "cpu_capability": str(capability), "threads": torch.get_num_threads()}
+    return {"processor": name, "cpu_capability": str(capability), "threads": torch.get_num_threads()}
 
 
 def array_sha256(array: np.ndarray) -> str:

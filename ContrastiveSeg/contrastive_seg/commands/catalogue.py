@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,6 @@ from contrastive_seg.weights.child import Told, hosts, listed
 from contrastive_seg.weights.download import download
 from contrastive_seg.weights.fetch import Patience
 from contrastive_seg.weights.store import Store
-from contrastive_seg.worker.parent import Parent
 
 
 def list_available(manifest: str | None, store: Store, output: Output, patience: Patience) -> dict[str, Any]:
@@ -63,13 +64,12 @@ def download_weights(
     if manifest is None:
         named = [one for one in offline if (one / catalogue.MANIFEST).is_file()]
         manifest = str(named[0]) if named else None
-    parent = Parent()
-    with stop_on_interrupt(
-        lambda: output.note("Stopping; what was received is kept.")
-    ) as asked, output.progress() as show:  # fmt: skip
-
-        def stop() -> bool:
-            return asked() or not parent.is_alive()
+    with _stoppable(output) as (stop, _):
+        found = catalogue.find(catalogue.entries(manifest, patience=patience, stop=stop), name)
+    store = Store(user=folder)
+    if not agreed and catalogue.not_downloaded([found], store):
+        _ask(found, bool(offline), output)
+    with _stoppable(output) as (stop, show):
 
         def tell(event: dict[str, Any]) -> None:
             if output.as_json:
@@ -77,11 +77,6 @@ def download_weights(
             else:
                 show("Downloading", event["fraction"], event["seconds_left"])
 
-        found = catalogue.find(catalogue.entries(manifest, patience=patience, stop=stop), name)
-        store = Store(user=folder)
-        if not agreed and catalogue.not_downloaded([found], store):
-            show("Waiting", 0.0, None)
-            _ask(found, bool(offline), output)
         path = download(
             found, store.user, Told(tell), stop, patience=patience, offline=offline, overwrite=overwrite
         )
@@ -114,6 +109,18 @@ def delete_weights(
 def size_text(size: int) -> str:
     """Bytes for a person."""
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
+
+
+@contextmanager
+def _stoppable(
+    output: Output,
+) -> Iterator[tuple[Callable[[], bool], Callable[[str, float, float | None], None]]]:
+    """Within it Ctrl+C stops in good order; gives who is asked about that, and the progress bar."""
+    with (
+        stop_on_interrupt(lambda: output.note("Stopping; what was received is kept.")) as asked,
+        output.progress() as show,
+    ):
+        yield asked, show
 
 
 def _ask(entry: Entry, offline: bool, output: Output) -> None:

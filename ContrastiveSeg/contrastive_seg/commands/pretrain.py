@@ -16,6 +16,7 @@ from contrastive_seg.commands.pretrain_log import PICTURE, TensorBoardLog, draw_
 from contrastive_seg.pretraining.checkpoint import NAME as CHECKPOINT
 from contrastive_seg.pretraining.data.slices import SliceData
 from contrastive_seg.pretraining.loop import Pretraining, PretrainProgress
+from contrastive_seg.pretraining.record import write_pretraining_provenance
 from contrastive_seg.pretraining.settings import PretrainSettings
 from contrastive_seg.weights.card import Preprocessing, TrainingData, WeightCard
 from contrastive_seg.weights.files import save_weights
@@ -113,6 +114,7 @@ def pretrain(
         output.result(found, [_table(found)], [f"Stopped after {job.step} of {job.steps} steps."])
         return found
     card = save_weights(folder, job.weights(), _card(job, data, settings, about, found), half)
+    write_pretraining_provenance(folder, card, job, data)
     (folder / CHECKPOINT).unlink(missing_ok=True)
     found |= {"weights": str(folder / f"{card.name}.safetensors"), "sha256": card.sha256}
     output.result(found, [_table(found)], [f"The weights are '{found['weights']}'."])

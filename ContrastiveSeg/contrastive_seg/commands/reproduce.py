@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import platform
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -26,6 +27,7 @@ from contrastive_seg.finetuning.replay import PlannedRound, Repetition, plan, re
 from contrastive_seg.provenance import array_sha256, hardware, versions
 from contrastive_seg.runs import Job, RunFolder
 from contrastive_seg.weights.files import load_weights
+from contrastive_seg.worker.arrays import open_npy
 
 
 def reproduce(
@@ -158,11 +160,8 @@ def _old_mask(run: Path, job: Job, number: int, shape: tuple[int, ...]) -> np.nd
         if not place.is_file():
             continue
         try:
-            if place.suffix == ".npy":
-                array = np.load(place, mmap_mode="r", allow_pickle=False)
-            else:
-                array = read_volume(place).array
-        except (OSError, ValueError, ContrastiveSegError):
+            array = open_npy(place, "iu") if place.suffix == ".npy" else read_volume(place).array
+        except ContrastiveSegError:
             continue
         if array.shape == shape:
             return np.asarray(array)
@@ -187,6 +186,8 @@ def _differences(provenance: Mapping[str, Any], planned: list[PlannedRound]) -> 
     device = planned[-1].settings.device
     then |= {"device": planned[-1].round.device, **_inner(provenance, "hardware")}
     now |= {"device": device, **hardware(device)}
+    then["platform"] = provenance.get("platform")
+    now["platform"] = f"{platform.system()} {platform.machine()}"
     then["seed"], now["seed"] = provenance.get("seed"), planned[-1].settings.seed
     return [
         {"what": key, "then": then.get(key), "now": now.get(key)}

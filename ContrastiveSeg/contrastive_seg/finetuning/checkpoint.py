@@ -11,13 +11,17 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 
+from contrastive_seg import strict_json
 from contrastive_seg.atomic import write_bytes, write_json
 from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.finetuning.model import Architecture
 from contrastive_seg.finetuning.schedule import Schedule
 from contrastive_seg.finetuning.trainer import Trainer
+from contrastive_seg.networks.build import NETWORKS
 
 VERSION = 1
+_MOST_CLASSES = 1024
+_WIDEST = 512
 TENSORS = "checkpoint.safetensors"
 
 
@@ -100,17 +104,10 @@ def load_state(folder: Path) -> RunState:
         )
     try:
         with safe_open(path, framework="pt") as file:
-            content = json.loads((file.metadata() or {})["state"])
+            content = strict_json.parse((file.metadata() or {})["state"])
         if content["version"] != VERSION:
             raise ValueError(f"its version is {content['version']}, this engine reads {VERSION}")
-        a = content["architecture"]
-        architecture = Architecture(
-            tuple(int(v) for v in a["values"]),
-            int(a["width"]),
-            float(a["pixel"]),
-            tuple(int(v) for v in a["axes"]),
-            str(a["network"]),
-        )
+        architecture = _architecture(content["architecture"])
         return RunState(
             architecture,
             int(content["step"]),
@@ -122,8 +119,33 @@ def load_state(folder: Path) -> RunState:
             dict(content.get("weights", {})),
             [Schedule.from_dict(one) for one in content.get("schedules", [])],
         )
-    except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, OSError) as error:
+    except (
+        SafetensorError,
+        LookupError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        OSError,
+        OverflowError,
+    ) as error:
         raise _bad(path, error) from error
+
+
+def _architecture(stored: Any) -> Architecture:
+    """The architecture of JSON values, within limits: a network is built before it is filled.
+
+    Raises:
+        ValueError: It is none, or could not be trained on any computer.
+    """
+    values, axes = [int(v) for v in stored["values"]], [int(v) for v in stored["axes"]]
+    width, pixel, network = int(stored["width"]), float(stored["pixel"]), str(stored["network"])
+    if not 2 <= len(values) <= _MOST_CLASSES or values[0] != 0 or len(set(values)) != len(values):
+        raise ValueError("its label values cannot be")
+    if not all(0 <= value <= 32767 for value in values) or not axes or not set(axes) <= {0, 1, 2}:
+        raise ValueError("its label values or planes cannot be")
+    if network not in NETWORKS or not 1 <= width <= _WIDEST or not 0 < pixel < 1e4:
+        raise ValueError("its network cannot be")
+    return Architecture(tuple(values), width, pixel, tuple(axes), network)
 
 
 def load_tensors(folder: Path, trainer: Trainer) -> None:
@@ -148,7 +170,15 @@ def load_tensors(folder: Path, trainer: Trainer) -> None:
             states.setdefault(names.index(name), {})[part] = value
         whole = trainer.optimizer.state_dict()
         trainer.optimizer.load_state_dict({"state": states, "param_groups": whole["param_groups"]})
-    except (SafetensorError, OSError, KeyError, ValueError, RuntimeError) as error:
+    except (
+        SafetensorError,
+        OSError,
+        LookupError,
+        ValueError,
+        RuntimeError,
+        TypeError,
+        AttributeError,
+    ) as error:
         raise _bad(path, error) from error
 
 

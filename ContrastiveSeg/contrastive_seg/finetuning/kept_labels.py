@@ -62,12 +62,16 @@ def kept_labels(folder: Path, number: int, case: int, shape: tuple[int, ...]) ->
             return None
         tensors = load(data)
         axis, indices, content = int(tensors["axis"][0]), tensors["indices"], tensors["content"]
+        if axis not in (0, 1, 2):
+            return None
         array = np.full(shape, IGNORE, np.int16)
         moved = np.moveaxis(array, axis, 0)
         if content.dtype != np.int16 or indices.dtype != np.int64 or (indices < 0).any():
             return None
         moved[indices] = np.moveaxis(content, axis, 0)
-    except (OSError, EOFError, zlib.error, SafetensorError, KeyError, ValueError, IndexError, TypeError):
+    except (OSError, EOFError, zlib.error, SafetensorError, ArithmeticError, LookupError):
+        return None
+    except (ValueError, TypeError):
         return None
     return SparseLabels(array)
 

@@ -82,12 +82,27 @@ def plan(
         if one.schedule is None:
             raise _not(f"the steps of round {one.number} were not recorded", _OLD)
         try:
+            _check_types(one)
             schedule = Schedule.from_dict(one.schedule)
             settings = _settings(one, weights, seed, device)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise _not(f"round {one.number} in its provenance.json is damaged ({error})", _OLD) from error
         planned.append(PlannedRound(one, settings, schedule))
     return planned
+
+
+def _check_types(one: Round) -> None:
+    texts = (
+        [*one.images, *one.labels] if isinstance(one.images, list) and isinstance(one.labels, list) else [0]
+    )
+    if not isinstance(one.settings, dict) or not all(isinstance(text, str) for text in texts):
+        raise ValueError("fields of another type")
+    if not isinstance(one.device, str) or len(one.images) != len(one.labels) or not one.images:
+        raise ValueError("fields that disagree")
+    if isinstance(one.threads, bool) or not isinstance(one.threads, int) or not 0 <= one.threads <= 4096:
+        raise ValueError("threads that cannot be")
+    if not isinstance(one.budget, int | float) or not 0 < one.budget < 1e7:
+        raise ValueError("a budget that cannot be")
 
 
 def _settings(one: Round, weights: str | None, seed: int | None, device: str | None) -> FinetuneSettings:
@@ -158,8 +173,6 @@ def _cases(
 ) -> list[Case]:
     cases = []
     number = one.round.number
-    if len(one.round.images) != len(one.round.labels):
-        raise _not(f"round {number} in its provenance.json is damaged", _OLD)
     for case, (image, wanted) in enumerate(zip(one.round.images, one.round.labels, strict=True)):
         if image not in volumes:
             raise ContrastiveSegError(

@@ -11,6 +11,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 
+from contrastive_seg import strict_json
 from contrastive_seg.atomic import write_bytes
 from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.pretraining.methods.base import Method
@@ -75,18 +76,19 @@ def load_checkpoint(
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
         tensors = load_file(path)
-        step, about = int(metadata["step"]), json.loads(metadata["about"])
-        stored = json.loads(metadata["settings"])
+        step, about = int(metadata["step"]), strict_json.parse(metadata["about"])
+        stored = strict_json.parse(metadata["settings"])
+        if not isinstance(stored, dict) or not isinstance(about, dict) or step < 0:
+            raise ValueError("what it says of the pretraining is damaged")
     except (SafetensorError, OSError, KeyError, ValueError) as error:
-        raise ContrastiveSegError(
-            "bad-checkpoint",
-            f"'{path}' cannot be read ({error}).",
-            "Begin the pretraining anew, without --resume.",
-        ) from error
+        raise _bad(path, error) from error
     _check_settings(stored, method.settings, path)
-    method.load_state_dict(
-        {name.removeprefix("method/"): v for name, v in tensors.items() if name.startswith("method/")}
-    )
+    try:
+        method.load_state_dict(
+            {name.removeprefix("method/"): v for name, v in tensors.items() if name.startswith("method/")}
+        )
+    except RuntimeError as error:
+        raise _bad(path, "its tensors do not fit") from error
     parameters = [(name, p) for name, p in method.named_parameters() if p.requires_grad]
     state: dict[int, dict[str, torch.Tensor]] = {}
     for index, (name, parameter) in enumerate(parameters):
@@ -102,6 +104,14 @@ def load_checkpoint(
             }
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
     return step, about
+
+
+def _bad(path: Path, error: object) -> ContrastiveSegError:
+    return ContrastiveSegError(
+        "bad-checkpoint",
+        f"'{path}' cannot be read ({error}).",
+        "Begin the pretraining anew, without --resume.",
+    )
 
 
 def _check_settings(stored: dict[str, Any], settings: PretrainSettings, path: Path) -> None:

@@ -22,6 +22,7 @@ from contrastive_seg.weights.layout import check_header, header_end
 from contrastive_seg.weights.part_file import PartFile
 from contrastive_seg.weights.sources import user_folder
 from contrastive_seg.weights.store import CARD_SUFFIX, RECORD_SUFFIX, TENSORS_SUFFIX, Store
+from contrastive_seg.weights.removal import is_downloaded
 
 Progress = Callable[[int, int, float | None], None]
 """Told (bytes received, bytes in all, seconds left or None)."""
@@ -57,7 +58,7 @@ def download(
         stop: Asked several times a second; True ends the download.
         patience: How long to wait, and how often to try.
         offline: Folders that hold copies of the file; where any are given, nothing else is asked.
-        overwrite: Whether other weights of that name may be replaced.
+        overwrite: Whether other weights of that name may be replaced; an earlier download always is.
 
     Returns:
         The safetensors file.
@@ -89,10 +90,10 @@ def _is_there(path: Path, entry: Entry, overwrite: bool) -> bool:
     """
     if not path.exists():
         return False
-    card = Store(user=path.parent).find(path).card
-    if card is not None and card.sha256 == entry.sha256:
+    found = Store(user=path.parent).find(path)
+    if found.card is not None and found.card.sha256 == entry.sha256:
         return _sha256(path) == entry.sha256
-    if not overwrite:
+    if not overwrite and not is_downloaded(found):  # another version of them may be replaced
         raise ContrastiveSegError(
             "weights-exist",
             f"There are other weights called '{entry.id}' in '{path.parent}' already.",

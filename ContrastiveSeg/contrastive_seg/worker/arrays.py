@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tokenize
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ def open_volume(folder: RunFolder, case: JobCase, number: int) -> Volume:
     path = folder.resolve(case.image)
     name = case.name or f"volume {number + 1}"
     if path.suffix.lower() == ".npy":
-        array = _open_npy(path, "iuf")
+        array = open_npy(path, "iuf")
         if array.dtype.itemsize > 4 or not array.dtype.isnative:
             array = array.astype(np.float32)  # scanner units fit; torch wants the native order
         volume = Volume(array, np.asarray(case.ijk_to_ras, dtype=float), name)
@@ -47,7 +48,7 @@ def open_labels(folder: RunFolder, case: JobCase, volume: Volume) -> SparseLabel
         )
     path = folder.resolve(case.labels)
     if path.suffix.lower() == ".npy":
-        array = _open_npy(path, "iub")
+        array = open_npy(path, "iub")
         if array.shape != volume.array.shape:
             raise ContrastiveSegError(
                 "grid-mismatch",
@@ -64,17 +65,44 @@ def open_labels(folder: RunFolder, case: JobCase, volume: Volume) -> SparseLabel
     return labels
 
 
-def _open_npy(path: Path, kinds: str) -> np.ndarray:
+_DAMAGED = (
+    *(OSError, ValueError, TypeError, KeyError, EOFError, OverflowError, MemoryError, RecursionError),
+    *(SyntaxError, tokenize.TokenError),
+)
+"""What numpy raises on headers that are none: it parses them as Python literals."""
+
+
+def _mapped(path: Path) -> np.ndarray:
+    """An array mapped into memory; one without voxels, which cannot be mapped, is made."""
+    with path.open("rb") as file:
+        version = np.lib.format.read_magic(file)
+        read = (
+            np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        )
+        shape, _, dtype = read(file)
+    if 0 in shape and not dtype.hasobject and max(shape) < 1 << 31:
+        return np.empty(shape, dtype)
+    mapped: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+    return mapped
+
+
+def open_npy(path: Path, kinds: str) -> np.ndarray:
+    """An array (z, y, x) of a file, mapped into memory; a 2D one gets a first axis.
+
+    Args:
+        path: Of the .npy file.
+        kinds: Which of numpy's kinds of numbers it may hold, such as ``iuf``.
+
+    Raises:
+        ContrastiveSegError: ``unreadable-file``.
+    """
     advice = "Write the array again as .npy (z, y, x) without pickled objects."
     try:
-        try:
-            array = np.load(path, mmap_mode="r", allow_pickle=False)
-        except ValueError:  # also an array without voxels, which cannot be mapped
-            array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+        array = _mapped(path)
+    except _DAMAGED as error:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise ContrastiveSegError(
-            "unreadable-file", f"'{path}' cannot be read as an array ({reason}).", advice
+            "unreadable-file", f"'{path}' cannot be read as an array ({reason[:200]}).", advice
         ) from error
     if not isinstance(array, np.ndarray) or array.ndim not in (2, 3):
         raise ContrastiveSegError("unreadable-file", f"'{path}' is not an array with 3 axes.", advice)

@@ -1,3 +1,4 @@
+import hashlib
 import json
 
 from command_line import run_command
@@ -32,6 +33,12 @@ def test_a_folder_of_volumes_becomes_weights_that_fit_the_network(a_folder_of_vo
     assert bool(same.all())
     assert not (tmp_path / "pretraining.safetensors").exists()
     assert len(json.loads((tmp_path / "history.json").read_text())["losses"]) > 0
+    text = (tmp_path / "small.provenance.json").read_text("utf-8")
+    stored = json.loads(text)
+    assert stored["weights"]["sha256"] == card.sha256 and stored["settings"]["seed"] == card.seed
+    hashes = {hashlib.sha256(path.read_bytes()).hexdigest() for path in a_folder_of_volumes.iterdir()}
+    assert {one["sha256"] for one in stored["volumes"]} == hashes and stored["losses"]
+    assert str(a_folder_of_volumes) not in text and ".nii" not in text
     assert (tmp_path / "pretraining.png").read_bytes().startswith(b"\x89PNG")
     log = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
     scalars = set(log.Tags()["scalars"])

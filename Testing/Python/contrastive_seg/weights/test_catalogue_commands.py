@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -133,21 +132,45 @@ def test_stopped_by_the_user_or_killed_the_next_download_goes_on(
     assert (a_home_without_weights / "small.safetensors").read_bytes() == some_weights.read_bytes()
 
 
-@pytest.mark.skipif(os.name == "nt", reason="process ids are given again at once there")
-def test_a_download_ends_with_the_program_that_wanted_it(
-    a_manifest: Path, a_server: Server, some_weights: Path, a_home_without_weights: Path
+@pytest.mark.parametrize("ending", ["close", "line"])
+def test_the_applications_child_ends_when_its_stdin_does(
+    a_manifest: Path, a_server: Server, some_weights: Path, ending: str
 ) -> None:
-    write_manifest(a_manifest, entry_of(some_weights, a_server.url("silent", "small.safetensors")))
-    gone = subprocess.Popen([sys.executable, "-c", "pass"])
-    gone.wait()
-    os.environ["CONTRASTIVE_SEG_PARENT_PID"] = str(gone.pid)
-    try:
-        began = time.monotonic()
-        done = run_command("weights", "download", "small", "--manifest", a_manifest, "--yes", "--json")
-    finally:
-        del os.environ["CONTRASTIVE_SEG_PARENT_PID"]
-    assert lines_of(done.stdout)[-1]["error"]["code"] == "download-stopped"
-    assert time.monotonic() - began < 100  # and not until the server gives up
+    write_manifest(a_manifest, entry_of(some_weights, a_server.url("slow", "small.safetensors")))
+    command = [sys.executable, "-m", "contrastive_seg.weights.child", "download", "small"]
+    child = subprocess.Popen(
+        [*command, "--manifest", str(a_manifest)],
+        env={**os.environ, "PYTHONPATH": str(ENGINE)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stdin is not None and child.stdout is not None
+    assert json.loads(child.stdout.readline())["type"] == "progress"
+    if ending == "line":
+        child.stdin.write("quit\n")
+        child.stdin.flush()
+    else:
+        child.stdin.close()
+    *_, last = lines_of(child.stdout.read())
+    assert last["type"] == "error" and last["error"]["code"] == "download-stopped"
+    assert child.wait(60) == 2
+    child.stdin.close()
+
+
+def test_an_earlier_download_is_replaced_by_a_newer_version_without_a_word(
+    a_manifest: Path, a_server: Server, tmp_path: Path, a_home_without_weights: Path, capsys: Any
+) -> None:
+    call(capsys, "weights", "download", "small", "--manifest", a_manifest, "--yes")
+    newer = tmp_path / "newer" / "small.safetensors"
+    save_weights(newer, tensors_of(UNet(1, 3, 4)), card_for(version="2"))
+    a_server.files["newer"] = newer.read_bytes()
+    write_manifest(a_manifest, entry_of(newer, a_server.url("good", "newer")))
+    status, out, err = call(
+        capsys, "weights", "download", "small", "--manifest", a_manifest, "--yes", "--json"
+    )
+    assert status == 0 and lines_of(out)[-1]["version"] == "2", err
+    assert (a_home_without_weights / "small.safetensors").read_bytes() == newer.read_bytes()
 
 
 def test_delete_takes_away_what_was_downloaded_and_nothing_else(

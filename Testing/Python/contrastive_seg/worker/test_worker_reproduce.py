@@ -41,13 +41,13 @@ def test_a_round_that_was_killed_and_resumed_is_repeated_without_the_kill(
     start_worker: Any, open_command: Open, a_run_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first = start_worker()
-    first.send(**open_command(budget=40))
+    first.send(**open_command(steps=100_000))
     first.send(command="train", id=2)
     first.wait_for(lambda event: (a_run_folder / "checkpoint.json").exists())
     first.process.kill()
     first.process.wait(60)
     second = start_worker()
-    second.send(**open_command(budget=14, resume=True))
+    second.send(**open_command(steps=12, resume=True))
     round_(second, 2)
     (only,) = json.loads((a_run_folder / "provenance.json").read_text("utf-8"))["rounds"]
     assert len(only["schedule"]["resumed_at"]) == 1 and only["schedule"]["resumed_at"][0] > 0
