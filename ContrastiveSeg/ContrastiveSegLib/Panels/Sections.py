@@ -10,11 +10,12 @@ import slicer
 import slicer.util
 
 from ContrastiveSegLib.Panels.Section import Section
+from ContrastiveSegLib.Panels.SetUpSection import SetUpSection
 
-FORMS = ["Installation", "Volume", "Annotation", "Learning", "Review"]
+FORMS = ["SetUp", "Volume", "Annotation", "Learning", "Review"]
 """Names of the .ui files, in the order in which they stand."""
 
-SECTIONS: list[type[Section]] = []
+SECTIONS: list[type[Section]] = [SetUpSection]
 """Classes that the panel makes and keeps up to date, beside those that it knows by name."""
 
 
