@@ -64,7 +64,7 @@ def parse_nvidia_smi(text: str) -> list[Gpu]:
 def _ask_nvidia_smi() -> list[Gpu]:
     program = shutil.which("nvidia-smi")
     if program is None and sys.platform == "win32":
-        beside = Path(os.environ.get("SystemRoot", r"C:\Windows")) / "System32" / "nvidia-smi.exe"
+        beside = Path(os.environ.get("SYSTEMROOT", r"C:\Windows")) / "System32" / "nvidia-smi.exe"
         program = str(beside) if beside.is_file() else None
     if program is None:
         return []

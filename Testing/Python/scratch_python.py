@@ -41,7 +41,7 @@ def make_wheel(folder: Path, name: str, version: str, code: str = "", needs: str
     files = {
         f"{name}/__init__.py": f"__version__ = '{version}'\n{code}\n",
         f"{described}/METADATA": metadata + (f"Requires-Dist: {needs}\n" if needs else ""),
-        f"{described}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{described}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
     record = "".join(f"{one},,\n" for one in [*files, f"{described}/RECORD"])
     with zipfile.ZipFile(path, "w") as wheel:

@@ -104,7 +104,7 @@ def _isWhole(distribution: Any) -> bool:
     lines = record.splitlines()
     folder = Path(str(distribution.locate_file("")))
     for line in lines[:: max(1, len(lines) // _FILES_LOOKED_AT)]:
-        path, _digest, size = (line.rsplit(",", 2) + ["", ""])[:3]
+        path, _digest, size = [*line.rsplit(",", 2), "", ""][:3]
         if not path.endswith((".py", ".so", ".pyd", ".dll")):
             continue
         try:

@@ -133,9 +133,9 @@ _KNOWN: list[tuple[str, Callable[[re.Match[str]], tuple[str, str]]]] = [
     (r"WinError 32|being used by another process|WinError 5\]", _inUse),
     (r"\[Errno 13\]|\[Errno 30\]|Read-only file system|Permission denied|Access is denied", _readOnly),
     (
-        r"Failed to establish a new connection|NewConnectionError|Name or service not known|getaddrinfo failed|"
-        r"Temporary failure in name resolution|Network is unreachable|ConnectTimeoutError|Read timed out|"
-        r"ReadTimeoutError|ConnectionResetError|Connection refused|Cannot connect to proxy|No route to host",
+        r"Failed to establish a new connection|NewConnectionError|Name or service not known|"
+        r"getaddrinfo failed|Temporary failure in name resolution|Network is unreachable|"
+        r"ConnectTimeoutError|Read timed out|ReadTimeoutError|ConnectionResetError|Connection refused|Cannot connect to proxy|No route to host",
         _network,
     ),
     (r"no RECORD file was found|Cannot uninstall", _noRecord),

@@ -176,8 +176,8 @@ class SetUpAdvice:
             return ""
         if not report.writable:
             return _(
-                "But the folder '{folder}' cannot be written to: install 3D Slicer into a folder of your own, "
-                "or have an administrator install."
+                "But the folder '{folder}' cannot be written to: install 3D Slicer into a folder of your "
+                "own, or have an administrator install."
             ).format(folder=report.folder)
         if report.free is not None and report.free < needed:
             return _("But the disk has only {free:.1f} GB free; make room for {needed:.0f} GB first.").format(

@@ -5,14 +5,15 @@ import pytest
 from ContrastiveSegLib.SetUp.PipFailure import PipFailure
 
 NETWORK = (
-    "WARNING: Retrying (Retry(total=0, connect=None, read=None, redirect=None, status=None)) after connection "
-    "broken by 'NewConnectionError('<pip._vendor.urllib3.connection.HTTPSConnection object at 0x7f>: Failed to "
-    "establish a new connection: [Errno -3] Temporary failure in name resolution')': /simple/monai/"
+    "WARNING: Retrying (Retry(total=0, connect=None, read=None, redirect=None, status=None)) after "
+    "connection broken by 'NewConnectionError('<pip._vendor.urllib3.connection.HTTPSConnection object at "
+    "0x7f>: Failed to establish a new connection: [Errno -3] Temporary failure in name "
+    "resolution')': /simple/monai/"
 )
 PROXY = (
-    "WARNING: Retrying (Retry(total=0, connect=None, read=None, redirect=None, status=None)) after connection "
-    "broken by 'ProxyError('Cannot connect to proxy.', OSError('Tunnel connection failed: 407 Proxy "
-    "Authentication Required'))': /simple/monai/"
+    "WARNING: Retrying (Retry(total=0, connect=None, read=None, redirect=None, status=None)) after "
+    "connection broken by 'ProxyError('Cannot connect to proxy.', OSError('Tunnel connection failed: 407 "
+    "Proxy Authentication Required'))': /simple/monai/"
 )
 NO_VERSION = "ERROR: No matching distribution found for monai<2,>=1.4"
 
@@ -37,9 +38,7 @@ NO_VERSION = "ERROR: No matching distribution found for monai<2,>=1.4"
             "cannot be written to",
         ),
         (
-            [
-                "ERROR: Could not install packages due to an OSError: [Errno 30] Read-only file system: '/opt/x'"
-            ],
+            ["ERROR: Could not install packages due to an OSError: [Errno 30] Read-only file system: '/x'"],
             "cannot be written to",
         ),
         (
