@@ -11,11 +11,12 @@ import slicer.util
 
 from ContrastiveSegLib.Panels.Section import Section
 from ContrastiveSegLib.Panels.SetUpSection import SetUpSection
+from ContrastiveSegLib.Panels.VolumeSection import VolumeSection
 
 FORMS = ["SetUp", "Volume", "Annotation", "Learning", "Review"]
 """Names of the .ui files, in the order in which they stand."""
 
-SECTIONS: list[type[Section]] = [SetUpSection]
+SECTIONS: list[type[Section]] = [SetUpSection, VolumeSection]
 """Classes that the panel makes and keeps up to date, beside those that it knows by name."""
 
 

@@ -135,7 +135,8 @@ _KNOWN: list[tuple[str, Callable[[re.Match[str]], tuple[str, str]]]] = [
     (
         r"Failed to establish a new connection|NewConnectionError|Name or service not known|"
         r"getaddrinfo failed|Temporary failure in name resolution|Network is unreachable|"
-        r"ConnectTimeoutError|Read timed out|ReadTimeoutError|ConnectionResetError|Connection refused|Cannot connect to proxy|No route to host",
+        r"ConnectTimeoutError|Read timed out|ReadTimeoutError|ConnectionResetError|"
+        r"Connection refused|Cannot connect to proxy|No route to host",
         _network,
     ),
     (r"no RECORD file was found|Cannot uninstall", _noRecord),
