@@ -53,6 +53,7 @@ class InstallLogic:
 
     def packages(self) -> list[PackageState]:
         """All packages that are needed, PyTorch first."""
+        self.installed.refresh()
         torch = self.installed.state(self._torch)
         if torch.isMet and not self.hasTorch():  # described, but not there
             torch = PackageState(

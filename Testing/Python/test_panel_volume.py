@@ -77,6 +77,7 @@ def mask(segmentation, volume, name="Ball"):
 
 
 def test_without_earlier_work_nothing_is_said_about_it(a_section, a_panel):
+    assert a_panel.ui.runsFrame.isHidden()
     painted_scene()
     a_panel.enter()
     assert a_panel.ui.runsFrame.isHidden()

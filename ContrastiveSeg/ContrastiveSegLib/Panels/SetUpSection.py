@@ -313,8 +313,11 @@ class SetUpSection(Section):
         table = self.ui.packageTable
         table.setColumnCount(4)
         table.setHorizontalHeaderLabels([_("Package"), _("Installed"), _("Needed"), _("State")])
-        table.horizontalHeader().setStretchLastSection(True)
-        table.horizontalHeader().setFixedHeight(_ROW_HEIGHT)
+        header = table.horizontalHeader()
+        for column in (0, 2, 3):
+            header.setSectionResizeMode(column, qt.QHeaderView.ResizeToContents)
+        header.setSectionResizeMode(1, qt.QHeaderView.Stretch)  # in a narrow panel a long build is cut
+        header.setFixedHeight(_ROW_HEIGHT)
         table.verticalHeader().setVisible(False)
         table.verticalHeader().setDefaultSectionSize(_ROW_HEIGHT)
         table.setWordWrap(False)
@@ -323,14 +326,14 @@ class SetUpSection(Section):
         table = self.ui.packageTable
         table.setRowCount(len(self._packages))
         self._items = []
+        dark = table.palette.color(qt.QPalette.Base).lightness() < 128
+        red = qt.QBrush(qt.QColor("#ff8a80" if dark else "#b71c1c"))
         for row, one in enumerate(self._packages):
             for column, text in enumerate([one.title, one.installed or "–", one.needed, one.words]):
                 item = qt.QTableWidgetItem(text)
-                item.setToolTip(one.problem or one.requirement)
+                item.setToolTip(one.problem or f"{one.name} {one.installed} ({one.requirement})")
                 if column == 3 and one.condition is not Condition.UpToDate:
-                    item.setForeground(qt.QBrush(qt.QColor("#c62828")))
+                    item.setForeground(red)
                 self._items.append(item)
                 table.setItem(row, column, item)
-        for column in range(3):
-            table.resizeColumnToContents(column)
         table.setFixedHeight(_ROW_HEIGHT * (len(self._packages) + 1) + 4)

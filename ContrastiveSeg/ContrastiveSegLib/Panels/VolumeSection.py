@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ContrastiveSegLib.Panels.Panel import Panel
 
 _ROW_HEIGHT, _MOST_ROWS = 22, 4
+_NEVER = object()
 
 
 class VolumeSection(Section):
@@ -35,7 +36,7 @@ class VolumeSection(Section):
         self._finder = RunFinder()
         self._parameters: Parameters | None = None
         self._runs: list[RunSummary] = []
-        self._lookedAt: Any = None
+        self._lookedAt: Any = _NEVER
         self._items: list[Any] = []
         table = self.ui.runTable
         table.setColumnCount(3)
@@ -71,15 +72,15 @@ class VolumeSection(Section):
     def setParameters(self, parameters: Parameters | None) -> None:
         """The choices of another scene."""
         self._parameters = parameters
-        self._lookedAt = None
+        self._lookedAt = _NEVER
 
     def enter(self) -> None:
         """Runs may have been made or deleted by another 3D Slicer."""
-        self._lookedAt = None
+        self._lookedAt = _NEVER
 
     def forgetScene(self) -> None:
         """Lets go of the nodes."""
-        self._lookedAt, self._runs = None, []
+        self._lookedAt, self._runs = _NEVER, []
         self.sample.stop()
 
     def close(self) -> None:
@@ -192,7 +193,7 @@ class VolumeSection(Section):
                 return
             self.panel.learning.abandon()  # the worker may have files of it open
             RunRestorer.delete(run)
-            self._lookedAt = None
+            self._lookedAt = _NEVER
             self.panel.say(_("The work of {date} is deleted.").format(date=run.date))
 
     def _onSample(self, checked: bool = False) -> None:

@@ -50,6 +50,8 @@ class PackageState:
     @property
     def needed(self) -> str:
         """The versions that work, in words."""
+        if self.floor and self.ceiling.isdigit():  # short, as the panel is narrow
+            return _("{floor} to {major}.x").format(floor=self.floor, major=int(self.ceiling) - 1)
         if self.floor and self.ceiling:
             return _("{floor} to below {ceiling}").format(floor=self.floor, ceiling=self.ceiling)
         if self.ceiling:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 from importlib import metadata
 from importlib.machinery import PathFinder
 from pathlib import Path
@@ -14,7 +15,8 @@ from slicer.i18n import tr as _
 from ContrastiveSegLib.SetUp.Condition import Condition
 from ContrastiveSegLib.SetUp.PackageState import PackageState
 
-_FILES_LOOKED_AT = 150
+_FILES_LOOKED_AT = 60
+_VERSION = re.compile(r"^Version:\s*(\S+)", re.MULTILINE)
 
 
 class Packages:
@@ -29,6 +31,7 @@ class Packages:
 
     def __init__(self, paths: list[str] | None = None) -> None:
         self._paths = paths
+        self._samples: dict[tuple[str, str, str], list[tuple[Path, bool]]] = {}
 
     def state(self, requirement: str) -> PackageState:
         """How the package of a requirement such as ``monai>=1.4,<2`` stands."""
@@ -44,14 +47,17 @@ class Packages:
         found = self._distributions(name)
         return _version(found[0]) if found else ""
 
+    @staticmethod
+    def refresh() -> None:
+        """Looks at the folders anew; afterwards what was read from them is kept, which is quick."""
+        importlib.invalidate_caches()
+
     def hasModule(self, module: str) -> bool:
         """Whether Python would find a module of this name."""
-        importlib.invalidate_caches()
         spec = PathFinder.find_spec(module, self._paths)
         return spec is not None and spec.origin is not None  # a folder without its __init__ has none
 
     def _distributions(self, name: str) -> list[Any]:
-        importlib.invalidate_caches()
         where = {} if self._paths is None else {"path": self._paths}
         return list(metadata.distributions(name=name, **where))
 
@@ -69,9 +75,24 @@ class Packages:
         here = [one for one in found if str(one.locate_file("")) == str(first.locate_file(""))]
         if len(here) > 1:
             return installed, Condition.Broken, _("It is installed in two versions at once.")
-        if not self.hasModule(module) or not _isWhole(first):
+        if not self.hasModule(module) or not self._isWhole(first, wanted.name, installed):
             return installed, Condition.Broken, _("Some of its files are missing.")
         return installed, _compared(installed, wanted), ""
+
+    def _isWhole(self, distribution: Any, name: str, version: str) -> bool:
+        """Whether the files that pip has noted are there, tried with some of them.
+
+        A full disk leaves empty files, and an installation that was killed leaves none, or no notes.
+        """
+        key = (str(distribution.locate_file("")), name, version)
+        if not self._samples.get(key):  # the notes of PyTorch are long, and the panel looks often
+            self._samples[key] = _sample(distribution)
+        try:
+            return bool(self._samples[key]) and all(
+                os.stat(path).st_size > 0 or not hasContent for path, hasContent in self._samples[key]
+            )
+        except OSError:
+            return False
 
 
 def _compared(installed: str, wanted: Any) -> Condition:
@@ -87,33 +108,29 @@ def _compared(installed: str, wanted: Any) -> Condition:
 
 
 def _version(distribution: Any) -> str:
+    """The version out of the description's head; the library would parse all of it, which takes long."""
     try:
-        return str(distribution.version or "")
-    except Exception:  # half a description
+        text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
+    except (OSError, ValueError):  # half a description
         return ""
+    found = _VERSION.search(text.replace("\r\n", "\n").partition("\n\n")[0])
+    return found[1].strip() if found else ""
 
 
-def _isWhole(distribution: Any) -> bool:
-    """Whether the files that pip has noted are there, tried with some of them.
-
-    A full disk leaves empty files, and an installation that was killed leaves none or no list of them.
-    """
+def _sample(distribution: Any) -> list[tuple[Path, bool]]:
+    """Some of the files that pip has noted, each with whether it holds anything; empty without notes."""
     record = distribution.read_text("RECORD")
     if record is None:
-        return False
+        return []
     lines = record.splitlines()
     folder = Path(str(distribution.locate_file("")))
-    for line in lines[:: max(1, len(lines) // _FILES_LOOKED_AT)]:
+    some = [*lines[:: max(1, len(lines) // _FILES_LOOKED_AT)], *[one for one in lines if "/RECORD," in one]]
+    found = []
+    for line in some:
         path, _digest, size = [*line.rsplit(",", 2), "", ""][:3]
-        if not path.endswith((".py", ".so", ".pyd", ".dll")):
-            continue
-        try:
-            found = os.stat(folder / path.strip('"')).st_size
-        except OSError:
-            return False
-        if size.isdigit() and int(size) > 0 and found == 0:
-            return False
-    return True
+        if path.endswith((".py", ".so", ".pyd", ".dll", "/RECORD")):
+            found.append((folder / path.strip('"'), size.isdigit() and int(size) > 0))
+    return found
 
 
 def _packaging() -> Any:

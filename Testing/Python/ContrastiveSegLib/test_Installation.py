@@ -33,7 +33,8 @@ def a_wheelhouse(tmp_path_factory):
 
 @pytest.fixture
 def no_network(monkeypatch):
-    """Whoever asks the network is refused at once."""
+    """Whoever asks the network is refused at once; no packages come from elsewhere."""
+    monkeypatch.delenv("PYTHONPATH", raising=False)
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     for name in ("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy", "PIP_EXTRA_INDEX_URL"):
@@ -221,7 +222,7 @@ def test_the_test_says_what_the_device_is_and_that_it_works(monkeypatch):
         ("import os; os.abort()", "died"),
     ],
 )
-def test_a_pytorch_that_cannot_be_loaded_is_found_without_harm(a_python, tmp_path, code, said):
+def test_a_pytorch_that_cannot_be_loaded_is_found_without_harm(a_python, no_network, code, said):
     (a_python.site / "numpy.py").write_text("__version__ = '2.0'\n", "utf-8")
     (a_python.site / "torch").mkdir(exist_ok=True)
     (a_python.site / "torch" / "__init__.py").write_text(code, "utf-8")

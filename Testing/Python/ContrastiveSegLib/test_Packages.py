@@ -43,8 +43,21 @@ def a_folder(tmp_path):
 def test_versions_are_compared_with_floor_and_ceiling(a_folder, installed, condition):
     state = a_folder(version=installed).state("tiny>=1.4,<2")
     assert (state.condition, state.installed) == (condition, installed)
-    assert state.needed == "1.4 to below 2" and state.words == condition.value
+    assert state.needed == "1.4 to 1.x" and state.words == condition.value
     assert state.isMet is (condition is Condition.UpToDate)
+
+
+@pytest.mark.parametrize(
+    ("requirement", "words"),
+    [
+        ("tiny>=1.4", "1.4 or later"),
+        ("tiny", "any"),
+        ("tiny<2", "below 2"),
+        ("tiny>=1,<1.9", "1 to below 1.9"),
+    ],
+)
+def test_what_is_needed_is_said_in_words(a_folder, requirement, words):
+    assert a_folder().state(requirement).needed == words
 
 
 def test_what_is_not_there_is_missing(a_folder):

@@ -41,7 +41,7 @@ def test_what_is_missing_is_installed():
 def test_what_is_too_old_is_updated():
     said = advice(replace(TORCH, condition=Condition.TooOld, installed="2.1"))
     assert said.action is Action.Update
-    assert said.sentence == "PyTorch 2.1 is too old; needed is 2.4 to below 3."
+    assert said.sentence == "PyTorch 2.1 is too old; needed is 2.4 to 2.x."
 
 
 def test_what_is_broken_is_repaired():
