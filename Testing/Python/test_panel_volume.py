@@ -229,6 +229,35 @@ def test_while_something_is_learnt_earlier_work_waits(a_section, a_panel):
     machine.go(State.Failed, False)
 
 
+def learn(widget):
+    """Presses Start and waits for the end."""
+    machine = widget.panel.learning.machine
+    widget.panel.learning.settings = {"steps": 6}
+    widget.panel.secondsInsteadOfBudget = 8.0
+    widget.ui.startButton.click()
+    wait_until(lambda: not machine.state.isBusy, 600)
+    assert machine.state is State.Done, widget.ui.statusLabel.text
+
+
+def test_what_was_really_learnt_is_gone_on_with_in_another_scene(a_section, a_panel):
+    painted_scene()
+    a_panel.enter()
+    learn(a_panel)
+    assert [line[1:] for line in lines(a_panel.ui)] == [["finished", "Liver"]]
+    slicer.mrmlScene.Clear(0)
+    assert a_panel.ui.runsFrame.isHidden()
+    again = add_volume(IMAGE)
+    a_panel.enter()
+    a_panel.ui.continueButton.click()
+    made = a_panel.ui.segmentationSelector.currentNode()
+    assert PredictionLogic.isFor(again, made) and a_panel.ui.acceptButton.enabled
+    folder = RunFolder.existing(again, made)
+    learn(a_panel)
+    history = (folder.path / "history.jsonl").read_text("utf-8").splitlines()
+    assert json.loads(history[-1])["step"] == 12  # six more than the first time
+    assert len(list(folder.path.parent.iterdir())) == 1
+
+
 @pytest.fixture
 def a_server():
     """A server on this computer with one file; its answer can be changed."""
