@@ -117,7 +117,12 @@ class SetUpSection(Section):
         )
         details = self._report.detailWords() if self._report is not None else ""
         if self._isChecking():
-            details = _("Trying a small calculation on the device ...")
+            ready = all(one.isMet for one in self._packages)
+            details = (
+                _("Trying a small calculation on the device ...")
+                if ready
+                else _("Looking whether packages can be installed ...")
+            )
         ui.deviceDetailsLabel.text = details
         ui.deviceDetailsLabel.visible = bool(details)
         self._showButtons(advice)
@@ -219,8 +224,15 @@ class SetUpSection(Section):
             raise UserError(_("A learning is going on."), _("Press Stop first."))
         if self.panel.installing.isTesting():  # a test never changes the application's packages
             raise UserError(self._advice.sentence)
+        if not steps:
+            raise UserError(
+                _("Nothing is missing that could be installed."),
+                _("Restart 3D Slicer and press 'Check again'."),
+            )
         if not self._agreed():
             return
+        if self._check is not None:
+            self._check.stop()  # it has files open that may be replaced, and its answer would be old
         self.panel.learning.worker.quit()  # it has files in use that may be replaced
         self._failure = ""
         self.ui.installLog.setPlainText("")
@@ -290,9 +302,10 @@ class SetUpSection(Section):
             self.show()
 
     def _startCheck(self) -> None:
-        if self._check is None:
-            self._check = SelfCheck(self.panel.installing.python())
-            self._check.finished.connect(self._onChecked)
+        if self._isChecking():
+            return
+        self._check = SelfCheck(self.panel.installing.python())
+        self._check.finished.connect(self._onChecked)
         self._check.start()
 
     def _isChecking(self) -> bool:

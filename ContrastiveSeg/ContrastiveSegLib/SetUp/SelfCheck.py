@@ -27,6 +27,7 @@ class SelfCheck:
         self.finished = Signal("finished")
         self._python = python
         self._found: CheckReport | None = None
+        self._isWanted = False
         self._process = ConsoleProcess()
         self._process.line.connect(self._onLine)
         self._process.ended.connect(self._onEnded)
@@ -42,12 +43,13 @@ class SelfCheck:
     def start(self) -> None:
         """Starts it, where it is not running already, and returns at once."""
         if not self.isRunning:
-            self._found = None
+            self._found, self._isWanted = None, True
             self._late.start()
             self._process.start([self._python, "-m", "contrastive_seg.selfcheck", "--json"])
 
     def stop(self, wait: bool = False) -> None:
-        """Ends it; the answer then says so."""
+        """Ends it; there is no answer then."""
+        self._isWanted = False
         self._process.kill(wait=wait)
 
     def _onLine(self, line: str) -> None:
@@ -61,6 +63,8 @@ class SelfCheck:
 
     def _onEnded(self, code: int, wasKilled: bool) -> None:
         self._late.stop()
+        if not self._isWanted:
+            return
         self.finished.emit(
             self._found
             or CheckReport(

@@ -214,6 +214,16 @@ def test_the_test_says_what_the_device_is_and_that_it_works(monkeypatch):
     assert report.writable in (True, False) and report.free > 0 and Path(report.folder).is_dir()
 
 
+def test_a_test_that_is_stopped_gives_no_answer():
+    reports = []
+    check = SelfCheck(InstallLogic().python())
+    check.finished.connect(reports.append)
+    check.start()
+    check.stop()
+    wait_until(lambda: not check.isRunning, 30)
+    assert reports == []
+
+
 @pytest.mark.parametrize(
     ("code", "said"),
     [
