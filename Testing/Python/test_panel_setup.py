@@ -98,6 +98,16 @@ def test_without_pytorch_the_panel_says_so_and_start_gives_a_sentence(a_section,
     assert not a_panel.panel.learning.machine.state.isBusy
 
 
+def test_what_another_module_has_installed_meanwhile_is_seen(a_section, a_panel):
+    stand(a_section, Condition.Missing, "torch")
+    a_section._report = CheckReport(code="missing", problem="torch is not installed.", whatToDo="Press.")
+    a_panel.enter()
+    assert is_shown(a_panel.ui.setUpCollapsibleButton)
+    stand(a_section, Condition.UpToDate)
+    a_panel.enter()
+    assert not is_shown(a_panel.ui.setUpCollapsibleButton) and a_section._report is None
+
+
 def test_a_test_never_installs_anything(a_section, a_panel):
     stand(a_section, Condition.Missing, "monai")
     a_panel.enter()

@@ -149,6 +149,12 @@ class SetUpSection(Section):
     def _look(self) -> None:
         self._packages = self.panel.installing.packages()
         torch = self._packages[0].installed
+        if (
+            self._report is not None
+            and self._report.code == "missing"
+            and all(p.isMet for p in self._packages)
+        ):
+            self._report = None  # somebody else has installed it meanwhile
         if self._report is None or (self._report.torch and self._report.torch != torch):
             self._report = self._store.read(torch)
         self._advise()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
 import re
 from importlib import metadata
@@ -54,7 +55,14 @@ class Packages:
 
     def hasModule(self, module: str) -> bool:
         """Whether Python would find a module of this name."""
-        spec = PathFinder.find_spec(module, self._paths)
+        try:
+            spec = (
+                importlib.util.find_spec(module)
+                if self._paths is None
+                else PathFinder.find_spec(module, self._paths)
+            )
+        except ValueError:  # loaded already, in some unusual way
+            return True
         return spec is not None and spec.origin is not None  # a folder without its __init__ has none
 
     def _distributions(self, name: str) -> list[Any]:

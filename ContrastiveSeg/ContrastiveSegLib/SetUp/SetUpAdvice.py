@@ -56,7 +56,7 @@ class SetUpAdvice:
             Action.InstallGpuBuild: _("Asks, then replaces PyTorch by the build for the graphics card."),
             Action.Repair: _("Asks, then installs again what does not work."),
             Action.Stop: _("Ends the installation. It can be taken up again."),
-            Action.Restart: _("Closes 3D Slicer and opens it again; it asks to save the scene first."),
+            Action.Restart: _("Asks, then closes 3D Slicer and opens it again. Save the scene before."),
             Action.OpenExtensions: _("Shows the extensions; look for PyTorch."),
         }[self.action]
 
