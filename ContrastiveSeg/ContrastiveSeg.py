@@ -32,6 +32,13 @@ class ContrastiveSeg(ScriptedLoadableModule):
             "a minute later. Everything runs on this computer; no image leaves it."
         )
         parent.acknowledgementText = _("The network is a U-Net trained with PyTorch and MONAI.")
+        slicer.app.connect("startupCompleted()", self.registerSampleData)
+
+    def registerSampleData(self):
+        """Offers the volume to try the module on in Sample Data; called when the application is up."""
+        from ContrastiveSegLib.Samples.SampleVolume import SampleVolume
+
+        SampleVolume.register(self.resourcePath("Icons/SampleMRHead.png"))
 
 
 class ContrastiveSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):

@@ -110,6 +110,7 @@ class LearningLogic:
         self._round = _Round(volumeNode, segmentationNode, folder, exported.segments, budget)
         interrupted = folder.wasInterrupted()
         folder.setLearning(True)
+        folder.keepLook(segmentationNode)
         self.machine.go(State.Ready)
         self.machine.go(State.Starting)
         try:

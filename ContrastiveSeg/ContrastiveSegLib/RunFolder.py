@@ -52,6 +52,11 @@ class RunFolder:
         folder = cls(cls.root() / "".join(numbers))
         return folder if all(numbers) and folder.path.is_dir() else None
 
+    @classmethod
+    def numberOf(cls, node: Any) -> str:
+        """The number that runs of a node carry in their names; empty where it has none yet."""
+        return cls._number(node)
+
     @staticmethod
     def _number(node: Any) -> str:
         number = node.GetAttribute(_ATTRIBUTE) or ""
@@ -81,14 +86,39 @@ class RunFolder:
 
     def segmentValues(self, segmentIds: list[str]) -> dict[str, int]:
         """Label values by segment ID; a segment keeps its value in all rounds, new ones get the next."""
-        known = self._read().get("values", {})
-        known = {str(one): int(value) for one, value in known.items()} if isinstance(known, dict) else {}
+        known = self.values()
         for segmentId in segmentIds:
             if segmentId not in known:
                 known[segmentId] = max(known.values(), default=0) + 1
         if self.path.is_dir():
             self._write(values=known)
         return {segmentId: known[segmentId] for segmentId in segmentIds}
+
+    def values(self) -> dict[str, int]:
+        """Label values given so far, by segment ID."""
+        known = self._read().get("values", {})
+        return {str(one): int(value) for one, value in known.items()} if isinstance(known, dict) else {}
+
+    def keepLook(self, segmentationNode: Any) -> None:
+        """Notes names and colours of the segments, so that they can be made again in another scene."""
+        segmentation = segmentationNode.GetSegmentation()
+        look = {}
+        for segmentId in segmentation.GetSegmentIDs():
+            segment = segmentation.GetSegment(segmentId)
+            look[segmentId] = {"name": segment.GetName(), "color": [round(c, 4) for c in segment.GetColor()]}
+        self._write(segments=look)
+
+    def look(self) -> dict[str, dict[str, Any]]:
+        """What :meth:`keepLook` noted, by segment ID."""
+        stored = self._read().get("segments", {})
+        if not isinstance(stored, dict):
+            return {}
+        return {str(key): one for key, one in stored.items() if isinstance(one, dict)}
+
+    @staticmethod
+    def setNumber(node: Any, number: str) -> None:
+        """Makes a node the one to which a run belongs."""
+        node.SetAttribute(_ATTRIBUTE, number)
 
     @property
     def hasLearnt(self) -> bool:

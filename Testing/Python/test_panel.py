@@ -241,20 +241,6 @@ def test_the_uncertainty_lies_over_the_slices_when_wished(a_painted_scene, a_pan
     assert view.composite.GetForegroundVolumeID() is None
 
 
-def test_without_pytorch_the_panel_says_so_and_start_gives_a_sentence(a_painted_scene, a_panel, monkeypatch):
-    monkeypatch.setattr(type(a_panel.panel.installing), "hasTorch", staticmethod(lambda: False))
-    a_panel.enter()
-    assert not a_panel.ui.installFrame.isHidden()
-    assert "PyTorch" in a_panel.ui.installLabel.text
-    a_panel.ui.startButton.click()
-    assert "PyTorch" in a_panel.ui.statusLabel.text
-    assert not a_panel.panel.learning.machine.state.isBusy
-
-
-def test_with_everything_installed_nothing_is_said_about_it(a_panel):
-    assert a_panel.ui.installFrame.isHidden()
-
-
 def test_choices_are_saved_with_the_scene_and_come_back(a_painted_scene, a_panel):
     ui = a_panel.ui
     ui.budgetSelector.currentIndex = 2

@@ -41,6 +41,15 @@ def test_hints_are_properties_and_tooltips_become_rich_text(a_scene):
     assert bar.toolTip == ""
 
 
+def test_a_folder_is_chosen_with_a_button(a_scene, tmp_path):
+    button, heard = ctk.ctkDirectoryButton(), []
+    button.connect("directoryChanged(QString)", heard.append)
+    assert button.directory  # the current one; in the application, too, it is never empty
+    button.directory = str(tmp_path)
+    button.directory = str(tmp_path)
+    assert heard == [str(tmp_path)]
+
+
 def test_a_slot_of_the_application_cannot_be_replaced():
     with pytest.raises(AttributeError, match="testingEnabled"):
         slicer.app.testingEnabled = lambda: False

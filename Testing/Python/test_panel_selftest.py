@@ -35,3 +35,22 @@ def test_importing_the_module_loads_nothing_heavy():
     command = [sys.executable, "-c", f"import sys; sys.path[:0] = {paths!r}; {code}"]
     done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_what_is_done_when_the_application_starts_loads_nothing_heavy():
+    if "PythonSlicer" in sys.executable:
+        pytest.skip("inside the application no second one is started")
+    here = Path(__file__).resolve().parent
+    module = here.parents[1] / "ContrastiveSeg" / "ContrastiveSeg.py"
+    code = (
+        "import slicer_harness; slicer_harness.install(); import sys; from pathlib import Path;"
+        "from slicer_harness.module_host import load_module;"
+        "before = set(sys.modules);"
+        f"load_module(Path({str(module)!r}));"  # also tells it that the application is up
+        "new = {name.split('.')[0] for name in set(sys.modules) - before} - set(sys.stdlib_module_names);"
+        "print(sorted(new), flush=True); slicer_harness.exit_now(0)"
+    )
+    paths = [str(module.parent), str(here)]
+    command = [sys.executable, "-c", f"import sys; sys.path[:0] = {paths!r}; {code}"]
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=True)
+    assert done.stdout.strip() == "['ContrastiveSeg', 'ContrastiveSegLib']"

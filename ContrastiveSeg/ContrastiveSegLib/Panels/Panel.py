@@ -76,7 +76,6 @@ class Panel(VTKObservationMixin):
             (ui.startButton, self._onStart),
             (ui.acceptButton, self._onAccept),
             (ui.undoButton, self._onUndo),
-            (ui.installButton, self._onInstall),
         ]
 
     def _signals(self) -> list[tuple[Any, Any]]:
@@ -106,7 +105,6 @@ class Panel(VTKObservationMixin):
     def enter(self) -> None:
         """The panel is shown."""
         self._entered = self.selectors.isActive = True
-        self._showInstallation()
         self.weights.fill()
         for section in self.sections:
             section.enter()
@@ -255,8 +253,12 @@ class Panel(VTKObservationMixin):
             if self.learning.machine.state.isBusy:
                 self.learning.stop()
                 return
+            if self.installing.isInstalling:
+                raise UserError(_("Packages are being installed."), _("Press Start when that is finished."))
             if self.installing.missing():
-                self._install()
+                for section in self.sections:
+                    section.showMissing()
+                raise UserError(self.installing.sentence(), _("Press Install in Set-up, at the top."))
             parameters = self._parameters
             assert parameters is not None
             volume, segmentation = self.nodes()
@@ -283,27 +285,11 @@ class Panel(VTKObservationMixin):
             self._parameters.showPrediction = True
             self.update()
 
-    def _onInstall(self, checked: bool = False) -> None:
-        with self.explained():
-            self._install()
-            self.progress.say(_("All packages are installed."))
-
-    def _install(self) -> None:
-        try:
-            self.installing.install()
-        finally:
-            self._showInstallation()
-
     def _warmUp(self) -> None:
         """Lets the worker load PyTorch while the user paints, so that Start does not wait for it."""
         ready = self.warmsUp and self._entered and not Readiness.whyNotPaint(*self.nodes())
-        if ready and not self.installing.missing():
+        if ready and not self.installing.isInstalling and not self.installing.missing():
             self.learning.warmUp()
-
-    def _showInstallation(self) -> None:
-        sentence = self.installing.sentence()
-        self.ui.installFrame.visible = bool(sentence)
-        self.ui.installLabel.text = sentence
 
     @contextmanager
     def explained(self) -> Iterator[None]:

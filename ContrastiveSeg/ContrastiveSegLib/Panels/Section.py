@@ -33,6 +33,9 @@ class Section:
     def update(self) -> None:
         """Something has changed: nodes, choices, or what is going on. Must be quick."""
 
+    def showMissing(self) -> None:
+        """A learning cannot begin, as packages are missing."""
+
     def exit(self) -> None:
         """The panel is hidden."""
 

@@ -11,12 +11,14 @@ import slicer.util
 
 from ContrastiveSegLib.Panels.MoreWeightsSection import MoreWeightsSection
 from ContrastiveSegLib.Panels.Section import Section
+from ContrastiveSegLib.Panels.SetUpSection import SetUpSection
+from ContrastiveSegLib.Panels.VolumeSection import VolumeSection
 from ContrastiveSegLib.Panels.WeightsLibrarySection import WeightsLibrarySection
 
-FORMS = ["Installation", "Volume", "Annotation", "Learning", "WeightsLibrary", "Review"]
+FORMS = ["SetUp", "Volume", "Annotation", "Learning", "Review", "WeightsLibrary"]
 """Names of the .ui files, in the order in which they stand."""
 
-SECTIONS: list[type[Section]] = [WeightsLibrarySection, MoreWeightsSection]
+SECTIONS: list[type[Section]] = [SetUpSection, VolumeSection, WeightsLibrarySection, MoreWeightsSection]
 """Classes that the panel makes and keeps up to date, beside those that it knows by name."""
 
 

@@ -20,9 +20,9 @@ from contrastive_seg.weights.catalogue import Entry
 from contrastive_seg.weights.fetch import Answer, Cancelled, Failure, Fetch, Patience
 from contrastive_seg.weights.layout import check_header, header_end
 from contrastive_seg.weights.part_file import PartFile
+from contrastive_seg.weights.removal import is_downloaded
 from contrastive_seg.weights.sources import user_folder
 from contrastive_seg.weights.store import CARD_SUFFIX, RECORD_SUFFIX, TENSORS_SUFFIX, Store
-from contrastive_seg.weights.removal import is_downloaded
 
 Progress = Callable[[int, int, float | None], None]
 """Told (bytes received, bytes in all, seconds left or None)."""

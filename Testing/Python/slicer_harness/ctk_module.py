@@ -1,4 +1,4 @@
-"""``ctk``: the two widgets of the Common Toolkit that the panel uses."""
+"""``ctk``: the widgets of the Common Toolkit that the panel uses."""
 
 from __future__ import annotations
 
@@ -87,6 +87,38 @@ class _SliderWidget(QtWidgets.QWidget):
     suffix = Property(str, lambda s: s._box.suffix(), lambda s, v: s._box.setSuffix(v))
 
 
+class _DirectoryButton(QtWidgets.QWidget):
+    """A button that shows a folder; pressed, it lets the user choose another one."""
+
+    directoryChanged = Signal(str)
+    directorySelected = Signal(str)
+
+    def __init__(self, parent: Any = None) -> None:
+        super().__init__(parent)
+        layout = QtWidgets.QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        icon = self.style().standardIcon(QtWidgets.QStyle.StandardPixmap.SP_DirIcon)
+        self._button = QtWidgets.QPushButton(icon, QtCore.QDir.currentPath(), self)
+        policy = QtWidgets.QSizePolicy.Policy
+        self._button.setSizePolicy(policy.Ignored, policy.Fixed)
+        layout.addWidget(self._button)
+        self._directory, self._caption = QtCore.QDir.currentPath(), ""
+
+    def _write_directory(self, path: str) -> None:
+        path = QtCore.QDir(path).absolutePath()
+        if path != self._directory:
+            self._directory = path
+            self._button.setText(path)
+            self.directorySelected.emit(path)
+            self.directoryChanged.emit(path)
+
+    def _write_caption(self, caption: str) -> None:
+        self._caption = caption
+
+    directory = Property(str, lambda s: s._directory, _write_directory)
+    caption = Property(str, lambda s: s._caption, _write_caption)
+
+
 def _strict(base: type, name: str) -> type:
     """The stand-in under its public name, which keeps private attributes for its own use."""
     made = stand_in(base)
@@ -110,4 +142,5 @@ def install() -> None:
     module = _Module("ctk")
     module.ctkCollapsibleButton = _strict(_CollapsibleButton, "ctkCollapsibleButton")  # type: ignore[attr-defined]
     module.ctkSliderWidget = _strict(_SliderWidget, "ctkSliderWidget")  # type: ignore[attr-defined]
+    module.ctkDirectoryButton = _strict(_DirectoryButton, "ctkDirectoryButton")  # type: ignore[attr-defined]
     sys.modules["ctk"] = module

@@ -21,13 +21,14 @@ _VIRTUAL_OF = {"QProgressBar": {"text"}}
 _WIDGETS = [
     "QWidget", "QFrame", "QLabel", "QPushButton", "QToolButton", "QCheckBox", "QComboBox", "QSlider",
     "QSpinBox", "QProgressBar", "QGroupBox", "QLineEdit", "QDoubleSpinBox", "QTableWidget",
+    "QPlainTextEdit",
 ]  # fmt: skip
 _LAYOUTS = ("QVBoxLayout", "QHBoxLayout", "QFormLayout", "QGridLayout")
 _CORE = ("QTimer", "QProcess")
 _AS_THEY_ARE = {
     QtCore: "Qt QObject QByteArray QFile QIODevice QSettings QSize QUrl QProcessEnvironment QEventLoop QDir "
     "QStandardPaths",
-    QtGui: "QIcon QPixmap QColor QFont QPalette QFontMetrics",
+    QtGui: "QIcon QPixmap QColor QFont QPalette QFontMetrics QBrush",
     QtWidgets: "QApplication QSizePolicy QSpacerItem QMessageBox QStyle QTableWidgetItem QHeaderView",
 }
 _names: dict[type, dict[str, Any]] = {}

@@ -1,0 +1,1 @@
+"""Runs of earlier days: found again, gone on with, deleted."""

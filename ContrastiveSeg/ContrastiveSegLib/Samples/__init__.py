@@ -1,0 +1,1 @@
+"""A volume to try the module on."""

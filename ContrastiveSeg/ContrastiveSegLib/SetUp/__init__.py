@@ -1,0 +1,1 @@
+"""What must be installed, whether it is and works, and how it gets installed."""
