@@ -29,8 +29,10 @@ p { margin: .3rem 0; } .soft { color: var(--soft); } a { color: inherit; }
 th, td { text-align: left; padding: .3rem .7rem .3rem 0; border-bottom: 1px solid var(--line);
   vertical-align: top; overflow-wrap: anywhere; }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-article { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: 1rem; margin: 1rem 0; }
-.first { background: var(--markback); border-left: 4px solid var(--mark); padding: .5rem .8rem; margin: .5rem 0; }
+article { background: var(--card); border: 1px solid var(--line); border-radius: 8px;
+  padding: 1rem; margin: 1rem 0; }
+.first { background: var(--markback); border-left: 4px solid var(--mark);
+  padding: .5rem .8rem; margin: .5rem 0; }
 .mark { color: var(--mark); font-weight: 600; }
 .pictures { display: flex; flex-wrap: wrap; gap: .8rem; align-items: flex-start; margin: .6rem 0; }
 figure { margin: 0; flex: 0 1 18rem; } figure img { max-width: 100%; display: block; border-radius: 4px; }
@@ -136,8 +138,8 @@ class Report:
         return (
             '<h2>All volumes</h2><div class="scroll"><table><thead><tr><th>Volume</th>'
             f'{heads}<th class="number">Uncertainty</th><th></th></tr></thead><tbody>{"".join(rows)}</tbody>'
-            '</table></div><p class="soft">Uncertainty: mean over what was found or is in doubt; 0 % is sure, '
-            "100 % undecided. It says where to look, not how large the error is.</p>"
+            '</table></div><p class="soft">Uncertainty: mean over what was found or is in doubt; 0 % is '
+            "sure, 100 % undecided. It says where to look, not how large the error is.</p>"
         )
 
     def _failures(self) -> str:
@@ -167,9 +169,7 @@ class Report:
         told = "".join(f'<div class="first">{_e(reason)}</div>' for reason in (*reasons, *one.differences))
         told += "".join(f'<p class="soft">{_e(note)}</p>' for note in one.notes)
         if one.kept:
-            told += (
-                '<p class="soft">The mask was there before and was kept; its uncertainty is not known.</p>'
-            )
+            told += '<p class="soft">The mask was there before and was kept: no uncertainty.</p>'
         return (
             f'<article id="case-{number}"><h3>{_e(one.name)}</h3>{told}<div class="pictures">{figures}</div>'
             f"<table>{sizes}<tr><td>Uncertainty</td>"

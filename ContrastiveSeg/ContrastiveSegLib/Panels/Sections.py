@@ -9,12 +9,13 @@ import qt
 import slicer
 import slicer.util
 
+from ContrastiveSegLib.Panels.OtherPatientsSection import OtherPatientsSection
 from ContrastiveSegLib.Panels.Section import Section
 
-FORMS = ["Installation", "Volume", "Annotation", "Learning", "Review"]
+FORMS = ["Installation", "Volume", "Annotation", "Learning", "Review", "OtherPatients"]
 """Names of the .ui files, in the order in which they stand."""
 
-SECTIONS: list[type[Section]] = []
+SECTIONS: list[type[Section]] = [OtherPatientsSection]
 """Classes that the panel makes and keeps up to date, beside those that it knows by name."""
 
 

@@ -18,6 +18,11 @@ VOLUME_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".mha")
 PICTURE_SUFFIXES = (".png", ".tif", ".tiff")
 
 
+def names_a_file(path: Path) -> bool:
+    """Whether a name ends with that of a format that can be written."""
+    return Path(path).name.lower().endswith(VOLUME_SUFFIXES + PICTURE_SUFFIXES)
+
+
 def check_output(path: Path, volume: Volume | None = None) -> None:
     """Says early, before hours of work, that a file of this name cannot be written.
 

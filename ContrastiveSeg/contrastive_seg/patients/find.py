@@ -87,10 +87,9 @@ def places_of(names: Sequence[str]) -> list[str]:
     count = Counter(one.casefold() for one in plain)
     places: list[str] = []
     taken: set[str] = set()
-    for one, (_stem_, suffix) in zip(plain, parts, strict=True):
-        place = (
-            one if count[one.casefold()] == 1 else f"{one}_{suffix.strip('.').replace('.', '_')}".rstrip("_")
-        )
+    for one, (_without, suffix) in zip(plain, parts, strict=True):
+        ending = suffix.strip(".").replace(".", "_")
+        place = f"{one}_{ending}" if ending and count[one.casefold()] > 1 else one
         unique, number = place, 1
         while unique.casefold() in taken:
             number += 1

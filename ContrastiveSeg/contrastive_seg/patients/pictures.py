@@ -106,7 +106,8 @@ class CasePictures:
         for part in self._labels:
             flat |= part > 0
         found = []
-        for axis, count in enumerate(flat.shape):
+        for axis in range(2):
+            count: int = flat.shape[axis]
             inside = np.flatnonzero(flat.any(axis=1 - axis))
             if not len(inside):
                 return slice(None), slice(None)
@@ -144,12 +145,12 @@ def sampled(array: np.ndarray) -> np.ndarray:
 
 def _bilinear(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     for axis, count in enumerate(shape):
-        have = image.shape[axis]
+        have: int = image.shape[axis]
         at = np.clip((np.arange(count) + 0.5) * have / count - 0.5, 0, have - 1)
         low = np.floor(at).astype(int)
         weight = (at - low).astype(np.float32).reshape((-1, 1) if axis == 0 else (1, -1))
         high = np.minimum(low + 1, have - 1)
-        image = image.take(low, axis) * (1 - weight) + image.take(high, axis) * weight
+        image = np.asarray(image.take(low, axis) * (1 - weight) + image.take(high, axis) * weight)
     return image
 
 
@@ -164,4 +165,5 @@ def _outline(mask: np.ndarray, line: int) -> np.ndarray:
     for _ in range(line):
         padded = np.pad(inner, 1)
         inner = inner & padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
-    return mask & ~inner
+    edge: np.ndarray = mask & ~inner
+    return edge

@@ -1,0 +1,541 @@
+"""What was learnt, applied to other patients one after the other, in the background."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from ContrastiveSegLib.AnnotationLogic import AnnotationLogic
+from ContrastiveSegLib.PatientCase import PatientCase
+from ContrastiveSegLib.PatientProcess import PatientProcess
+from ContrastiveSegLib.PatientResults import PatientResults
+from ContrastiveSegLib.PatientState import PatientState
+from ContrastiveSegLib.PatientTarget import PatientTarget
+from ContrastiveSegLib.RunFolder import RunFolder
+from ContrastiveSegLib.SequenceLogic import SequenceLogic
+from ContrastiveSegLib.Signal import Signal
+from ContrastiveSegLib.SlabCopy import SlabCopy
+from ContrastiveSegLib.UserError import UserError
+from ContrastiveSegLib.VolumeGrid import VolumeGrid
+from ContrastiveSegLib.WorkerProcess import WorkerProcess
+
+_IDLE_MS = 120_000
+_FOR_ALL = ("disk-full", "no-write-permission", "bad-installation", "bad-checkpoint", "no-checkpoint")
+
+
+class OtherPatientsLogic:
+    """Goes through a list of cases; one that fails says why, and the next one begins.
+
+    Signals: ``listed`` (the cases are others), ``changed`` (a case), ``said`` (a sentence),
+    ``ran`` (it began or ended), ``loaded`` (a case whose image was read to be shown).
+
+    Args:
+        process: Another process than the application's own, for tests.
+    """
+
+    def __init__(self, process: WorkerProcess | None = None) -> None:
+        self.listed, self.changed = Signal("listed"), Signal("changed")
+        self.said, self.ran, self.loaded = Signal("said"), Signal("ran"), Signal("loaded")
+        self.process = process or PatientProcess()
+        self.settings: dict[str, Any] = {}
+        self.cases: list[PatientCase] = []
+        self.isRunning = self._isLearning = False
+        self.work: Path | None = None
+        self.results: PatientResults | None = None
+        self.sequence: SequenceLogic | None = None
+        self._begin: dict[str, Any] = {}
+        self._toFiles, self._folder = False, None  # type: bool, Path | None
+        self._asked: dict[int, tuple[str, PatientCase | None]] = {}
+        self._isReady, self._deaths = False, 0
+        self._copy: SlabCopy | None = None
+        self._afterwards: list[Callable[[], None]] = []
+        self._idle = qt.QTimer()
+        self._idle.setSingleShot(True)
+        self._idle.setInterval(_IDLE_MS)
+        self._idle.connect("timeout()", self._onIdle)
+        self.process.signals["progress"].connect(self._onProgress)
+        self.process.signals["note"].connect(self._onNote)
+        self.process.signals["result"].connect(self._onResult)
+        self.process.signals["error"].connect(self._onError)
+        self.process.died.connect(self._onDied)
+
+    # -- what the panel asks for
+
+    @staticmethod
+    def whyNot(volumeNode: Any, segmentationNode: Any) -> str:
+        """Why nothing can be applied; empty where something can."""
+        if volumeNode is None or segmentationNode is None:
+            return _("Choose the volume and the segmentation that were learnt first.")
+        folder = RunFolder.existing(volumeNode, segmentationNode)
+        if folder is None or not folder.hasLearnt:
+            return _("Nothing has been learnt from this segmentation yet; press Start under Learning.")
+        return ""
+
+    def start(
+        self,
+        volumeNode: Any,
+        segmentationNode: Any,
+        target: PatientTarget,
+        *,
+        cases: list[PatientCase] | None = None,
+        folder: Path | None = None,
+        sequence: SequenceLogic | None = None,
+    ) -> None:
+        """Begins to go through cases, and returns at once.
+
+        Args:
+            volumeNode: What was learnt on.
+            segmentationNode: What was painted.
+            target: Where the masks go.
+            cases: Volumes of the scene or frames; those not wanted are passed over.
+            folder: Instead of them a folder, whose volumes are looked for first.
+            sequence: The sequence whose frames the cases are.
+
+        Raises:
+            UserError: Something is missing.
+        """
+        if self.isRunning:
+            raise UserError(_("Other patients are being segmented."), _("Press Stop first."))
+        whyNot = self.whyNot(volumeNode, segmentationNode)
+        if whyNot:
+            raise UserError(whyNot)
+        if folder is not None and not target.isFiles:
+            raise UserError(_("The masks of a folder go into files."), _("Choose a format and a folder."))
+        masks = target.message()
+        if folder is None and not any(one.wanted for one in cases or []):
+            raise UserError(_("Check at least one volume in the list."))
+        run = RunFolder.existing(volumeNode, segmentationNode)
+        assert run is not None
+        values = run.segmentValues(AnnotationLogic.segmentIds(segmentationNode))
+        self._forgetWork()
+        self.results = PatientResults(segmentationNode, values)
+        self.work = Path(slicer.app.temporaryPath) / f"ContrastiveSeg-{uuid.uuid4().hex}"
+        self._makeWork(self.work)
+        self._begin = {
+            "run": str(run.path),
+            "work": str(self.work),
+            "structures": self.results.structures(),
+            **({"masks": masks} if masks else {}),
+            **self.settings,
+        }
+        self.sequence, self._toFiles, self._folder = sequence, target.isFiles, folder
+        self._apart = [str(target.folder)] if target.folder is not None else []
+        self.cases = list(cases or [])
+        for one in self.cases:
+            one.result, one.first, one.reason, one.fraction = {}, [], "", 0.0
+            one.state = PatientState.Waiting if one.wanted else PatientState.Chosen
+        self._deaths = 0
+        self.isRunning = True
+        self.listed.emit()
+        self.ran.emit()
+        self.said.emit(_("Loading what was learnt."))
+        self._needProcess()
+
+    def stop(self) -> None:
+        """Ends at once; what is done stays, and ``goOn`` does the rest."""
+        if not self.isRunning:
+            return
+        self._endCopy()
+        self.process.quit(graceSeconds=2.0)
+        self._isReady = False
+        self._asked.clear()
+        for one in self.cases:
+            if one.state.isOpen:
+                self._go(one, PatientState.Stopped)
+        self._end(_("Stopped. What is done stays; Go On does the rest."))
+
+    @property
+    def canGoOn(self) -> bool:
+        """Whether some cases were stopped, or failed, before they were done."""
+        return not self.isRunning and any(one.state is PatientState.Stopped for one in self.cases)
+
+    def goOn(self) -> None:
+        """Does what was stopped."""
+        if self.isRunning or self.work is None:
+            return
+        for one in self.cases:
+            if one.state is PatientState.Stopped:
+                one.reason = ""
+                self._go(one, PatientState.Waiting)
+        self._deaths, self.isRunning = 0, True
+        self.ran.emit()
+        self._needProcess()
+
+    def setLearning(self, isLearning: bool) -> None:
+        """Waits between two cases while something is learnt: both at once would be slow."""
+        if isLearning == self._isLearning:
+            return
+        self._isLearning = isLearning
+        if self.isRunning and isLearning:
+            self.said.emit(_("Waits until the learning has finished."))
+        elif self.isRunning:
+            self._next()
+
+    def show(self, case: PatientCase) -> None:
+        """Shows a case in the slice views, with its segmentation; a file is read first, in the background.
+
+        Raises:
+            UserError: It is gone, or has no result.
+        """
+        if case.frame is not None:
+            self._showFrame(case)
+            return
+        volume = case.volumeNode()
+        if volume is None and case.path is not None:
+            self._load(case)
+            return
+        volume = volume or case.neededVolume()
+        if case.result and self.results is not None and self.work is not None:
+            if slicer.mrmlScene.GetNodeByID(case.nodeId or "") is None:
+                self.results.show(case, PatientResults.read(self.work, case), volume)
+        PatientResults.lookAt(case, volume, self.cases)
+
+    def saveReport(self, path: Path) -> None:
+        """Writes a report about all that is done, in the background; ``said`` tells when it is there.
+
+        Raises:
+            UserError: There is nothing to report.
+        """
+        if self.work is None or not any(one.state is PatientState.Done for one in self.cases):
+            raise UserError(_("There is no result to report yet."))
+        failures = [
+            {"name": one.name, "reason": one.reason} for one in self.cases if one.state is PatientState.Failed
+        ]
+        self.said.emit(_("Writing the report."))
+        self._later(lambda: self._send("report", None, file=str(path), failures=failures))
+
+    def close(self, wait: bool = True) -> None:
+        """Ends the process and forgets everything; for the end of the module or of a scene."""
+        self._endCopy()
+        self._idle.stop()
+        self.process.quit(wait=wait, graceSeconds=2.0)
+        self._asked.clear()
+        self._afterwards.clear()
+        self._isReady = self.isRunning = False
+        self.cases, self.results, self.sequence = [], None, None
+        self._forgetWork()
+
+    # -- the process
+
+    def _needProcess(self) -> None:
+        self._idle.stop()
+        if self.process.isRunning and self._isReady:
+            self._onReady()
+            return
+        self._isReady = False
+        try:
+            self.process.start()
+        except UserError as error:
+            self._abort(str(error))
+            return
+        self._send("begin", None, **self._begin)
+
+    def _later(self, action: Callable[[], None]) -> None:
+        """Does something as soon as the process is ready for it."""
+        if self.process.isRunning and self._isReady:
+            action()
+        else:
+            self._afterwards.append(action)
+            if not any(what == "begin" for what, _case in self._asked.values()):
+                self._needProcess()
+
+    def _send(self, what: str, case: PatientCase | None, **arguments: Any) -> None:
+        number = self.process.send(what, **arguments)
+        self._asked[number] = (what, case)
+
+    def _onReady(self) -> None:
+        self._isReady = True
+        for action in self._afterwards:
+            action()
+        self._afterwards.clear()
+        if not self.isRunning:
+            self._idle.start()
+        elif self._folder is not None and not self.cases:
+            self.said.emit(_("Looking for volumes in the folder."))
+            self._send("find", None, folder=str(self._folder), apart=self._apart)
+        else:
+            self._next()
+
+    def _onIdle(self) -> None:
+        if not self.isRunning and not self._asked:
+            self._isReady = False
+            self.process.quit()
+
+    # -- one case after the other
+
+    def _next(self) -> None:
+        if not self.isRunning or not self._isReady or self._isLearning:
+            return
+        if any(one.state.isBusy for one in self.cases):
+            return
+        case = next((one for one in self.cases if one.state is PatientState.Waiting), None)
+        if case is None:
+            self._finish()
+            return
+        done = sum(one.state in (PatientState.Done, PatientState.Failed) for one in self.cases)
+        count = sum(one.state is not PatientState.Chosen for one in self.cases)
+        self.said.emit(_("{number} of {count}: {name}").format(number=done + 1, count=count, name=case.name))
+        if case.path is not None:
+            self._ask(case, str(case.path))
+            return
+        try:
+            volume, matrix = self._source(case)
+        except UserError as error:
+            self._fail(case, str(error))
+            return
+        self._go(case, PatientState.Exporting)
+        assert self.work is not None
+        path = self.work / f"image-{case.key}.npy"
+        self._copy = SlabCopy(
+            SlabCopy.write(volume, path),
+            lambda _nothing: self._ask(case, path.name, matrix),
+            lambda error: self._fail(case, str(error)),
+        )
+
+    def _source(self, case: PatientCase) -> tuple[Any, list[list[float]]]:
+        """The node with a case's voxels, and its IJK-to-RAS matrix in the world."""
+        if case.frame is not None:
+            assert self.sequence is not None
+            volume = self.sequence.volume(case.frame)
+            matrix = VolumeGrid(volume).ijkToLocal
+            proxy = self.sequence.proxy
+            if proxy is not None:
+                matrix = VolumeGrid.localToWorld(proxy) @ matrix
+        else:
+            volume = case.neededVolume()
+            matrix = VolumeGrid(volume).ijkToWorld()
+        return volume, [[float(number) for number in row] for row in matrix]
+
+    def _ask(self, case: PatientCase, image: str, matrix: list[list[float]] | None = None) -> None:
+        self._go(case, PatientState.Segmenting)
+        arguments: dict[str, Any] = {"image": image, "case": case.key, "name": case.name}
+        if matrix is not None:
+            arguments["ijk_to_ras"] = matrix
+        if self._toFiles:
+            arguments["place"] = case.place
+        self._send("segment", case, **arguments)
+
+    def _onProgress(self, event: dict[str, Any]) -> None:
+        what, case = self._asked.get(event.get("reply_to", 0), ("", None))
+        if what == "segment" and case is not None:
+            case.fraction = float(event.get("fraction") or 0.0)
+            self.changed.emit(case)
+
+    def _onNote(self, event: dict[str, Any]) -> None:
+        logging.info("ContrastiveSeg: %s", event.get("message", ""))
+
+    def _onResult(self, event: dict[str, Any]) -> None:
+        what, case = self._asked.pop(event.get("reply_to", 0), ("", None))
+        if what == "begin":
+            assert self.results is not None
+            self.results.know(event.get("structures", []))
+            self._deaths = 0
+            self._onReady()
+        elif what == "find":
+            self._onFound(event)
+        elif what == "segment" and case is not None:
+            self._take(case, event)
+        elif what == "report":
+            self.said.emit(_("The report is '{path}'.").format(path=event.get("file", "")))
+            self._idle.start()
+        elif what == "load" and case is not None:
+            self._onLoaded(case, event)
+
+    def _onFound(self, event: dict[str, Any]) -> None:
+        self.cases = [
+            PatientCase(
+                f"{number + 1:04d}",
+                str(one.get("name", "")),
+                path=Path(str(one.get("image", ""))),
+                place=str(one.get("place", "")),
+                state=PatientState.Waiting,
+            )
+            for number, one in enumerate(event.get("cases", []))
+        ]
+        self.listed.emit()
+        self._next()
+
+    def _take(self, case: PatientCase, event: dict[str, Any]) -> None:
+        case.result, case.fraction = event, 1.0
+        self._removeImage(case)
+        try:
+            if not self._toFiles:
+                self._intoScene(case)
+        except UserError as error:
+            self._fail(case, str(error))
+            return
+        first = event.get("look_first", {})
+        for one in self.cases:
+            reasons = list(first.get(one.key, []))
+            if one.first != reasons and one is not case:
+                one.first = reasons
+                self.changed.emit(one)
+        case.first = list(first.get(case.key, []))
+        self._go(case, PatientState.Done)
+        self._next()
+
+    def _intoScene(self, case: PatientCase) -> None:
+        assert self.results is not None and self.work is not None
+        labels = PatientResults.read(self.work, case)
+        if case.frame is None:
+            self.results.show(case, labels, case.neededVolume())
+            return
+        assert self.sequence is not None
+        node = slicer.vtkMRMLSegmentationNode()
+        volume = self.sequence.volume(case.frame)
+        start = [int(one) for one in case.result["start"]]
+        self.results.fill(node, VolumeGrid(volume), labels, (start[0], start[1], start[2]))
+        self.sequence.addResult(case.frame, node)
+
+    def _fail(self, case: PatientCase, reason: str) -> None:
+        case.reason = reason
+        self._removeImage(case)
+        self._go(case, PatientState.Failed)
+        self._next()
+
+    def _go(self, case: PatientCase, state: PatientState) -> None:
+        case.state = state
+        self.changed.emit(case)
+
+    def _finish(self) -> None:
+        failed = sum(one.state is PatientState.Failed for one in self.cases)
+        first = [one.name for one in self.cases if one.first]
+        words = _("Finished.") if not failed else _("Finished; {count} failed.").format(count=failed)
+        if first:
+            words += " " + _("Look at those with a mark first.")
+        self._end(words)
+
+    def _end(self, sentence: str) -> None:
+        self.isRunning = False
+        self._idle.start()
+        self.said.emit(sentence)
+        self.ran.emit()
+
+    def _abort(self, sentence: str) -> None:
+        self._endCopy()
+        for one in self.cases:
+            if one.state.isOpen:
+                self._go(one, PatientState.Stopped)
+        self._afterwards.clear()
+        self._end(sentence)
+
+    def _onError(self, event: dict[str, Any]) -> None:
+        what, case = self._asked.pop(event.get("reply_to") or 0, ("", None))
+        words = f"{event.get('message', '')} {event.get('what_to_do', '')}".strip()
+        code = event.get("code")
+        if what == "segment" and case is not None:
+            if code in _FOR_ALL:
+                case.reason = words
+                self._go(case, PatientState.Failed)
+                self._abort(words)
+            else:
+                self._fail(case, words)
+        elif what in ("report", "load"):
+            self.said.emit(words)
+        elif what in ("begin", "find") or code == "bad-installation":
+            self._abort(words)
+
+    def _onDied(self, sentence: str) -> None:
+        logging.warning("ContrastiveSeg: %s\n%s", sentence, self.process.recentLog)
+        self._isReady = False
+        at = [case for what, case in self._asked.values() if what == "segment"]
+        self._asked.clear()
+        self._afterwards.clear()
+        if not self.isRunning:
+            self.said.emit(sentence)
+            return
+        self._deaths += 1
+        if self._deaths > 1 and not at:
+            self._abort(sentence)  # it does not even begin
+            return
+        for case in at:
+            if case is not None:
+                case.reason = sentence
+                self._removeImage(case)
+                self._go(case, PatientState.Failed)
+        self._needProcess()
+
+    # -- to show a case
+
+    def _showFrame(self, case: PatientCase) -> None:
+        if self.sequence is None or case.frame is None:
+            return
+        self.sequence.show(case.frame)
+        if self.sequence.proxy is not None:
+            PatientResults.lookAt(case, self.sequence.proxy, self.cases)
+
+    def _load(self, case: PatientCase) -> None:
+        if self.work is None:
+            raise UserError(_("'{name}' is not there any more.").format(name=case.name))
+        self.said.emit(_("Reading '{name}'.").format(name=case.name))
+        output = str(self.work / f"shown-{case.key}.npy")
+        image = str(case.path)
+        self._later(lambda: self._send("load", case, image=image, name=case.name, output=output))
+
+    def _onLoaded(self, case: PatientCase, event: dict[str, Any]) -> None:
+        assert self.work is not None
+        path = self.work / f"shown-{case.key}.npy"
+        self._endCopy()
+        self._copy = SlabCopy(
+            SlabCopy.read(path),
+            lambda image: self._showLoaded(case, image, event, path),
+            lambda error: self.said.emit(str(error)),
+        )
+
+    def _showLoaded(self, case: PatientCase, image: Any, event: dict[str, Any], path: Path) -> None:
+        node = slicer.vtkMRMLScalarVolumeNode()
+        node.SetName(slicer.mrmlScene.GenerateUniqueName(Path(case.name).name or case.name))
+        slicer.mrmlScene.AddNode(node)
+        node.SetIJKToRASMatrix(VolumeGrid.toMatrix(np.array(event["ijk_to_ras"], float)))
+        node.CreateDefaultDisplayNodes()
+        display = node.GetDisplayNode()
+        display.SetAutoWindowLevel(False)  # to find it out takes long for a large image
+        display.SetWindowLevelMinMax(*event["window"])
+        node.SetAndObserveImageData(image)
+        case.loadedId = node.GetID()
+        path.unlink(missing_ok=True)
+        self._idle.start()
+        try:
+            self.show(case)
+        except UserError as error:
+            self.said.emit(str(error))
+            return
+        self.said.emit("")
+        self.loaded.emit(case)
+
+    # -- files of this batch
+
+    @staticmethod
+    def _makeWork(path: Path) -> None:
+        try:
+            path.mkdir(parents=True)
+        except OSError as error:
+            raise UserError(
+                _("The folder '{path}' cannot be made ({reason}).").format(
+                    path=path, reason=error.strerror or error
+                ),
+                _("Make room on the disk or check the permissions of the folder."),
+            ) from error
+
+    def _removeImage(self, case: PatientCase) -> None:
+        if self.work is not None:
+            (self.work / f"image-{case.key}.npy").unlink(missing_ok=True)
+
+    def _endCopy(self) -> None:
+        if self._copy is not None:
+            self._copy.cancel()
+            self._copy = None
+
+    def _forgetWork(self) -> None:
+        if self.work is not None:
+            shutil.rmtree(self.work, ignore_errors=True)
+        self.work = None
