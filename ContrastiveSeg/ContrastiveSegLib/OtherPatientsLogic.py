@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
 import uuid
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import qt
 import slicer
 from slicer.i18n import tr as _
 
 from ContrastiveSegLib.AnnotationLogic import AnnotationLogic
 from ContrastiveSegLib.PatientCase import PatientCase
-from ContrastiveSegLib.PatientProcess import PatientProcess
+from ContrastiveSegLib.PatientChannel import PatientChannel
 from ContrastiveSegLib.PatientResults import PatientResults
 from ContrastiveSegLib.PatientState import PatientState
 from ContrastiveSegLib.PatientTarget import PatientTarget
+from ContrastiveSegLib.PatientViewer import PatientViewer
 from ContrastiveSegLib.RunFolder import RunFolder
 from ContrastiveSegLib.SequenceLogic import SequenceLogic
 from ContrastiveSegLib.Signal import Signal
@@ -28,7 +25,6 @@ from ContrastiveSegLib.UserError import UserError
 from ContrastiveSegLib.VolumeGrid import VolumeGrid
 from ContrastiveSegLib.WorkerProcess import WorkerProcess
 
-_IDLE_MS = 120_000
 _FOR_ALL = ("disk-full", "no-write-permission", "bad-installation", "bad-checkpoint", "no-checkpoint")
 
 
@@ -45,28 +41,25 @@ class OtherPatientsLogic:
     def __init__(self, process: WorkerProcess | None = None) -> None:
         self.listed, self.changed = Signal("listed"), Signal("changed")
         self.said, self.ran, self.loaded = Signal("said"), Signal("ran"), Signal("loaded")
-        self.process = process or PatientProcess()
+        self.channel = PatientChannel(process)
         self.settings: dict[str, Any] = {}
         self.cases: list[PatientCase] = []
         self.isRunning = self._isLearning = False
         self.work: Path | None = None
         self.results: PatientResults | None = None
         self.sequence: SequenceLogic | None = None
-        self._begin: dict[str, Any] = {}
-        self._toFiles, self._folder = False, None  # type: bool, Path | None
-        self._asked: dict[int, tuple[str, PatientCase | None]] = {}
-        self._isReady, self._deaths = False, 0
+        self.viewer: PatientViewer | None = None
+        self._toFiles = False
+        self._folder: Path | None = None
+        self._apart: list[str] = []
+        self._deaths = 0
         self._copy: SlabCopy | None = None
-        self._afterwards: list[Callable[[], None]] = []
-        self._idle = qt.QTimer()
-        self._idle.setSingleShot(True)
-        self._idle.setInterval(_IDLE_MS)
-        self._idle.connect("timeout()", self._onIdle)
-        self.process.signals["progress"].connect(self._onProgress)
-        self.process.signals["note"].connect(self._onNote)
-        self.process.signals["result"].connect(self._onResult)
-        self.process.signals["error"].connect(self._onError)
-        self.process.died.connect(self._onDied)
+        self.channel.ready.connect(self._onReady)
+        self.channel.answered.connect(self._onAnswered)
+        self.channel.refused.connect(self._onRefused)
+        self.channel.progressed.connect(self._onProgress)
+        self.channel.died.connect(self._onDied)
+        self.channel.unable.connect(self._abort)
 
     # -- what the panel asks for
 
@@ -119,14 +112,10 @@ class OtherPatientsLogic:
         self._forgetWork()
         self.results = PatientResults(segmentationNode, values)
         self.work = Path(slicer.app.temporaryPath) / f"ContrastiveSeg-{uuid.uuid4().hex}"
-        self._makeWork(self.work)
-        self._begin = {
-            "run": str(run.path),
-            "work": str(self.work),
-            "structures": self.results.structures(),
-            **({"masks": masks} if masks else {}),
-            **self.settings,
-        }
+        RunFolder(self.work).create()
+        self.viewer = PatientViewer(self.channel, self.work, self.results, sequence)
+        self.viewer.said.connect(self.said.emit)
+        self.viewer.loaded.connect(self.loaded.emit)
         self.sequence, self._toFiles, self._folder = sequence, target.isFiles, folder
         self._apart = [str(target.folder)] if target.folder is not None else []
         self.cases = list(cases or [])
@@ -138,16 +127,22 @@ class OtherPatientsLogic:
         self.listed.emit()
         self.ran.emit()
         self.said.emit(_("Loading what was learnt."))
-        self._needProcess()
+        self.channel.begin(
+            {
+                "run": str(run.path),
+                "work": str(self.work),
+                "structures": self.results.structures(),
+                **({"masks": masks} if masks else {}),
+                **self.settings,
+            }
+        )
 
     def stop(self) -> None:
         """Ends at once; what is done stays, and ``goOn`` does the rest."""
         if not self.isRunning:
             return
         self._endCopy()
-        self.process.quit(graceSeconds=2.0)
-        self._isReady = False
-        self._asked.clear()
+        self.channel.end()
         for one in self.cases:
             if one.state.isOpen:
                 self._go(one, PatientState.Stopped)
@@ -168,7 +163,7 @@ class OtherPatientsLogic:
                 self._go(one, PatientState.Waiting)
         self._deaths, self.isRunning = 0, True
         self.ran.emit()
-        self._needProcess()
+        self.channel.need()
 
     def setLearning(self, isLearning: bool) -> None:
         """Waits between two cases while something is learnt: both at once would be slow."""
@@ -186,18 +181,10 @@ class OtherPatientsLogic:
         Raises:
             UserError: It is gone, or has no result.
         """
-        if case.frame is not None:
-            self._showFrame(case)
-            return
-        volume = case.volumeNode()
-        if volume is None and case.path is not None:
-            self._load(case)
-            return
-        volume = volume or case.neededVolume()
-        if case.result and self.results is not None and self.work is not None:
-            if slicer.mrmlScene.GetNodeByID(case.nodeId or "") is None:
-                self.results.show(case, PatientResults.read(self.work, case), volume)
-        PatientResults.lookAt(case, volume, self.cases)
+        if self.viewer is not None and any(one is case for one in self.cases):
+            self.viewer.show(case, self.cases)
+        elif case.volumeId:
+            PatientResults.lookAt(case, case.neededVolume(), self.cases)
 
     def saveReport(self, path: Path) -> None:
         """Writes a report about all that is done, in the background; ``said`` tells when it is there.
@@ -211,69 +198,29 @@ class OtherPatientsLogic:
             {"name": one.name, "reason": one.reason} for one in self.cases if one.state is PatientState.Failed
         ]
         self.said.emit(_("Writing the report."))
-        self._later(lambda: self._send("report", None, file=str(path), failures=failures))
+        self.channel.later(lambda: self.channel.send("report", None, file=str(path), failures=failures))
 
     def close(self, wait: bool = True) -> None:
         """Ends the process and forgets everything; for the end of the module or of a scene."""
         self._endCopy()
-        self._idle.stop()
-        self.process.quit(wait=wait, graceSeconds=2.0)
-        self._asked.clear()
-        self._afterwards.clear()
-        self._isReady = self.isRunning = False
+        self.channel.end(wait)
+        self.isRunning = False
         self.cases, self.results, self.sequence = [], None, None
         self._forgetWork()
 
-    # -- the process
-
-    def _needProcess(self) -> None:
-        self._idle.stop()
-        if self.process.isRunning and self._isReady:
-            self._onReady()
-            return
-        self._isReady = False
-        try:
-            self.process.start()
-        except UserError as error:
-            self._abort(str(error))
-            return
-        self._send("begin", None, **self._begin)
-
-    def _later(self, action: Callable[[], None]) -> None:
-        """Does something as soon as the process is ready for it."""
-        if self.process.isRunning and self._isReady:
-            action()
-        else:
-            self._afterwards.append(action)
-            if not any(what == "begin" for what, _case in self._asked.values()):
-                self._needProcess()
-
-    def _send(self, what: str, case: PatientCase | None, **arguments: Any) -> None:
-        number = self.process.send(what, **arguments)
-        self._asked[number] = (what, case)
+    # -- one case after the other
 
     def _onReady(self) -> None:
-        self._isReady = True
-        for action in self._afterwards:
-            action()
-        self._afterwards.clear()
         if not self.isRunning:
-            self._idle.start()
+            self.channel.rest()
         elif self._folder is not None and not self.cases:
             self.said.emit(_("Looking for volumes in the folder."))
-            self._send("find", None, folder=str(self._folder), apart=self._apart)
+            self.channel.send("find", None, folder=str(self._folder), apart=self._apart)
         else:
             self._next()
 
-    def _onIdle(self) -> None:
-        if not self.isRunning and not self._asked:
-            self._isReady = False
-            self.process.quit()
-
-    # -- one case after the other
-
     def _next(self) -> None:
-        if not self.isRunning or not self._isReady or self._isLearning:
+        if not self.isRunning or not self.channel.isReady or self._isLearning:
             return
         if any(one.state.isBusy for one in self.cases):
             return
@@ -322,33 +269,26 @@ class OtherPatientsLogic:
             arguments["ijk_to_ras"] = matrix
         if self._toFiles:
             arguments["place"] = case.place
-        self._send("segment", case, **arguments)
+        self.channel.send("segment", case, **arguments)
 
-    def _onProgress(self, event: dict[str, Any]) -> None:
-        what, case = self._asked.get(event.get("reply_to", 0), ("", None))
-        if what == "segment" and case is not None:
-            case.fraction = float(event.get("fraction") or 0.0)
-            self.changed.emit(case)
+    def _onProgress(self, case: PatientCase, event: dict[str, Any]) -> None:
+        case.fraction = float(event.get("fraction") or 0.0)
+        self.changed.emit(case)
 
-    def _onNote(self, event: dict[str, Any]) -> None:
-        logging.info("ContrastiveSeg: %s", event.get("message", ""))
-
-    def _onResult(self, event: dict[str, Any]) -> None:
-        what, case = self._asked.pop(event.get("reply_to", 0), ("", None))
+    def _onAnswered(self, what: str, case: PatientCase | None, event: dict[str, Any]) -> None:
         if what == "begin":
             assert self.results is not None
             self.results.know(event.get("structures", []))
             self._deaths = 0
-            self._onReady()
         elif what == "find":
             self._onFound(event)
         elif what == "segment" and case is not None:
             self._take(case, event)
         elif what == "report":
             self.said.emit(_("The report is '{path}'.").format(path=event.get("file", "")))
-            self._idle.start()
-        elif what == "load" and case is not None:
-            self._onLoaded(case, event)
+            self.channel.rest()
+        elif what == "load" and case is not None and self.viewer is not None:
+            self.viewer.take(case, event)
 
     def _onFound(self, event: dict[str, Any]) -> None:
         self.cases = [
@@ -416,7 +356,7 @@ class OtherPatientsLogic:
 
     def _end(self, sentence: str) -> None:
         self.isRunning = False
-        self._idle.start()
+        self.channel.rest()
         self.said.emit(sentence)
         self.ran.emit()
 
@@ -425,31 +365,23 @@ class OtherPatientsLogic:
         for one in self.cases:
             if one.state.isOpen:
                 self._go(one, PatientState.Stopped)
-        self._afterwards.clear()
         self._end(sentence)
 
-    def _onError(self, event: dict[str, Any]) -> None:
-        what, case = self._asked.pop(event.get("reply_to") or 0, ("", None))
+    def _onRefused(self, what: str, case: PatientCase | None, event: dict[str, Any]) -> None:
         words = f"{event.get('message', '')} {event.get('what_to_do', '')}".strip()
-        code = event.get("code")
         if what == "segment" and case is not None:
-            if code in _FOR_ALL:
+            if event.get("code") in _FOR_ALL:
                 case.reason = words
                 self._go(case, PatientState.Failed)
                 self._abort(words)
             else:
                 self._fail(case, words)
-        elif what in ("report", "load"):
-            self.said.emit(words)
-        elif what in ("begin", "find") or code == "bad-installation":
+        elif what in ("begin", "find") and self.isRunning:
             self._abort(words)
+        else:
+            self.said.emit(words)
 
-    def _onDied(self, sentence: str) -> None:
-        logging.warning("ContrastiveSeg: %s\n%s", sentence, self.process.recentLog)
-        self._isReady = False
-        at = [case for what, case in self._asked.values() if what == "segment"]
-        self._asked.clear()
-        self._afterwards.clear()
+    def _onDied(self, sentence: str, at: list[PatientCase]) -> None:
         if not self.isRunning:
             self.said.emit(sentence)
             return
@@ -458,73 +390,12 @@ class OtherPatientsLogic:
             self._abort(sentence)  # it does not even begin
             return
         for case in at:
-            if case is not None:
-                case.reason = sentence
-                self._removeImage(case)
-                self._go(case, PatientState.Failed)
-        self._needProcess()
-
-    # -- to show a case
-
-    def _showFrame(self, case: PatientCase) -> None:
-        if self.sequence is None or case.frame is None:
-            return
-        self.sequence.show(case.frame)
-        if self.sequence.proxy is not None:
-            PatientResults.lookAt(case, self.sequence.proxy, self.cases)
-
-    def _load(self, case: PatientCase) -> None:
-        if self.work is None:
-            raise UserError(_("'{name}' is not there any more.").format(name=case.name))
-        self.said.emit(_("Reading '{name}'.").format(name=case.name))
-        output = str(self.work / f"shown-{case.key}.npy")
-        image = str(case.path)
-        self._later(lambda: self._send("load", case, image=image, name=case.name, output=output))
-
-    def _onLoaded(self, case: PatientCase, event: dict[str, Any]) -> None:
-        assert self.work is not None
-        path = self.work / f"shown-{case.key}.npy"
-        self._endCopy()
-        self._copy = SlabCopy(
-            SlabCopy.read(path),
-            lambda image: self._showLoaded(case, image, event, path),
-            lambda error: self.said.emit(str(error)),
-        )
-
-    def _showLoaded(self, case: PatientCase, image: Any, event: dict[str, Any], path: Path) -> None:
-        node = slicer.vtkMRMLScalarVolumeNode()
-        node.SetName(slicer.mrmlScene.GenerateUniqueName(Path(case.name).name or case.name))
-        slicer.mrmlScene.AddNode(node)
-        node.SetIJKToRASMatrix(VolumeGrid.toMatrix(np.array(event["ijk_to_ras"], float)))
-        node.CreateDefaultDisplayNodes()
-        display = node.GetDisplayNode()
-        display.SetAutoWindowLevel(False)  # to find it out takes long for a large image
-        display.SetWindowLevelMinMax(*event["window"])
-        node.SetAndObserveImageData(image)
-        case.loadedId = node.GetID()
-        path.unlink(missing_ok=True)
-        self._idle.start()
-        try:
-            self.show(case)
-        except UserError as error:
-            self.said.emit(str(error))
-            return
-        self.said.emit("")
-        self.loaded.emit(case)
+            case.reason = sentence
+            self._removeImage(case)
+            self._go(case, PatientState.Failed)
+        self.channel.need()
 
     # -- files of this batch
-
-    @staticmethod
-    def _makeWork(path: Path) -> None:
-        try:
-            path.mkdir(parents=True)
-        except OSError as error:
-            raise UserError(
-                _("The folder '{path}' cannot be made ({reason}).").format(
-                    path=path, reason=error.strerror or error
-                ),
-                _("Make room on the disk or check the permissions of the folder."),
-            ) from error
 
     def _removeImage(self, case: PatientCase) -> None:
         if self.work is not None:
@@ -534,8 +405,10 @@ class OtherPatientsLogic:
         if self._copy is not None:
             self._copy.cancel()
             self._copy = None
+        if self.viewer is not None:
+            self.viewer.cancel()
 
     def _forgetWork(self) -> None:
         if self.work is not None:
             shutil.rmtree(self.work, ignore_errors=True)
-        self.work = None
+        self.work = self.viewer = None

@@ -22,7 +22,7 @@ class SceneVolumes:
             learntOn: The volume that was learnt on.
             without: IDs of volumes that are no patients, such as those a sequence browser shows.
         """
-        nodes = [one for one in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")]
+        nodes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
         fit = [
             one
             for one in nodes

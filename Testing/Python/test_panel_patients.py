@@ -1,0 +1,407 @@
+"""What was learnt, applied to other patients from the panel: real process, real files, real scene."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import qt
+import SimpleITK as sitk
+import slicer
+from contrastive_seg_phantom import dice, two_organs
+from patients_parts import BLUE, another, learnt_nodes, make_run
+from scene_parts import add_segmentation, add_transform, add_volume, is_alive, tip_of, wait_until
+
+from ContrastiveSegLib.OtherPatientsLogic import OtherPatientsLogic
+from ContrastiveSegLib.Panels.OtherPatientsSection import OtherPatientsSection
+from ContrastiveSegLib.PatientState import PatientState
+from ContrastiveSegLib.PatientTarget import PatientTarget
+from ContrastiveSegLib.PredictionLogic import PredictionLogic
+from ContrastiveSegLib.SceneVolumes import SceneVolumes
+from ContrastiveSegLib.SegmentResampler import SegmentResampler
+from ContrastiveSegLib.SlabCopy import SlabCopy
+from ContrastiveSegLib.State import State
+from ContrastiveSegLib.VolumeGrid import VolumeGrid
+
+pytestmark = pytest.mark.usefixtures("a_scene")
+SLOW = 200
+
+
+@pytest.fixture(scope="module")
+def a_run(tmp_path_factory):
+    """A run that has learnt the phantom's two organs."""
+    return make_run(tmp_path_factory.mktemp("patients"))
+
+
+@pytest.fixture
+def learnt(a_panel, a_run):
+    """The nodes that were learnt, chosen in the panel; the section is unfolded."""
+    nodes = learnt_nodes(a_run)
+    a_panel.enter()
+    section = section_of(a_panel)
+    section.logic.settings = {"device": "cpu", "threads": 1}
+    a_panel.ui.patientsCollapsibleButton.collapsed = False
+    section.update()
+    return nodes
+
+
+def section_of(widget):
+    return next(one for one in widget.panel.sections if isinstance(one, OtherPatientsSection))
+
+
+def labels_of(node, volume, values=None):
+    return SegmentResampler(node, VolumeGrid(volume)).labels(values or {"Liver": 1, "Kidney": 7}).whole()
+
+
+def wait_for_end(logic, seconds=SLOW):
+    wait_until(lambda: not logic.isRunning, seconds)
+
+
+def states(logic):
+    return [one.state for one in logic.cases]
+
+
+def relist(widget):
+    """What entering the panel does: nodes that are new are found and chosen."""
+    widget.enter()
+
+
+def write_image(path: Path, seed: int, shape=(20, 40, 48)) -> np.ndarray:
+    volume, truth = two_organs(shape, seed)
+    image = sitk.GetImageFromArray(volume.array)
+    image.SetSpacing((0.8, 0.8, 1.5))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sitk.WriteImage(image, str(path))
+    return truth
+
+
+def test_the_section_says_why_nothing_can_be_applied(a_panel, a_run):
+    ui = a_panel.ui
+    ui.patientsCollapsibleButton.collapsed = False
+    assert not ui.patientsStartButton.enabled and "Choose the volume" in tip_of(ui.patientsStartButton)
+    volume, _truth = another(1, "Alone")
+    segmentation = add_segmentation(volume, ["Liver"])
+    relist(a_panel)
+    assert "Nothing has been learnt" in tip_of(ui.patientsStartButton), segmentation
+    slicer.mrmlScene.Clear(0)
+    wait_until(lambda: not a_panel.panel.learning.worker.isRunning, 30)
+    learnt_nodes(a_run)
+    relist(a_panel)
+    assert "no other volume" in tip_of(ui.patientsStartButton)
+    ui.patientsSourceBox.setCurrentIndex(2)
+    assert "no sequence" in tip_of(ui.patientsStartButton)
+    ui.patientsSourceBox.setCurrentIndex(1)
+    assert "folder with the images" in tip_of(ui.patientsStartButton)
+    assert section_of(a_panel).target().isFiles  # masks of a folder cannot go into the scene
+    for button in (ui.patientsReportButton, ui.patientsDicomButton):
+        assert not button.enabled and tip_of(button)
+
+
+def test_checked_volumes_of_the_scene_get_segmentations_with_names_and_colours(a_panel, learnt):
+    volume, segmentation = learnt
+    first, truth = another(3, "Zweite Müller")
+    second, second_truth = another(4, "Zweite Müller")  # an equal name
+    moved = np.eye(4)
+    moved[:3, 3] = (30, -12, 7)
+    second.SetAndObserveTransformNodeID(add_transform(moved).GetID())
+    another(5, "Not wanted")
+    relist(a_panel)
+    section, ui = section_of(a_panel), a_panel.ui
+    assert [one.name for one in section.table.cases] == ["Zweite Müller", "Zweite Müller", "Not wanted"]
+    ui.patientsTable.item(2, 0).setCheckState(qt.Qt.Unchecked)
+    ui.patientsStartButton.click()
+    assert ui.patientsStartButton.text == "Stop" and not ui.patientsProgressBar.isHidden()
+    wait_for_end(section.logic)
+    assert states(section.logic) == [PatientState.Done, PatientState.Done, PatientState.Chosen], (
+        ui.patientsStatusLabel.text
+    )
+    found = [slicer.mrmlScene.GetNodeByID(one.nodeId) for one in section.logic.cases[:2]]
+    assert [one.GetName() for one in found] == ["Zweite Müller (predicted)", "Zweite Müller (predicted)_1"]
+    for node, image, expected in zip(found, (first, second), (truth, second_truth), strict=True):
+        assert node.GetTransformNodeID() == image.GetTransformNodeID()
+        kidney = node.GetSegmentation().GetSegment("Kidney")
+        assert kidney.GetColor() == pytest.approx(BLUE, abs=1e-4)
+        assert dice(labels_of(node, image), expected, 1) > 0.7
+        assert PredictionLogic.isPrediction(node)  # so that nobody learns from it by mistake
+    assert ui.patientsTable.item(0, 1).text().startswith("Liver ")
+    assert "%" in ui.patientsTable.item(0, 2).text() and not ui.patientsTable.item(0, 0).icon().isNull()
+    case = section.logic.cases[1]
+    expected = (second_truth == 1).sum() * 0.8 * 0.8 * 1.5 / 1000
+    assert case.volumes()[1] == pytest.approx(expected, rel=0.5)
+    ui.patientsTable.cellClicked.emit(1, 0)
+    assert [one.GetDisplayNode().GetVisibility() for one in found] == [0, 1]
+    inside = labels_of(found[1], second)
+    index = np.linalg.inv(VolumeGrid(second).ijkToWorld()) @ [*case.result["center_ras"], 1]
+    i, j, k = (round(float(one)) for one in index[:3])
+    assert inside[k, j, i] > 0  # that is where the views jump to
+    assert segmentation.GetSegmentation().GetNumberOfSegments() == 2 and volume.GetName() == "Phantom"
+
+
+def test_a_second_run_replaces_its_own_result_but_not_one_that_somebody_changed(a_panel, learnt):
+    image, _truth = another(3, "Other")
+    relist(a_panel)
+    section = section_of(a_panel)
+    logic = section.logic
+    a_panel.ui.patientsStartButton.click()
+    wait_for_end(logic)
+    first = logic.cases[0].nodeId
+    results = logic.results
+    logic.start(*learnt, PatientTarget(), cases=list(logic.cases))
+    logic.results._made = results._made
+    wait_for_end(logic)
+    assert logic.cases[0].nodeId == first
+    node = slicer.mrmlScene.GetNodeByID(first)
+    node.GetSegmentation().GetNthSegment(0).GetRepresentation("Binary labelmap").Modified()
+    logic.start(*learnt, PatientTarget(), cases=list(logic.cases))
+    wait_for_end(logic)
+    assert logic.cases[0].nodeId != first and slicer.mrmlScene.IsNodePresent(node), image.GetName()
+
+
+def test_a_folder_gives_files_a_failure_says_why_and_a_click_reads_the_image(a_panel, learnt, tmp_path):
+    source, masks = tmp_path / "Bilder ü", tmp_path / "masks"
+    truth = write_image(source / "a" / "scan.nii.gz", 3)
+    write_image(source / "b" / "scan.nii.gz", 4)
+    (source / "b" / "kaputt 脳.nrrd").write_bytes(b"NRRD0004\nthis is none")
+    write_image(source / "b" / "coarse.mha", 5, (6, 16, 18))
+    section, ui = section_of(a_panel), a_panel.ui
+    ui.patientsSourceBox.setCurrentIndex(1)
+    section.setFolder(source)
+    assert "folder for the files" in tip_of(ui.patientsStartButton)
+    section.setMasksFolder(masks)
+    ui.patientsStartButton.click()
+    wait_for_end(section.logic)
+    by_name = {one.name: one for one in section.logic.cases}
+    assert by_name["a/scan.nii.gz"].state is PatientState.Done
+    broken = by_name["b/kaputt 脳.nrrd"]
+    assert broken.state is PatientState.Failed and "kaputt" in broken.reason
+    assert (masks / "a" / "scan_predicted.seg.nrrd").is_file()
+    assert (masks / "b" / "scan_predicted.seg.nrrd").is_file()
+    assert "1 failed" in ui.patientsStatusLabel.text
+    coarse = by_name["b/coarse.mha"]
+    assert any("mm large" in one for one in coarse.result["differences"]) and coarse.first
+
+    loaded = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode")
+    storage = slicer.vtkMRMLSegmentationStorageNode()
+    storage.SetFileName(str(masks / "a" / "scan_predicted.seg.nrrd"))
+    assert storage.ReadData(loaded)
+    assert [
+        loaded.GetSegmentation().GetNthSegment(index).GetName() for index in range(2)
+    ] == ["Liver", "Kidney"]  # fmt: skip
+    assert loaded.GetSegmentation().GetNthSegment(1).GetColor() == pytest.approx(BLUE, abs=1e-3)
+
+    row = section.table.cases.index(by_name["a/scan.nii.gz"])
+    ui.patientsTable.cellClicked.emit(row, 0)
+    wait_until(lambda: by_name["a/scan.nii.gz"].loadedId != "", 60)
+    shown = slicer.mrmlScene.GetNodeByID(by_name["a/scan.nii.gz"].loadedId)
+    assert shown.GetName() == "scan.nii.gz" and VolumeGrid(shown).shape == truth.shape
+    node = slicer.mrmlScene.GetNodeByID(by_name["a/scan.nii.gz"].nodeId)
+    assert dice(labels_of(node, shown), truth, 1) > 0.7
+
+    report = tmp_path / "Bericht ü.html"
+    section.logic.saveReport(report)
+    wait_until(report.is_file, 60)
+    text = report.read_text("utf-8")
+    assert "a/scan.nii.gz" in text and "kaputt 脳.nrrd" in text and "data:image/png;base64," in text
+
+    before = (masks / "a" / "scan_predicted.seg.nrrd").stat().st_mtime_ns
+    wait_until(lambda: not section.logic.channel._asked, 30)
+    ui.patientsStartButton.click()
+    wait_for_end(section.logic)
+    kept = next(one for one in section.logic.cases if one.name == "a/scan.nii.gz")
+    assert kept.result["kept"] and (masks / "a" / "scan_predicted.seg.nrrd").stat().st_mtime_ns == before
+    assert "kept" in ui.patientsTable.item(row, 1).text()
+
+
+def test_stop_keeps_what_is_done_and_go_on_does_the_rest(a_panel, learnt):
+    for seed in range(3):
+        another(seed, f"Patient {seed}")
+    relist(a_panel)
+    section, ui = section_of(a_panel), a_panel.ui
+    logic = section.logic
+    ui.patientsStartButton.click()
+    wait_until(lambda: PatientState.Done in states(logic), SLOW)
+    ui.patientsStartButton.click()
+    assert not logic.isRunning and ui.patientsStartButton.text == "Segment"
+    done = states(logic).count(PatientState.Done)
+    assert done < 3 and PatientState.Stopped in states(logic) and not ui.patientsGoOnButton.isHidden()
+    wait_until(lambda: not logic.channel.process.isRunning, 20)
+    ui.patientsGoOnButton.click()
+    wait_for_end(logic)
+    assert states(logic) == [PatientState.Done] * 3 and ui.patientsGoOnButton.isHidden()
+
+
+def test_a_case_at_which_the_process_dies_fails_and_the_next_one_is_done(a_panel, learnt):
+    another(1, "Deadly")
+    another(2, "Harmless")
+    relist(a_panel)
+    logic = section_of(a_panel).logic
+    killed = []
+
+    def kill(case):
+        if case.name == "Deadly" and case.state is PatientState.Segmenting and not killed:
+            killed.append(logic.channel.process.pid)
+            for pid in [*logic.channel.process.descendants(), logic.channel.process.pid]:
+                os.kill(pid, signal.SIGKILL)
+
+    logic.changed.connect(kill)
+    a_panel.ui.patientsStartButton.click()
+    wait_for_end(logic)
+    assert killed and not is_alive(killed[0])
+    assert states(logic) == [PatientState.Failed, PatientState.Done]
+    assert "ended from outside or ran out of memory" in logic.cases[0].reason
+    assert "Failed" in a_panel.ui.patientsTable.item(0, 1).text()
+
+
+def test_while_something_is_learnt_the_next_case_waits_and_the_panel_says_why(a_panel, learnt):
+    another(1, "Other")
+    relist(a_panel)
+    section, ui = section_of(a_panel), a_panel.ui
+    machine = a_panel.panel.learning.machine
+    ui.patientsStartButton.click()
+    machine.go(State.Ready)
+    machine.go(State.Starting)
+    assert "learning has finished" in ui.patientsStatusLabel.text
+    wait_until(lambda: section.logic.channel.isReady, SLOW)
+    assert states(section.logic) == [PatientState.Waiting]
+    machine.go(State.Ready)
+    wait_for_end(section.logic)
+    assert states(section.logic) == [PatientState.Done]
+    machine.go(State.Starting)
+    assert not ui.patientsStartButton.enabled and "learning" in tip_of(ui.patientsStartButton)
+    machine.go(State.Ready)
+
+
+def test_a_volume_that_is_removed_meanwhile_fails_and_a_closed_scene_ends_it_all(a_panel, learnt):
+    gone, _truth = another(1, "Gone")
+    another(2, "There")
+    relist(a_panel)
+    logic = section_of(a_panel).logic
+    a_panel.ui.patientsStartButton.click()
+    slicer.mrmlScene.RemoveNode(gone)
+    wait_until(lambda: PatientState.Failed in states(logic), SLOW)
+    assert "was removed" in logic.cases[0].reason
+    work = logic.work
+    slicer.mrmlScene.Clear(0)
+    assert not logic.isRunning and logic.cases == [] and not work.exists()
+    wait_until(lambda: not logic.channel.process.isRunning, 20)
+
+
+def make_sequence(frames):
+    """A browser that plays noisy copies of the phantom."""
+    scene = slicer.mrmlScene
+    sequence = scene.AddNewNodeByClass("vtkMRMLSequenceNode", "Cine")
+    sequence.SetIndexName("time")
+    sequence.SetIndexUnit("ms")
+    truths = []
+    for number in range(frames):
+        image, truth = two_organs((20, 40, 48), number)
+        node = add_volume(image.array, np.diag([-0.8, -0.8, 1.5, 1.0]), name="frame")
+        sequence.SetDataNodeAtValue(node, str(40 * number))
+        scene.RemoveNode(node)
+        truths.append(truth)
+    browser = scene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode", "Cine browser")
+    browser.AddSynchronizedSequenceNode(sequence)
+    slicer.modules.sequences.logic().UpdateProxyNodesFromSequences(browser)
+    return browser, sequence, truths
+
+
+def test_each_frame_of_a_sequence_is_segmented_and_the_masks_play_with_it(a_panel, learnt):
+    browser, sequence, truths = make_sequence(3)
+    relist(a_panel)
+    section, ui = section_of(a_panel), a_panel.ui
+    assert all(one.volumeId != browser.GetProxyNode(sequence).GetID() for one in section.table.cases)
+    ui.patientsSourceBox.setCurrentIndex(2)
+    assert ui.patientsSequenceBox.currentText == "Cine (3 frames)"
+    browser.SetSelectedItemNumber(0)
+    ui.patientsStartButton.click()
+    wait_for_end(section.logic)
+    assert states(section.logic) == [PatientState.Done] * 3, [one.reason for one in section.logic.cases]
+    assert browser.GetSelectedItemNumber() == 0  # the user's frame is left alone
+    result = section.logic.sequence
+    masks = result.addResult.__self__._result
+    assert masks.GetNumberOfDataNodes() == 3 and masks.GetNthIndexValue(2) == "80"
+    for number in (2, 1):
+        ui.patientsTable.cellClicked.emit(number, 0)
+        slicer.modules.sequences.logic().UpdateProxyNodesFromSequences(browser)
+        assert browser.GetSelectedItemNumber() == number
+        proxy, volume = result.resultProxy, browser.GetProxyNode(sequence)
+        assert PredictionLogic.isPrediction(proxy)
+        assert dice(labels_of(proxy, volume), truths[number], 1) > 0.7
+
+
+class Watchdog:
+    """Measures how long the event loop stands still, from a thread that the loop must wake."""
+
+    def __init__(self):
+        self._timer = qt.QTimer()
+        self._timer.setInterval(0)
+        self._timer.connect("timeout()", self._beat)
+        self._last, self.longest = time.monotonic(), 0.0
+        self._timer.start()
+
+    def _beat(self):
+        now = time.monotonic()
+        self.longest = max(self.longest, now - self._last)
+        self._last = now
+
+    def stop(self):
+        self._timer.stop()
+        return self.longest
+
+
+def test_the_event_loop_goes_on_while_a_large_volume_is_exported_read_and_shown(
+    a_panel, learnt, tmp_path, record_property
+):
+    rng = np.random.default_rng(0)
+    array = rng.integers(-1000, 1000, (300, 512, 512), np.int16)
+    volume = add_volume(array, name="Large")
+    logic: OtherPatientsLogic = section_of(a_panel).logic
+    path = tmp_path / "large.npy"
+    ended = []
+    watch = Watchdog()
+    copy = SlabCopy(SlabCopy.write(volume, path), ended.append, ended.append)
+    wait_until(lambda: bool(ended), 120)
+    exported = watch.stop()
+    assert ended == [None] and np.array_equal(np.load(path, mmap_mode="r")[::60], array[::60]), copy
+
+    relist(a_panel)
+    case = SceneVolumes.cases(learnt[0], set())[0]
+    box = np.zeros((200, 300, 300), np.uint8)
+    box[20:180, 30:270, 30:270] = 1
+    np.save(tmp_path / "labels-0001.npy", box)
+    case.result = {"labels": "labels-0001.npy", "start": [40, 100, 100], "size": [512, 512, 300]}
+    from ContrastiveSegLib.PatientResults import PatientResults
+
+    results = PatientResults(learnt[1], {"Liver": 1, "Kidney": 7})
+    results.know(results.structures())
+    began = time.monotonic()
+    node = results.show(case, PatientResults.read(tmp_path, case), volume)
+    shown = time.monotonic() - began
+    assert labels_of(node, volume)[100, 250, 250] == 1
+
+    ended.clear()
+    watch = Watchdog()
+    reading = SlabCopy(SlabCopy.read(path), ended.append, ended.append)
+    wait_until(lambda: bool(ended), 120)
+    read = watch.stop()
+    assert ended[0].GetDimensions() == (512, 512, 300), reading
+    for name, seconds in (("export", exported), ("show", shown), ("read", read)):
+        record_property(f"longest pause, {name} (ms)", round(1000 * seconds))
+        print(f"longest pause, {name}: {1000 * seconds:.0f} ms")
+        assert seconds < 1.0, f"{name}: the application stood still for {seconds:.2f} s"
+    assert logic.cases == []
+
+
+def test_a_full_disk_or_missing_folder_is_a_sentence_and_nothing_half_is_left(a_panel, learnt, tmp_path):
+    volume, _truth = another(1, "Other")
+    failed = []
+    copy = SlabCopy(
+        SlabCopy.write(volume, tmp_path / "not there" / "image.npy"), lambda _done: None, failed.append
+    )
+    wait_until(lambda: bool(failed), 20)
+    assert "cannot be written" in str(failed[0]), copy
+    copy = SlabCopy(SlabCopy.write(volume, tmp_path / "image.npy"), failed.append, failed.append)
+    copy.cancel()
+    assert list(tmp_path.glob("image*")) == []
