@@ -58,7 +58,6 @@ class CaseTable:
         for row, case in enumerate(cases):
             for column in range(3):
                 item = qt.QTableWidgetItem("")
-                item.setTextAlignment(int(qt.Qt.AlignLeft) | int(qt.Qt.AlignVCenter))
                 self._items.append(item)
                 self._table.setItem(row, column, item)
             if checkable:

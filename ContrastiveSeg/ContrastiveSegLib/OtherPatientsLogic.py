@@ -119,7 +119,8 @@ class OtherPatientsLogic:
         self.sequence, self._toFiles, self._folder = sequence, target.isFiles, folder
         self._apart = [str(target.folder)] if target.folder is not None else []
         self.cases = list(cases or [])
-        for one in self.cases:
+        for number, one in enumerate(self.cases):
+            one.key = f"{number + 1:04d}"
             one.result, one.first, one.reason, one.fraction = {}, [], "", 0.0
             one.state = PatientState.Waiting if one.wanted else PatientState.Chosen
         self._deaths = 0

@@ -134,6 +134,7 @@ def _writeAll(file: BinaryIO, piece: np.ndarray) -> None:
 
 
 def _changed(volumeNode: Any) -> tuple[Any, ...]:
+    """Another value after every change; keeps the image, so that no other one can look the same."""
     image = volumeNode.GetImageData()
     scalars = image.GetPointData().GetScalars() if image is not None else None
-    return (id(image), image.GetMTime() if image else 0, scalars.GetMTime() if scalars else 0)
+    return (image, image.GetMTime() if image else 0, scalars.GetMTime() if scalars else 0)

@@ -115,7 +115,7 @@ def test_checked_volumes_of_the_scene_get_segmentations_with_names_and_colours(a
     assert ui.patientsStartButton.text == "Stop" and not ui.patientsProgressBar.isHidden()
     wait_for_end(section.logic)
     assert states(section.logic) == [PatientState.Done, PatientState.Done, PatientState.Chosen], (
-        ui.patientsStatusLabel.text
+        [one.reason for one in section.logic.cases]
     )
     found = [slicer.mrmlScene.GetNodeByID(one.nodeId) for one in section.logic.cases[:2]]
     assert [one.GetName() for one in found] == ["Zweite Müller (predicted)", "Zweite Müller (predicted)_1"]

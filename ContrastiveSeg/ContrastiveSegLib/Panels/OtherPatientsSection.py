@@ -146,22 +146,27 @@ class OtherPatientsSection(Section):
         elif self.source == _SEQUENCE and 0 <= index < len(self._sequences):
             sequence = self._sequences[index]
             cases = SequenceLogic(sequence).cases()
-        what = [(one.volumeId, one.name) for one in cases]
-        wanted = (
-            self.source,
-            volume and volume.GetID(),
-            segmentation and segmentation.GetID(),
-            sequence,
-            what,
-        )
+        chosen = (self.source, volume and volume.GetID(), segmentation and segmentation.GetID(), sequence)
         if self.source == _FOLDER:
-            wanted = (*wanted, self.folder)
+            chosen = (*chosen, self.folder)
+        same = self._listedFor[:1] == (chosen,)
+        wanted = (chosen, [(one.volumeId, one.name) for one in cases])
         if wanted == self._listedFor:
             return
         self._listedFor = wanted
-        if not self.logic.isRunning:
+        if same and self.source == _VOLUMES:
+            cases = self._withResults(cases)
+            self.logic.cases = cases if any(one.state is not PatientState.Chosen for one in cases) else []
+        else:
             self.logic.cases = []
-        self.table.show(cases, {}, None, checkable=True)
+        self.table.show(cases, self._names(), self.logic.work, checkable=self.source != _FOLDER)
+
+    def _withResults(self, cases: list[PatientCase]) -> list[PatientCase]:
+        """The volumes that are there now, with what came out for those that were there before."""
+        before = {one.volumeId: one for one in self.table.cases}
+        there = {one.volumeId for one in cases}
+        gone = [one for one in self.table.cases if one.reason and one.volumeId not in there]
+        return [*(before.get(one.volumeId, one) for one in cases), *gone]
 
     def _notPatients(self) -> set[str]:
         """Volumes that only show a frame of a sequence, or were read here to show a case."""
