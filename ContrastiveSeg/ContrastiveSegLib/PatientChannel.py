@@ -84,10 +84,10 @@ class PatientChannel:
         if not any(what == "begin" for what, _case in self._asked.values()):
             self.need()
 
-    def send(self, what: str, case: PatientCase | None, **arguments: Any) -> None:
+    def send(self, what: str, about: PatientCase | None, /, **arguments: Any) -> None:
         """Asks something; the answer comes with ``answered`` or ``refused``."""
         self._idle.stop()
-        self._asked[self.process.send(what, **arguments)] = (what, case)
+        self._asked[self.process.send(what, **arguments)] = (what, about)
 
     def rest(self) -> None:
         """Nothing more is needed for now: the process ends after a while."""
