@@ -22,7 +22,7 @@ def make_run(folder: Path) -> Path:
     run = folder / "run"
     done = run_command(
         "finetune", pair["image"], pair["labels"], "--ignore", 255, "--output", run, "--name", "1=Liver",
-        "--name", "7=Kidney", "--json", *QUICK,
+        "--name", "7=Kidney", "--json", *QUICK, "--steps", "60",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return run

@@ -57,7 +57,8 @@ def test_a_folder_is_segmented_the_broken_file_is_named_and_the_report_is_there(
         image = a_folder / case["image"]
         assert same_grid(mask, image) and mask.parent.parent == output
         truth = array_of(image.parent / "labels" / "scan.nii.gz")
-        assert dice(array_of(mask), truth, 1) > 0.6
+        overlap = dice(array_of(mask), truth, 1)
+        assert overlap > 0.6
         expected = (array_of(mask) == 1).sum() * np.prod(sitk.ReadImage(str(image)).GetSpacing()) / 1000
         assert case["volume_ml"]["1"] == pytest.approx(expected, rel=1e-3)
     page = report.read_text("utf-8")
@@ -144,7 +145,8 @@ def test_the_process_answers_errors_with_sentences_and_goes_on(
     whole = np.zeros(done["size"][::-1], np.uint8)
     whole[tuple(slice(s, s + n) for s, n in zip(done["start"], labels.shape, strict=True))] = labels
     truth = array_of(a_folder / "a" / "labels" / "scan.nii.gz")
-    assert dice(whole, truth, 1) > 0.6 and (work / done["thumbnail"]).is_file()
+    overlap = dice(whole, truth, 1)
+    assert overlap > 0.6 and (work / done["thumbnail"]).is_file()
     loaded = process.ask("load", image=found[1]["image"], output=str(work / "image.npy"))
     assert np.load(work / "image.npy").shape == truth.shape and len(loaded["window"]) == 2
     assert process.ask("report", file=str(tmp_path / "r.html"))["cases"] == 1
