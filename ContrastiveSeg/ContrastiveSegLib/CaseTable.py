@@ -12,7 +12,7 @@ from ContrastiveSegLib.PatientCase import PatientCase
 from ContrastiveSegLib.PatientState import PatientState
 from ContrastiveSegLib.Words import Words
 
-_PLAIN, _THUMBNAIL = 24, 68
+_PLAIN, _THUMBNAIL = 24, 56
 _MARK = "⚠ "
 _MOST_STRUCTURES = 4
 
@@ -31,11 +31,10 @@ class CaseTable:
         table.setColumnCount(3)
         table.setHorizontalHeaderLabels([_("Case"), _("Result"), _("Unsure")])
         table.horizontalHeader().setStretchLastSection(False)
-        table.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.Interactive)
+        table.horizontalHeader().setSectionResizeMode(0, qt.QHeaderView.Stretch)
         table.horizontalHeader().setSectionResizeMode(1, qt.QHeaderView.Stretch)
-        table.setColumnWidth(0, 168)
-        table.setColumnWidth(2, 62)
-        table.setIconSize(qt.QSize(64, 64))
+        table.setColumnWidth(2, 60)
+        table.setIconSize(qt.QSize(52, 52))
         table.verticalHeader().setVisible(False)
         table.setWordWrap(True)
 

@@ -57,6 +57,10 @@ class PatientResults:
         """Takes the process's names and colours of what is no segment any more."""
         self._others = {int(one["value"]): one for one in structures}
 
+    def learntNodes(self) -> list[Any]:
+        """What was painted, and what was predicted for it."""
+        return [self._source, PredictionLogic.predicted(self._source)]
+
     def names(self) -> dict[int, str]:
         """Of all structures, by label value."""
         return {value: str(one["name"]) for value, one in self._others.items()}

@@ -39,6 +39,7 @@ class PatientViewer:
         self._results, self._sequence = results, sequence
         self._copy: SlabCopy | None = None
         self._cases: list[PatientCase] = []
+        self._hidden: list[str] = []
 
     def show(self, case: PatientCase, cases: list[PatientCase]) -> None:
         """Shows a case with its segmentation, and hides the others.
@@ -57,7 +58,39 @@ class PatientViewer:
         volume = volume or case.neededVolume()
         if case.result and slicer.mrmlScene.GetNodeByID(case.nodeId or "") is None:
             self._results.show(case, PatientResults.read(self._work, case), volume)
+        self._hideLearnt()
         PatientResults.lookAt(case, volume, cases)
+
+    def _hideLearnt(self) -> None:
+        """Hides what belongs to the patient that was learnt on: it would lie over another one."""
+        for node in self._results.learntNodes():
+            display = node.GetDisplayNode() if node is not None else None
+            if display is not None and display.GetVisibility():
+                display.SetVisibility(False)
+                self._hidden.append(node.GetID())
+
+    @property
+    def isAway(self) -> bool:
+        """Whether another patient is shown than the one that was learnt on."""
+        return bool(self._hidden) or any(self._isVisible(one) for one in self._cases)
+
+    @staticmethod
+    def _isVisible(case: PatientCase) -> bool:
+        node = slicer.mrmlScene.GetNodeByID(case.nodeId or "")
+        return (
+            node is not None
+            and node.GetDisplayNode() is not None
+            and bool(node.GetDisplayNode().GetVisibility())
+        )
+
+    def back(self, volumeNode: Any) -> None:
+        """Shows the volume that was learnt on again, with its painting."""
+        PatientResults.lookAt(PatientCase("", ""), volumeNode, self._cases)
+        for one in self._hidden:
+            node = slicer.mrmlScene.GetNodeByID(one)
+            if node is not None and node.GetDisplayNode() is not None:
+                node.GetDisplayNode().SetVisibility(True)
+        self._hidden = []
 
     def cancel(self) -> None:
         """Stops reading."""
@@ -69,6 +102,7 @@ class PatientViewer:
         if self._sequence is None or case.frame is None:
             return
         self._sequence.show(case.frame)
+        self._hideLearnt()
         if self._sequence.proxy is not None:
             PatientResults.lookAt(case, self._sequence.proxy, self._cases)
 

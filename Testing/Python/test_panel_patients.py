@@ -133,6 +133,10 @@ def test_checked_volumes_of_the_scene_get_segmentations_with_names_and_colours(a
     assert case.volumes()[1] == pytest.approx(expected, rel=0.5)
     ui.patientsTable.cellClicked.emit(1, 0)
     assert [one.GetDisplayNode().GetVisibility() for one in found] == [0, 1]
+    assert not segmentation.GetDisplayNode().GetVisibility()  # it belongs to another patient
+    ui.patientsBackButton.click()
+    assert segmentation.GetDisplayNode().GetVisibility() and ui.patientsBackButton.isHidden()
+    assert not found[1].GetDisplayNode().GetVisibility()
     inside = labels_of(found[1], second)
     index = np.linalg.inv(VolumeGrid(second).ijkToWorld()) @ [*case.result["center_ras"], 1]
     i, j, k = (round(float(one)) for one in index[:3])
@@ -335,23 +339,31 @@ def test_each_frame_of_a_sequence_is_segmented_and_the_masks_play_with_it(a_pane
 
 
 class Watchdog:
-    """Measures how long the event loop stands still, from a thread that the loop must wake."""
+    """Measures how long the event loop stands still between two of its turns.
+
+    Seconds on the clock are those of a busy computer; the processor time of the main thread says what
+    the application itself is to blame for.
+    """
 
     def __init__(self):
         self._timer = qt.QTimer()
         self._timer.setInterval(0)
         self._timer.connect("timeout()", self._beat)
-        self._last, self.longest = time.monotonic(), 0.0
+        self._last, self._lastWork = time.monotonic(), time.thread_time()
+        self.longest = self.longestWork = 0.0
         self._timer.start()
 
     def _beat(self):
-        now = time.monotonic()
+        now, work = time.monotonic(), time.thread_time()
         self.longest = max(self.longest, now - self._last)
-        self._last = now
+        self.longestWork = max(self.longestWork, work - self._lastWork)
+        self._last, self._lastWork = now, work
 
     def stop(self):
+        """Longest pause in seconds, and most processor time in one."""
         self._timer.stop()
-        return self.longest
+        self._beat()
+        return self.longest, self.longestWork
 
 
 def test_the_event_loop_goes_on_while_a_large_volume_is_exported_read_and_shown(
@@ -379,9 +391,10 @@ def test_the_event_loop_goes_on_while_a_large_volume_is_exported_read_and_shown(
 
     results = PatientResults(learnt[1], {"Liver": 1, "Kidney": 7})
     results.know(results.structures())
-    began = time.monotonic()
+    watch = Watchdog()
     node = results.show(case, PatientResults.read(tmp_path, case), volume)
-    shown = time.monotonic() - began
+    PatientResults.lookAt(case, volume, [case])
+    shown = watch.stop()
     assert labels_of(node, volume)[100, 250, 250] == 1
 
     ended.clear()
@@ -390,10 +403,11 @@ def test_the_event_loop_goes_on_while_a_large_volume_is_exported_read_and_shown(
     wait_until(lambda: bool(ended), 120)
     read = watch.stop()
     assert ended[0].GetDimensions() == (512, 512, 300), reading
-    for name, seconds in (("export", exported), ("show", shown), ("read", read)):
-        record_property(f"longest pause, {name} (ms)", round(1000 * seconds))
-        print(f"longest pause, {name}: {1000 * seconds:.0f} ms")
-        assert seconds < 1.0, f"{name}: the application stood still for {seconds:.2f} s"
+    for name, (seconds, work) in (("export", exported), ("show", shown), ("read", read)):
+        words = f"longest pause, {name}: {1000 * seconds:.0f} ms, of which at work {1000 * work:.0f} ms"
+        record_property(name, words)
+        print(words)
+        assert work < 0.25 and seconds < 10, words
     assert logic.cases == []
 
 

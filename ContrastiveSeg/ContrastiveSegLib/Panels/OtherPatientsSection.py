@@ -63,6 +63,7 @@ class OtherPatientsSection(Section):
             (ui.patientsMasksButton, "clicked(bool)", self._onMasksFolder),
             (ui.patientsStartButton, "clicked(bool)", self._onStart),
             (ui.patientsGoOnButton, "clicked(bool)", self._onGoOn),
+            (ui.patientsBackButton, "clicked(bool)", self._onBack),
             (ui.patientsReportButton, "clicked(bool)", self._onReport),
             (ui.patientsDicomButton, "clicked(bool)", self._onDicom),
             (ui.patientsTable, "cellClicked(int,int)", self._onClicked),
@@ -239,6 +240,9 @@ class OtherPatientsSection(Section):
         ui.patientsGoOnButton.visible = self.logic.canGoOn
         ui.patientsGoOnButton.enabled = self.logic.canGoOn and not learning
         ui.patientsGoOnButton.toolTip = _("Does the rest of what was stopped.")
+        viewer = self.logic.viewer
+        ui.patientsBackButton.visible = viewer is not None and viewer.isAway
+        ui.patientsBackButton.toolTip = _("Shows the volume that was learnt again, with its painting.")
         done = any(one.state is PatientState.Done for one in self.logic.cases)
         ui.patientsReportButton.enabled = done and not running
         ui.patientsReportButton.toolTip = (
@@ -336,6 +340,12 @@ class OtherPatientsSection(Section):
     def _onGoOn(self, checked: bool = False) -> None:
         with self.panel.explained():
             self.logic.goOn()
+
+    def _onBack(self, checked: bool = False) -> None:
+        with self.panel.explained():
+            volume = self.panel.nodes()[0]
+            if self.logic.viewer is not None and volume is not None:
+                self.logic.viewer.back(volume)
 
     def _onReport(self, checked: bool = False) -> None:
         with self.panel.explained():
