@@ -17,6 +17,7 @@ from ContrastiveSegLib.PatientResults import PatientResults
 from ContrastiveSegLib.PatientState import PatientState
 from ContrastiveSegLib.PatientTarget import PatientTarget
 from ContrastiveSegLib.PatientViewer import PatientViewer
+from ContrastiveSegLib.Readiness import Readiness
 from ContrastiveSegLib.RunFolder import RunFolder
 from ContrastiveSegLib.SequenceLogic import SequenceLogic
 from ContrastiveSegLib.Signal import Signal
@@ -63,16 +64,6 @@ class OtherPatientsLogic:
 
     # -- what the panel asks for
 
-    @staticmethod
-    def whyNot(volumeNode: Any, segmentationNode: Any) -> str:
-        """Why nothing can be applied; empty where something can."""
-        if volumeNode is None or segmentationNode is None:
-            return _("Choose the volume and the segmentation that were learnt first.")
-        folder = RunFolder.existing(volumeNode, segmentationNode)
-        if folder is None or not folder.hasLearnt:
-            return _("Nothing has been learnt from this segmentation yet; press Start under Learning.")
-        return ""
-
     def start(
         self,
         volumeNode: Any,
@@ -98,7 +89,7 @@ class OtherPatientsLogic:
         """
         if self.isRunning:
             raise UserError(_("Other patients are being segmented."), _("Press Stop first."))
-        whyNot = self.whyNot(volumeNode, segmentationNode)
+        whyNot = Readiness.whyNotApply(volumeNode, segmentationNode)
         if whyNot:
             raise UserError(whyNot)
         if folder is not None and not target.isFiles:
@@ -349,10 +340,7 @@ class OtherPatientsLogic:
 
     def _finish(self) -> None:
         failed = sum(one.state is PatientState.Failed for one in self.cases)
-        first = [one.name for one in self.cases if one.first]
         words = _("Finished.") if not failed else _("Finished; {count} failed.").format(count=failed)
-        if first:
-            words += " " + _("Look at those with a mark first.")
         self._end(words)
 
     def _end(self, sentence: str) -> None:

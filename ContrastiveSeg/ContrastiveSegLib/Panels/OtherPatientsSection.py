@@ -17,6 +17,7 @@ from ContrastiveSegLib.Panels.Section import Section
 from ContrastiveSegLib.PatientCase import PatientCase
 from ContrastiveSegLib.PatientState import PatientState
 from ContrastiveSegLib.PatientTarget import FORMATS, SCENE, PatientTarget
+from ContrastiveSegLib.Readiness import Readiness
 from ContrastiveSegLib.SceneVolumes import SceneVolumes
 from ContrastiveSegLib.SequenceLogic import ImageSequence, SequenceLogic
 
@@ -198,7 +199,7 @@ class OtherPatientsSection(Section):
         """Why nothing can be segmented now; empty where something can."""
         if learning:
             return _("Wait until the learning has finished.")
-        reason = self.logic.whyNot(*self.panel.nodes()) or self._whyNotSource()
+        reason = Readiness.whyNotApply(*self.panel.nodes()) or self._whyNotSource()
         if reason:
             return reason
         if self.target().isFiles and self.masksFolder is None:

@@ -14,6 +14,7 @@ from ContrastiveSegLib.PatientResults import PatientResults
 from ContrastiveSegLib.PatientState import PatientState
 from ContrastiveSegLib.PatientTarget import PatientTarget
 from ContrastiveSegLib.PercentVolume import PercentVolume
+from ContrastiveSegLib.Readiness import Readiness
 from ContrastiveSegLib.SceneVolumes import SceneVolumes
 from ContrastiveSegLib.SequenceLogic import ImageSequence, SequenceLogic
 from ContrastiveSegLib.SlabCopy import SlabCopy
@@ -133,8 +134,8 @@ def test_lines_of_the_list_say_volumes_differences_and_doubt():
 
 
 def test_why_nothing_can_be_applied_or_exported(a_volume_node, a_segmentation_node, tmp_path):
-    assert "Choose" in OtherPatientsLogic.whyNot(None, None)
-    assert "Nothing has been learnt" in OtherPatientsLogic.whyNot(a_volume_node, a_segmentation_node)
+    assert "Choose" in Readiness.whyNotApply(None, None)
+    assert "Nothing has been learnt" in Readiness.whyNotApply(a_volume_node, a_segmentation_node)
     with pytest.raises(UserError, match="Nothing has been learnt"):
         OtherPatientsLogic().start(a_volume_node, a_segmentation_node, PatientTarget(), cases=[])
     with pytest.raises(UserError, match="Choose a folder"):
