@@ -62,8 +62,6 @@ class OtherPatientsLogic:
         self.channel.died.connect(self._onDied)
         self.channel.unable.connect(self._abort)
 
-    # -- what the panel asks for
-
     def start(
         self,
         volumeNode: Any,
@@ -199,8 +197,6 @@ class OtherPatientsLogic:
         self.isRunning = False
         self.cases, self.results, self.sequence = [], None, None
         self._forgetWork()
-
-    # -- one case after the other
 
     def _onReady(self) -> None:
         if not self.isRunning:
@@ -383,8 +379,6 @@ class OtherPatientsLogic:
             self._removeImage(case)
             self._go(case, PatientState.Failed)
         self.channel.need()
-
-    # -- files of this batch
 
     def _removeImage(self, case: PatientCase) -> None:
         if self.work is not None:

@@ -125,6 +125,7 @@ class SequenceLogic:
             self._result.SetIndexName(self.sequence.GetIndexName())
             self._result.SetIndexUnit(self.sequence.GetIndexUnit())
             self._result.SetIndexType(self.sequence.GetIndexType())
+        PredictionLogic.mark(segmentationNode)  # what the browser shows has the attributes of its frame
         value = self.sequence.GetNthIndexValue(frame)
         self._result.SetDataNodeAtValue(segmentationNode, value)
         if not self.browser.IsSynchronizedSequenceNode(self._result, True):
@@ -133,15 +134,12 @@ class SequenceLogic:
         return self._result
 
     def _prepareProxy(self) -> None:
-        """The segmentation that follows the browser lies where the image is, and is marked as made here."""
+        """The segmentation that follows the browser lies where the image is."""
         proxy = self.browser.GetProxyNode(self._result)
         if proxy is None:
             slicer.modules.sequences.logic().UpdateProxyNodesFromSequences(self.browser)
             proxy = self.browser.GetProxyNode(self._result)
-        if proxy is None:
-            return
-        PredictionLogic.mark(proxy)
-        if self.proxy is not None:
+        if proxy is not None and self.proxy is not None:
             proxy.SetAndObserveTransformNodeID(self.proxy.GetTransformNodeID())
             proxy.SetNodeReferenceID(PredictionLogic.VOLUME_ROLE, self.proxy.GetID())
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from command_line import QUICK, SLICES, run_command, write_pair
 from contrastive_seg_phantom import two_organs
-from scene_parts import add_segmentation, add_volume, only_slices, paint
+from scene_parts import add_segmentation, add_volume, only_slices, paint, wait_until
 
 RED, BLUE = (0.9, 0.1, 0.1), (0.1, 0.2, 0.9)
 SHAPE = (20, 40, 48)
@@ -55,3 +55,28 @@ def another(seed: int, name: str, shape: tuple[int, int, int] = SHAPE) -> tuple[
     """Another patient: a volume node, and where the organs are (1 and 7)."""
     image, truth = two_organs(shape, seed)
     return add_volume(image.array, np.diag([-0.8, -0.8, 1.5, 1.0]), name=name), truth
+
+
+def section_of(widget: Any) -> Any:
+    """The section Other patients of the panel."""
+    from ContrastiveSegLib.Panels.OtherPatientsSection import OtherPatientsSection
+
+    return next(one for one in widget.panel.sections if type(one).__name__ == OtherPatientsSection.__name__)
+
+
+def wait_for_end(logic: Any, seconds: float = 250) -> None:
+    """Until all cases are done, failed or stopped."""
+    wait_until(lambda: not logic.isRunning, seconds)
+
+
+def states(logic: Any) -> list[Any]:
+    """Of its cases."""
+    return [one.state for one in logic.cases]
+
+
+def labels_of(node: Any, volume: Any) -> np.ndarray:
+    """A result as label map on the grid of its volume."""
+    from ContrastiveSegLib.SegmentResampler import SegmentResampler
+    from ContrastiveSegLib.VolumeGrid import VolumeGrid
+
+    return SegmentResampler(node, VolumeGrid(volume)).labels({"Liver": 1, "Kidney": 7}).whole()
