@@ -12,7 +12,7 @@ from ContrastiveSegLib.PatientCase import PatientCase
 from ContrastiveSegLib.PatientState import PatientState
 from ContrastiveSegLib.Words import Words
 
-_PLAIN, _THUMBNAIL = 24, 56
+_PLAIN, _THUMBNAIL, _MOST = 24, 56, 104  # pixels; the tooltip has all of a long text
 _MARK = "⚠ "
 _MOST_STRUCTURES = 4
 
@@ -86,9 +86,9 @@ class CaseTable:
         self._item(row, 2).setFont(bold)
         if case.state is PatientState.Failed or case.result:
             self._table.resizeRowToContents(row)
-        if case.result:
-            self._table.setRowHeight(row, max(_THUMBNAIL, self._table.rowHeight(row)))
-        elif case.state is not PatientState.Failed:
+            least = _THUMBNAIL if case.result else _PLAIN
+            self._table.setRowHeight(row, min(max(least, self._table.rowHeight(row)), _MOST))
+        else:
             self._table.setRowHeight(row, _PLAIN)
         self._table.blockSignals(blocked)
 

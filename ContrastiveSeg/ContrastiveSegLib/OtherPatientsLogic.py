@@ -174,7 +174,7 @@ class OtherPatientsLogic:
         if self.viewer is not None and any(one is case for one in self.cases):
             self.viewer.show(case, self.cases)
         elif case.volumeId:
-            PatientResults.lookAt(case, case.neededVolume(), self.cases)
+            PatientResults.lookAt(case, case.neededVolume())
 
     def saveReport(self, path: Path) -> None:
         """Writes a report about all that is done, in the background; ``said`` tells when it is there.

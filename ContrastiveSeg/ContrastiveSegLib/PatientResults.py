@@ -163,14 +163,22 @@ class PatientResults:
         return int(image.GetMTime()) if image is not None else 0
 
     @staticmethod
-    def lookAt(case: PatientCase, volumeNode: Any, cases: list[PatientCase]) -> None:
-        """Shows a case, and no other one, in all slice views."""
-        for one in cases:
-            node = slicer.mrmlScene.GetNodeByID(one.nodeId or "")
-            if node is not None and node.GetDisplayNode() is not None:
-                node.GetDisplayNode().SetVisibility(one is case)
+    def lookAt(case: PatientCase, volumeNode: Any, segmentationNode: Any = None) -> None:
+        """Shows a case, and no other one, in all slice views.
+
+        Args:
+            case: With its result, if it has one.
+            volumeNode: Its image.
+            segmentationNode: What shows its result; None for the node of the case.
+        """
+        shown = segmentationNode or slicer.mrmlScene.GetNodeByID(case.nodeId or "")
+        for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
+            if PredictionLogic.isPrediction(node) and node.GetDisplayNode() is not None:
+                node.GetDisplayNode().SetVisibility(node is shown)
         for composite in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
             composite.SetBackgroundVolumeID(volumeNode.GetID())
             composite.SetForegroundVolumeID(None)
+        if slicer.app.layoutManager() is not None:  # another patient lies elsewhere, and has another size
+            slicer.app.layoutManager().resetSliceViews()
         center = case.result.get("center_ras") or VolumeGrid(volumeNode).center()
         SliceViews.jumpTo((float(center[0]), float(center[1]), float(center[2])))

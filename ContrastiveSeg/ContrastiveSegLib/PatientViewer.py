@@ -40,6 +40,7 @@ class PatientViewer:
         self._copy: SlabCopy | None = None
         self._cases: list[PatientCase] = []
         self._hidden: list[str] = []
+        self._isAway = False
 
     def show(self, case: PatientCase, cases: list[PatientCase]) -> None:
         """Shows a case with its segmentation, and hides the others.
@@ -59,7 +60,8 @@ class PatientViewer:
         if case.result and slicer.mrmlScene.GetNodeByID(case.nodeId or "") is None:
             self._results.show(case, PatientResults.read(self._work, case), volume)
         self._hideLearnt()
-        PatientResults.lookAt(case, volume, cases)
+        PatientResults.lookAt(case, volume)
+        self._isAway = True
 
     def _hideLearnt(self) -> None:
         """Hides what belongs to the patient that was learnt on: it would lie over another one."""
@@ -72,20 +74,12 @@ class PatientViewer:
     @property
     def isAway(self) -> bool:
         """Whether another patient is shown than the one that was learnt on."""
-        return bool(self._hidden) or any(self._isVisible(one) for one in self._cases)
-
-    @staticmethod
-    def _isVisible(case: PatientCase) -> bool:
-        node = slicer.mrmlScene.GetNodeByID(case.nodeId or "")
-        return (
-            node is not None
-            and node.GetDisplayNode() is not None
-            and bool(node.GetDisplayNode().GetVisibility())
-        )
+        return self._isAway
 
     def back(self, volumeNode: Any) -> None:
         """Shows the volume that was learnt on again, with its painting."""
-        PatientResults.lookAt(PatientCase("", ""), volumeNode, self._cases)
+        PatientResults.lookAt(PatientCase("", ""), volumeNode)
+        self._isAway = False
         for one in self._hidden:
             node = slicer.mrmlScene.GetNodeByID(one)
             if node is not None and node.GetDisplayNode() is not None:
@@ -104,7 +98,8 @@ class PatientViewer:
         self._sequence.show(case.frame)
         self._hideLearnt()
         if self._sequence.proxy is not None:
-            PatientResults.lookAt(case, self._sequence.proxy, self._cases)
+            PatientResults.lookAt(case, self._sequence.proxy, self._sequence.resultProxy)
+            self._isAway = True
 
     def _path(self, case: PatientCase) -> Path:
         return self._work / f"shown-{case.key}.npy"

@@ -115,7 +115,7 @@ def test_the_event_loop_goes_on_while_a_large_volume_is_exported_read_and_shown(
     results.know(results.structures())
     watch = Watchdog()
     node = results.show(case, PatientResults.read(tmp_path, case), volume)
-    PatientResults.lookAt(case, volume, [case])
+    PatientResults.lookAt(case, volume)
     shown = watch.stop()
     assert labels_of(node, volume)[100, 250, 250] == 1
 
