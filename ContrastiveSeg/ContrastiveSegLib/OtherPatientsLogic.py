@@ -355,9 +355,7 @@ class OtherPatientsLogic:
     def _onRefused(self, what: str, case: PatientCase | None, event: dict[str, Any]) -> None:
         words = f"{event.get('message', '')} {event.get('what_to_do', '')}".strip()
         if what == "segment" and case is not None:
-            if event.get("code") in _FOR_ALL:
-                case.reason = words
-                self._go(case, PatientState.Failed)
+            if event.get("code") in _FOR_ALL:  # the others would fail as well
                 self._abort(words)
             else:
                 self._fail(case, words)

@@ -252,3 +252,20 @@ def test_a_volume_that_is_removed_meanwhile_fails_and_a_closed_scene_ends_it_all
     slicer.mrmlScene.Clear(0)
     assert not logic.isRunning and logic.cases == [] and not work.exists()
     wait_until(lambda: not logic.channel.process.isRunning, 20)
+
+
+def test_what_hinders_all_cases_ends_the_run_with_a_sentence_and_go_on_tries_again(a_panel, learnt, tmp_path):
+    another(1, "Other")
+    relist(a_panel)
+    section, ui = section_of(a_panel), a_panel.ui
+    ui.patientsTargetBox.setCurrentIndex(2)
+    masks = tmp_path / "masks"
+    masks.write_text("a file where the folder should be")
+    section.setMasksFolder(masks)
+    ui.patientsStartButton.click()
+    wait_for_end(section.logic)
+    assert "masks" in ui.patientsStatusLabel.text and states(section.logic) == [PatientState.Stopped]
+    masks.unlink()
+    ui.patientsGoOnButton.click()
+    wait_for_end(section.logic)
+    assert (masks / "Other_predicted.nii.gz").is_file() and (masks / "labels.csv").is_file()
