@@ -145,3 +145,44 @@ def test_why_nothing_can_be_applied_or_exported(a_volume_node, a_segmentation_no
         DicomSegExport.export([], tmp_path)
     with pytest.raises(UserError, match="was removed"):
         SequenceLogic(ImageSequence("none", "none"))
+
+
+class _DicomPlugin:
+    """As Quantitative Reporting's plugin: finds out what can be exported, and writes it."""
+
+    written: list[str] = []
+    answer = ""
+
+    class _Exportable:
+        __slots__ = ("directory", "item")
+
+    def examineForExport(self, item):
+        exportable = self._Exportable()
+        exportable.item = item
+        return [exportable]
+
+    def export(self, exportables):
+        self.written.extend(one.directory for one in exportables)
+        return self.answer
+
+
+def test_dicom_segmentations_are_offered_for_dicom_volumes_and_no_folder_is_used_twice(
+    a_volume_node, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(
+        slicer.modules, "dicomPlugins", {"DICOMSegmentationPlugin": _DicomPlugin}, raising=False
+    )
+    monkeypatch.setattr(_DicomPlugin, "written", [])
+    case = PatientCase("1", "CT", volumeId=a_volume_node.GetID(), place="CT_predicted")
+    assert "no segmentation in the scene" in DicomSegExport.whyNot([case])
+    node = add_segmentation(a_volume_node, ["Ball"], name="CT (predicted)")
+    case.nodeId = node.GetID()
+    assert "loaded from DICOM" in DicomSegExport.whyNot([case])
+    a_volume_node.SetAttribute("DICOM.instanceUIDs", "1.2.3")
+    assert DicomSegExport.whyNot([case]) == ""
+    DicomSegExport.export([case], tmp_path)
+    assert DicomSegExport.export([case], tmp_path).startswith("1 DICOM")
+    assert _DicomPlugin.written == [str(tmp_path / "CT_predicted"), str(tmp_path / "CT_predicted-2")]
+    monkeypatch.setattr(_DicomPlugin, "answer", "no patient")
+    with pytest.raises(UserError, match="no patient"):
+        DicomSegExport.export([case], tmp_path)
