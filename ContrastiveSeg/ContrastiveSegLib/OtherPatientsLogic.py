@@ -54,6 +54,7 @@ class OtherPatientsLogic:
         self._folder: Path | None = None
         self._apart: list[str] = []
         self._deaths = 0
+        self._made: dict[str, int] = {}
         self._copy: SlabCopy | None = None
         self.channel.ready.connect(self._onReady)
         self.channel.answered.connect(self._onAnswered)
@@ -99,7 +100,7 @@ class OtherPatientsLogic:
         assert run is not None
         values = run.segmentValues(AnnotationLogic.segmentIds(segmentationNode))
         self._forgetWork()
-        self.results = PatientResults(segmentationNode, values)
+        self.results = PatientResults(segmentationNode, values, self._made)
         self.work = Path(slicer.app.temporaryPath) / f"ContrastiveSeg-{uuid.uuid4().hex}"
         RunFolder(self.work).create()
         self.viewer = PatientViewer(self.channel, self.work, self.results, sequence)
@@ -196,6 +197,7 @@ class OtherPatientsLogic:
         self.channel.end(wait)
         self.isRunning = False
         self.cases, self.results, self.sequence = [], None, None
+        self._made.clear()
         self._forgetWork()
 
     def _onReady(self) -> None:

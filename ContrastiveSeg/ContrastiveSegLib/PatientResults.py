@@ -26,13 +26,16 @@ class PatientResults:
     Args:
         segmentationNode: What was painted and learnt.
         values: Label values by segment ID.
+        made: What the nodes made so far were like when they were made; kept over several runs.
     """
 
-    def __init__(self, segmentationNode: Any, values: dict[str, int]) -> None:
+    def __init__(
+        self, segmentationNode: Any, values: dict[str, int], made: dict[str, int] | None = None
+    ) -> None:
         self._source = segmentationNode
         self._idOf = {value: segmentId for segmentId, value in values.items()}
         self._others: dict[int, dict[str, Any]] = {}
-        self._made: dict[str, int] = {}
+        self._made: dict[str, int] = {} if made is None else made
 
     def structures(self) -> list[dict[str, Any]]:
         """What the process is told of the segments: value, name, colour, terminology."""

@@ -33,7 +33,7 @@ def hearts(tmp_path):
     names = [part for value, name in NAMES.items() for part in ("--name", f"{value}={name}")]
     done = run_command(
         "finetune", image, labels, "--annotated", f"axial:{','.join(map(str, range(0, slices, 2)))}",
-        "--output", tmp_path / "run", "--json", *names, *QUICK, "--steps", "60",
+        "--output", tmp_path / "run", "--json", *names, *QUICK, "--steps", "30",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     for number, name in enumerate(OTHERS):
