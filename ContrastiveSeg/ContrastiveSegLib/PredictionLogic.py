@@ -31,7 +31,15 @@ class PredictionLogic:
     again in a saved scene.
     """
 
+    VOLUME_ROLE = _VOLUME_ROLE
+    """Reference of a prediction to the volume that it was made for."""
+
     _surfaceSeconds = 0.0
+
+    @staticmethod
+    def mark(segmentationNode: Any) -> None:
+        """Says of a segmentation node that it was made here, so that nobody learns from it."""
+        segmentationNode.SetAttribute(_ATTRIBUTE, "1")
 
     @staticmethod
     def predicted(segmentationNode: Any) -> Any:

@@ -8,6 +8,7 @@ from slicer.i18n import tr as _
 
 from ContrastiveSegLib.AnnotationSummary import AnnotationSummary
 from ContrastiveSegLib.PredictionLogic import PredictionLogic
+from ContrastiveSegLib.RunFolder import RunFolder
 from ContrastiveSegLib.State import State
 
 
@@ -53,4 +54,14 @@ class Readiness:
             return _("Wait until the learning has finished, or press Stop.")
         if volumeNode is None or not PredictionLogic.isFor(volumeNode, segmentationNode):
             return _("There is no prediction yet; press Start.")
+        return ""
+
+    @staticmethod
+    def whyNotApply(volumeNode: Any, segmentationNode: Any) -> str:
+        """Why what was learnt cannot be applied to other patients."""
+        if volumeNode is None or segmentationNode is None:
+            return _("Choose the volume and the segmentation that were learnt first.")
+        folder = RunFolder.existing(volumeNode, segmentationNode)
+        if folder is None or not folder.hasLearnt:
+            return _("Nothing has been learnt from this segmentation yet; press Start under Learning.")
         return ""

@@ -111,7 +111,11 @@ class VolumeExport:
     @staticmethod
     def imageArray(volumeNode: Any) -> np.ndarray:
         """The voxels (z, y, x) as the scanner gave them; colours as luminance, other components averaged."""
-        array = slicer.util.arrayFromVolume(volumeNode)
+        return VolumeExport.greyValues(slicer.util.arrayFromVolume(volumeNode))
+
+    @staticmethod
+    def greyValues(array: np.ndarray) -> np.ndarray:
+        """Voxels (z, y, x) or (z, y, x, components) with one value each."""
         if array.ndim == 4:
             if array.shape[3] in (3, 4) and array.dtype == np.uint8:
                 array = array[..., :3].astype(np.float32) @ np.array(_LUMINANCE, np.float32)

@@ -62,12 +62,23 @@ class VolumeGrid:
         spacing is still that of the scanner. Nothing is lost by that, as results come back on this
         grid and are placed under the same transform.
         """
-        parent = self.node.GetParentTransformNode()
+        return self.localToWorld(self.node) @ self.ijkToLocal
+
+    @classmethod
+    def localToWorld(cls, node: Any) -> np.ndarray:
+        """A node's parent transforms (4x4) where they are linear, else the identity."""
+        parent = node.GetParentTransformNode()
         if parent is None or not parent.IsTransformToWorldLinear():
-            return self.ijkToLocal
+            return np.eye(4)
         matrix = vtk.vtkMatrix4x4()
         parent.GetMatrixTransformToWorld(matrix)
-        return self.toArray(matrix) @ self.ijkToLocal
+        return cls.toArray(matrix)
+
+    def center(self) -> tuple[float, float, float]:
+        """The middle of the volume, RAS mm."""
+        index = [(count - 1) / 2 for count in self.shape[::-1]]
+        ras = self.ijkToWorld() @ np.array([*index, 1.0])
+        return float(ras[0]), float(ras[1]), float(ras[2])
 
     def planeNames(self) -> tuple[str, str, str]:
         """What to call the slices that array axes 0, 1, 2 count: the anatomical plane nearest to each.

@@ -151,8 +151,11 @@ def finetune(
 @app.command()
 def predict(
     run: Annotated[Path, typer.Argument(help="Folder that finetune wrote.")],
-    image: Annotated[Path, typer.Argument(help="Image file or DICOM folder.")],
-    output: Annotated[Path, typer.Option(help="Mask to write (.nii.gz, .nrrd, .mha).")],
+    image: Annotated[Path, typer.Argument(help="Image file or DICOM folder; or a folder of many.")],
+    output: Annotated[
+        Path,
+        typer.Option(help="Mask to write (.nii.gz, .nrrd, .mha); for all volumes of a folder, a folder."),
+    ],
     labels: Annotated[
         Path | None, typer.Option(help="Label map with annotated slices of this image, to help.")
     ] = None,
@@ -162,19 +165,53 @@ def predict(
     ignore: Ignore = None,
     annotated: Annotated_ = None,
     plane: Plane = None,
+    mask_format: Annotated[
+        str, typer.Option("--format", help="Of the masks of a folder: nii.gz or seg.nrrd.")
+    ] = "nii.gz",
+    report: Annotated[
+        Path | None, typer.Option(help="With a folder: HTML file with pictures and numbers of all.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="With a folder: keep masks that are there, do the rest.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="With a folder: make masks that are there again.")
+    ] = False,
     device: Device = "auto",
     threads: Threads = None,
     replace_nonfinite: Finite = False,
     json: Json = False,
 ) -> None:
-    """Segment another image with what a run has learnt."""
+    """Segment another image, or all images of a folder, with what a run has learnt.
+
+    If the name of the output ends with a format (.nii.gz), IMAGE is one image; else all volumes in it and
+    in the folders below are segmented. What fails is listed, and the others go on.
+    """
     from contrastive_seg.commands.finetune import LabelReading
     from contrastive_seg.commands.predict import predict as work
+    from contrastive_seg.data.write import names_a_file
     from contrastive_seg.finetuning.settings import FinetuneSettings
 
     settings = FinetuneSettings(device=device, threads=threads)
-    reading = LabelReading(ignore, plane, tuple(annotated or ()), replace_nonfinite)
-    work(run, image, output, labels, uncertainty, settings, reading, Output(json))
+    if names_a_file(output) or not image.is_dir():
+        for option, given in (("--report", report), ("--resume", resume), ("--overwrite", overwrite)):
+            if given:
+                raise _usage(f"{option} is for folders.", "Give a folder of images and a folder as --output.")
+        reading = LabelReading(ignore, plane, tuple(annotated or ()), replace_nonfinite)
+        work(run, image, output, labels, uncertainty, settings, reading, Output(json))
+        return
+    if labels is not None or uncertainty is not None or annotated or (resume and overwrite):
+        raise _usage(
+            "--labels, --uncertainty and --annotated are for one image, and --resume excludes --overwrite.",
+            "Leave them out, or give one image and the name of a file as --output.",
+        )
+
+    from contrastive_seg.commands.predict_folder import FolderWish, predict_folder
+    from contrastive_seg.patients.segmenter import MaskFolder
+    from contrastive_seg.patients.structures import check_format
+
+    masks = MaskFolder(output, check_format(mask_format), overwrite)
+    predict_folder(run, FolderWish(image, masks, resume, report, replace_nonfinite), settings, Output(json))
 
 
 @app.command()

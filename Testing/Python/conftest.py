@@ -104,3 +104,25 @@ def a_panel(a_scene: Any, a_module: Any) -> Iterator[Any]:
     representation.exit()
     a_module.forget()
     sys.modules.update(loaded)  # a reload makes new classes, which the tests do not know
+
+
+@pytest.fixture(scope="session")
+def a_learnt_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that has learnt the phantom's two organs, made by the command line."""
+    from patients_parts import make_run
+
+    return make_run(tmp_path_factory.mktemp("learnt"))
+
+
+@pytest.fixture
+def learnt(a_panel: Any, a_learnt_run: Path) -> Any:
+    """The nodes that were learnt, chosen in the panel; its section Other patients is unfolded."""
+    from patients_parts import learnt_nodes, section_of
+
+    nodes = learnt_nodes(a_learnt_run)
+    a_panel.enter()
+    section = section_of(a_panel)
+    section.logic.settings = {"device": "cpu", "threads": 1}
+    a_panel.ui.patientsCollapsibleButton.collapsed = False
+    section.update()
+    return nodes

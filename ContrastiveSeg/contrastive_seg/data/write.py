@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,11 @@ from contrastive_seg.errors import ContrastiveSegError
 
 VOLUME_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".mha")
 PICTURE_SUFFIXES = (".png", ".tif", ".tiff")
+
+
+def names_a_file(path: Path) -> bool:
+    """Whether a name ends with that of a format that can be written."""
+    return Path(path).name.lower().endswith(VOLUME_SUFFIXES + PICTURE_SUFFIXES)
 
 
 def check_output(path: Path, volume: Volume | None = None) -> None:
@@ -34,7 +40,14 @@ def check_output(path: Path, volume: Volume | None = None) -> None:
     )
 
 
-def write_like(array: np.ndarray, volume: Volume, path: Path, *, divide_by: float | None = None) -> Path:
+def write_like(
+    array: np.ndarray,
+    volume: Volume,
+    path: Path,
+    *,
+    divide_by: float | None = None,
+    header: Mapping[str, str] | None = None,
+) -> Path:
     """Writes an array on the grid of a volume.
 
     Args:
@@ -42,6 +55,7 @@ def write_like(array: np.ndarray, volume: Volume, path: Path, *, divide_by: floa
         volume: Whose spacing, origin and direction are written.
         path: NIfTI, NRRD or MHA (a slice also PNG or TIF); the folder is made where it is missing.
         divide_by: Store float32 values of the array divided by this.
+        header: Further entries for the header of a NRRD file.
 
     Returns:
         The path written.
@@ -67,6 +81,8 @@ def write_like(array: np.ndarray, volume: Volume, path: Path, *, divide_by: floa
         image.SetDirection(direction)
     if divide_by is not None:
         image = sitk.ShiftScale(image, 0.0, 1.0 / divide_by, sitk.sitkFloat32)
+    for key, value in (header or {}).items():
+        image.SetMetaData(key, value)
     make_folder(path.parent)
     with replacing(path, durable=False) as part:
         try:

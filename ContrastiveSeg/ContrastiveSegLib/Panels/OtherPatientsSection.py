@@ -1,0 +1,369 @@
+"""The part of the panel that applies what was learnt to other patients."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import qt
+import slicer
+import slicer.util
+from slicer.i18n import tr as _
+
+from ContrastiveSegLib.CaseTable import CaseTable
+from ContrastiveSegLib.DicomSegExport import DicomSegExport
+from ContrastiveSegLib.OtherPatientsLogic import OtherPatientsLogic
+from ContrastiveSegLib.Panels.Section import Section
+from ContrastiveSegLib.PatientCase import PatientCase
+from ContrastiveSegLib.PatientState import PatientState
+from ContrastiveSegLib.PatientTarget import FORMATS, SCENE, PatientTarget
+from ContrastiveSegLib.Readiness import Readiness
+from ContrastiveSegLib.SceneVolumes import SceneVolumes
+from ContrastiveSegLib.SequenceLogic import ImageSequence, SequenceLogic
+
+if TYPE_CHECKING:
+    from ContrastiveSegLib.Panels.Panel import Panel
+
+_VOLUMES, _FOLDER, _SEQUENCE = 0, 1, 2
+_STEPS = 1000
+
+
+class OtherPatientsSection(Section):
+    """Chooses cases and where their masks go, and shows the list.
+
+    Args:
+        panel: Whose part it is.
+    """
+
+    def __init__(self, panel: Panel) -> None:
+        super().__init__(panel)
+        self.logic = OtherPatientsLogic()
+        self.folder: Path | None = None
+        self.masksFolder: Path | None = None
+        self._sequences: list[ImageSequence] = []
+        self._listedFor: tuple[Any, ...] = ()
+        ui = self.ui
+        self.table = CaseTable(ui.patientsTable)
+        for label in (
+            _("Other volumes of the scene"),
+            _("A folder of files"),
+            _("A sequence, frame by frame"),
+        ):
+            ui.patientsSourceBox.addItem(label)
+        ui.patientsTargetBox.addItem(_("Segmentations in the scene"), SCENE)
+        ui.patientsTargetBox.addItem(_("Files for 3D Slicer (.seg.nrrd)"), FORMATS[0])
+        ui.patientsTargetBox.addItem(_("NIfTI files (.nii.gz) with a table of names"), FORMATS[1])
+        ui.patientsProgressBar.setRange(0, _STEPS)
+        ui.patientsProgressBar.visible = False
+        ui.patientsStatusLabel.visible = False
+        self._connections = [
+            (ui.patientsSourceBox, "currentIndexChanged(int)", self._onSource),
+            (ui.patientsTargetBox, "currentIndexChanged(int)", self._onTarget),
+            (ui.patientsSequenceBox, "currentIndexChanged(int)", self._onSequence),
+            (ui.patientsFolderButton, "clicked(bool)", self._onFolder),
+            (ui.patientsMasksButton, "clicked(bool)", self._onMasksFolder),
+            (ui.patientsStartButton, "clicked(bool)", self._onStart),
+            (ui.patientsGoOnButton, "clicked(bool)", self._onGoOn),
+            (ui.patientsBackButton, "clicked(bool)", self._onBack),
+            (ui.patientsReportButton, "clicked(bool)", self._onReport),
+            (ui.patientsDicomButton, "clicked(bool)", self._onDicom),
+            (ui.patientsTable, "cellClicked(int,int)", self._onClicked),
+            (ui.patientsCollapsibleButton, "contentsCollapsed(bool)", self._onCollapsed),
+        ]
+        for widget, signal, function in self._connections:
+            widget.connect(signal, function)
+        logic = self.logic
+        self._signals = [
+            (logic.listed, self._onListed),
+            (logic.changed, self._onChanged),
+            (logic.said, self._say),
+            (logic.ran, self.update),
+            (logic.loaded, lambda case: self.panel.selectors.hideWhatIsMadeHere()),
+        ]
+        for sender, function in self._signals:
+            sender.connect(function)
+
+    # -- what the panel calls
+
+    def enter(self) -> None:
+        self._list()
+
+    def update(self) -> None:
+        learning = self.panel.learning.machine.state.isBusy
+        self.logic.setLearning(learning)
+        if not self.logic.isRunning:
+            self._list()
+        self._showState(learning)
+
+    def forgetScene(self) -> None:
+        self.logic.close(wait=False)
+        self._listedFor = ()
+        self.table.show([], {}, None, False)
+        self._say("")
+
+    def close(self) -> None:
+        self.logic.close()
+        for sender, function in self._signals:
+            sender.disconnect(function)
+        for widget, signal, function in self._connections:
+            widget.disconnect(signal, function)
+
+    # -- what is chosen
+
+    @property
+    def source(self) -> int:
+        """0 for volumes of the scene, 1 for a folder, 2 for a sequence."""
+        return int(self.ui.patientsSourceBox.currentIndex)
+
+    def target(self) -> PatientTarget:
+        """Where the masks go."""
+        box = self.ui.patientsTargetBox
+        kind = str(box.itemData(box.currentIndex))
+        replace = bool(self.ui.patientsReplaceCheckBox.checked)
+        return PatientTarget(kind, self.masksFolder if kind != SCENE else None, replace)
+
+    def setFolder(self, folder: Path) -> None:
+        """The folder with the images of the other patients."""
+        self.folder = folder
+        self.ui.patientsFolderEdit.text = str(folder)
+        self.update()
+
+    def setMasksFolder(self, folder: Path) -> None:
+        """The folder for the files of the masks."""
+        self.masksFolder = folder
+        self.ui.patientsMasksEdit.text = str(folder)
+        self.update()
+
+    def _list(self) -> None:
+        """Lists the volumes or frames there are; leaves the list of what was done alone."""
+        if self.logic.isRunning or self.ui.patientsCollapsibleButton.collapsed:
+            return
+        self._fillSequences()
+        volume, segmentation = self.panel.nodes()
+        index = self.ui.patientsSequenceBox.currentIndex
+        cases: list[PatientCase] = []
+        sequence: ImageSequence | None = None
+        if self.source == _VOLUMES and volume is not None:
+            cases = SceneVolumes.cases(volume, self._notPatients())
+        elif self.source == _SEQUENCE and 0 <= index < len(self._sequences):
+            sequence = self._sequences[index]
+            cases = SequenceLogic(sequence).cases()
+        chosen = (self.source, volume and volume.GetID(), segmentation and segmentation.GetID(), sequence)
+        if self.source == _FOLDER:
+            chosen = (*chosen, self.folder)
+        same = self._listedFor[:1] == (chosen,)
+        wanted = (chosen, [(one.volumeId, one.name) for one in cases])
+        if wanted == self._listedFor:
+            return
+        self._listedFor = wanted
+        if same and self.source == _VOLUMES:
+            cases = self._withResults(cases)
+            self.logic.cases = cases if any(one.state is not PatientState.Chosen for one in cases) else []
+        else:
+            self.logic.cases = []
+        self.table.show(cases, self._names(), self.logic.work, checkable=self.source != _FOLDER)
+
+    def _withResults(self, cases: list[PatientCase]) -> list[PatientCase]:
+        """The volumes that are there now, with what came out for those that were there before."""
+        before = {one.volumeId: one for one in self.table.cases}
+        there = {one.volumeId for one in cases}
+        gone = [one for one in self.table.cases if one.reason and one.volumeId not in there]
+        return [*(before.get(one.volumeId, one) for one in cases), *gone]
+
+    def _notPatients(self) -> set[str]:
+        """Volumes that only show a frame of a sequence, or were read here to show a case."""
+        found = {one.loadedId for one in self.logic.cases if one.loadedId}
+        for one in self._sequences:
+            proxy = SequenceLogic(one).proxy
+            if proxy is not None:
+                found.add(proxy.GetID())
+        return found
+
+    def _fillSequences(self) -> None:
+        sequences = SequenceLogic.all()
+        if sequences == self._sequences:
+            return
+        self._sequences = sequences
+        box = self.ui.patientsSequenceBox
+        blocked = box.blockSignals(True)
+        chosen = box.currentIndex
+        box.clear()
+        for one in sequences:
+            box.addItem(one.label())
+        box.setCurrentIndex(min(max(chosen, 0), len(sequences) - 1))
+        box.blockSignals(blocked)
+
+    # -- how it looks
+
+    def whyNotStart(self, learning: bool) -> str:
+        """Why nothing can be segmented now; empty where something can."""
+        if learning:
+            return _("Wait until the learning has finished.")
+        reason = Readiness.whyNotApply(*self.panel.nodes()) or self._whyNotSource()
+        if reason:
+            return reason
+        if self.target().isFiles and self.masksFolder is None:
+            return _("Choose a folder for the files first.")
+        return ""
+
+    def _whyNotSource(self) -> str:
+        if self.source == _FOLDER:
+            if self.folder is None:
+                return _("Choose the folder with the images of the other patients first.")
+            if not self.target().isFiles:
+                return _("The masks of a folder go into files: choose a format under Results.")
+            return ""
+        if self.table.cases:
+            return ""
+        if self.source == _SEQUENCE:
+            return _("There is no sequence of volumes in the scene; load one with Add Data.")
+        return _("There is no other volume in the scene; load one with Add Data.")
+
+    def _showState(self, learning: bool) -> None:
+        ui, running = self.ui, self.logic.isRunning
+        ui.patientsFolderFrame.visible = self.source == _FOLDER
+        ui.patientsSequenceBox.visible = self.source == _SEQUENCE
+        ui.patientsMasksFrame.visible = self.target().isFiles
+        ui.patientsReplaceCheckBox.visible = self.target().isFiles
+        for widget in (
+            *(ui.patientsSourceBox, ui.patientsTargetBox, ui.patientsSequenceBox, ui.patientsFolderButton),
+            *(ui.patientsMasksButton, ui.patientsReplaceCheckBox),
+        ):
+            widget.enabled = not running
+        reason = "" if running else self.whyNotStart(learning)
+        ui.patientsStartButton.text = _("Stop") if running else _("Segment")
+        ui.patientsStartButton.enabled = running or not reason
+        ui.patientsStartButton.toolTip = reason or (
+            _("Ends at once; what is done stays.")
+            if running
+            else _("Segments one volume after the other with what was learnt, in the background.")
+        )
+        ui.patientsGoOnButton.visible = self.logic.canGoOn
+        ui.patientsGoOnButton.enabled = self.logic.canGoOn and not learning
+        ui.patientsGoOnButton.toolTip = _("Does the rest of what was stopped.")
+        viewer = self.logic.viewer
+        ui.patientsBackButton.visible = viewer is not None and viewer.isAway
+        ui.patientsBackButton.toolTip = _("Shows the volume that was learnt again, with its painting.")
+        done = any(one.state is PatientState.Done for one in self.logic.cases)
+        ui.patientsReportButton.enabled = done and not running
+        ui.patientsReportButton.toolTip = (
+            _("Saves pictures and numbers of all results as one HTML file.")
+            if done and not running
+            else (_("Wait until the segmentation has finished.") if running else _("There is no result yet."))
+        )
+        whyNotDicom = (
+            DicomSegExport.whyNot(self.logic.cases) if not running else _("Wait until it has finished.")
+        )
+        ui.patientsDicomButton.enabled = not whyNotDicom
+        ui.patientsDicomButton.toolTip = whyNotDicom or _("Writes the masks as DICOM segmentation objects.")
+        ui.patientsProgressBar.visible = running
+        ui.patientsTable.visible = bool(self.table.cases)
+        if running and learning:
+            self._say(_("Waits until the learning has finished."))
+        elif not running and not self.logic.cases:
+            self._say(reason)
+
+    def _showProgress(self) -> None:
+        cases = [one for one in self.logic.cases if one.state is not PatientState.Chosen]
+        ended = (PatientState.Done, PatientState.Failed, PatientState.Stopped)
+        share = sum(1.0 if one.state in ended else one.fraction for one in cases)
+        self.ui.patientsProgressBar.setValue(round(_STEPS * share / max(1, len(cases))))
+
+    def _say(self, sentence: str) -> None:
+        marked = CaseTable.summary(self.logic.cases) if not self.logic.isRunning else ""
+        self.ui.patientsStatusLabel.text = f"{sentence}\n{marked}" if marked and sentence else sentence
+        self.ui.patientsStatusLabel.visible = bool(self.ui.patientsStatusLabel.text)
+
+    def _onListed(self) -> None:
+        self.table.show(self.logic.cases, self._names(), self.logic.work, checkable=self.source != _FOLDER)
+        self._showProgress()
+        self.ui.patientsTable.visible = bool(self.table.cases)
+
+    def _onChanged(self, case: PatientCase) -> None:
+        self.table.update(case, self._names(), self.logic.work)
+        self._showProgress()
+
+    def _names(self) -> dict[int, str]:
+        return self.logic.results.names() if self.logic.results is not None else {}
+
+    # -- what the buttons do
+
+    def _onCollapsed(self, collapsed: bool) -> None:
+        if not collapsed:
+            self.update()
+
+    def _onSource(self, index: int) -> None:
+        if index == _FOLDER and not self.target().isFiles:
+            self.ui.patientsTargetBox.setCurrentIndex(1)
+        self.update()
+
+    def _onTarget(self, index: int) -> None:
+        self.update()
+
+    def _onSequence(self, index: int) -> None:
+        self.update()
+
+    def _onFolder(self, checked: bool = False) -> None:
+        chosen = self._ask(_("Folder with the images of the other patients"), self.folder)
+        if chosen:
+            self.setFolder(Path(chosen))
+
+    def _onMasksFolder(self, checked: bool = False) -> None:
+        chosen = self._ask(_("Folder for the masks"), self.masksFolder or self.folder)
+        if chosen:
+            self.setMasksFolder(Path(chosen))
+
+    @staticmethod
+    def _ask(title: str, before: Path | None) -> str:
+        return str(
+            qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), title, str(before or "")) or ""
+        )
+
+    def _onStart(self, checked: bool = False) -> None:
+        with self.panel.explained():
+            if self.logic.isRunning:
+                self.logic.stop()
+                return
+            if self.panel.installing.missing():
+                self.panel.installing.install()
+            volume, segmentation = self.panel.nodes()
+            if self.source == _FOLDER:
+                self.logic.start(volume, segmentation, self.target(), folder=self.folder)
+                return
+            self.table.readChecks()
+            sequence = None
+            if self.source == _SEQUENCE:
+                sequence = SequenceLogic(self._sequences[self.ui.patientsSequenceBox.currentIndex])
+            self.logic.start(
+                volume, segmentation, self.target(), cases=list(self.table.cases), sequence=sequence
+            )
+
+    def _onGoOn(self, checked: bool = False) -> None:
+        with self.panel.explained():
+            self.logic.goOn()
+
+    def _onBack(self, checked: bool = False) -> None:
+        with self.panel.explained():
+            volume = self.panel.nodes()[0]
+            if self.logic.viewer is not None and volume is not None:
+                self.logic.viewer.back(volume)
+
+    def _onReport(self, checked: bool = False) -> None:
+        with self.panel.explained():
+            start = str((self.masksFolder or self.folder or Path.home()) / "report.html")
+            path = qt.QFileDialog.getSaveFileName(
+                slicer.util.mainWindow(), _("Save the report"), start, _("Web pages (*.html)")
+            )
+            if path:
+                self.logic.saveReport(Path(str(path)))
+
+    def _onDicom(self, checked: bool = False) -> None:
+        with self.panel.explained():
+            chosen = self._ask(_("Folder for the DICOM files"), self.masksFolder)
+            if chosen:
+                self._say(DicomSegExport.export(self.logic.cases, Path(chosen)))
+
+    def _onClicked(self, row: int, column: int) -> None:
+        with self.panel.explained():
+            if row < len(self.table.cases) and self.table.cases[row].state is not PatientState.Failed:
+                self.logic.show(self.table.cases[row])

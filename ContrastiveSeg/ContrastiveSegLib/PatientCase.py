@@ -1,0 +1,69 @@
+"""One of the other patients: where its image is, and what came out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import slicer
+from slicer.i18n import tr as _
+
+from ContrastiveSegLib.PatientState import PatientState
+from ContrastiveSegLib.UserError import UserError
+
+
+@dataclass
+class PatientCase:
+    """A line of the list.
+
+    Attributes:
+        key: Unique among the cases of a batch; part of file names.
+        name: What to call it.
+        volumeId: The volume node; empty for files and frames.
+        path: The file or DICOM folder; None for nodes.
+        frame: The frame's number in the sequence; None for anything else.
+        place: Where its mask belongs below the folder of masks.
+        wanted: Whether the user has checked it.
+        state: How far it is.
+        fraction: Share that is done while it is segmented.
+        reason: Why it failed.
+        result: What the engine said of it.
+        first: Why it should be looked at before the others.
+        nodeId: The segmentation that shows it; empty where none does.
+        loadedId: The volume node that was loaded to show it.
+    """
+
+    key: str
+    name: str
+    volumeId: str = ""
+    path: Path | None = None
+    frame: int | None = None
+    place: str = ""
+    wanted: bool = True
+    state: PatientState = PatientState.Chosen
+    fraction: float = 0.0
+    reason: str = ""
+    result: dict[str, Any] = field(default_factory=dict)
+    first: list[str] = field(default_factory=list)
+    nodeId: str = ""
+    loadedId: str = ""
+
+    def volumeNode(self) -> Any:
+        """The volume of the scene that shows its image; None where there is none."""
+        return slicer.mrmlScene.GetNodeByID(self.volumeId or self.loadedId or "")
+
+    def neededVolume(self) -> Any:
+        """The volume node of a case that is one.
+
+        Raises:
+            UserError: It was removed.
+        """
+        node = slicer.mrmlScene.GetNodeByID(self.volumeId)
+        if node is None or node.GetImageData() is None:
+            raise UserError(_("The volume '{name}' was removed from the scene.").format(name=self.name))
+        return node
+
+    def volumes(self) -> dict[int, float]:
+        """Millilitres by label value."""
+        return {int(value): float(ml) for value, ml in self.result.get("volume_ml", {}).items()}

@@ -1,0 +1,187 @@
+"""Masks of other patients as segmentation nodes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import slicer
+import slicer.util
+import vtk
+from slicer.i18n import tr as _
+
+from ContrastiveSegLib.PatientCase import PatientCase
+from ContrastiveSegLib.PredictionLogic import PredictionLogic
+from ContrastiveSegLib.SliceViews import SliceViews
+from ContrastiveSegLib.UserError import UserError
+from ContrastiveSegLib.VolumeGrid import VolumeGrid
+
+_SOURCE_ROLE = "ContrastiveSegSource"
+
+
+class PatientResults:
+    """Puts results into the scene, with the names, colours and terminology of the user's segments.
+
+    Args:
+        segmentationNode: What was painted and learnt.
+        values: Label values by segment ID.
+        made: What the nodes made so far were like when they were made; kept over several runs.
+    """
+
+    def __init__(
+        self, segmentationNode: Any, values: dict[str, int], made: dict[str, int] | None = None
+    ) -> None:
+        self._source = segmentationNode
+        self._idOf = {value: segmentId for segmentId, value in values.items()}
+        self._others: dict[int, dict[str, Any]] = {}
+        self._made: dict[str, int] = {} if made is None else made
+
+    def structures(self) -> list[dict[str, Any]]:
+        """What the process is told of the segments: value, name, colour, terminology."""
+        found = []
+        for value, segmentId in self._idOf.items():
+            segment = self._source.GetSegmentation().GetSegment(segmentId)
+            if segment is None:
+                continue
+            tag = vtk.reference("")
+            segment.GetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), tag)
+            found.append(
+                {
+                    "value": value,
+                    "name": segment.GetName() or "",
+                    "colour": [float(one) for one in segment.GetColor()],
+                    "terminology": str(tag),
+                }
+            )
+        return found
+
+    def know(self, structures: list[dict[str, Any]]) -> None:
+        """Takes the process's names and colours of what is no segment any more."""
+        self._others = {int(one["value"]): one for one in structures}
+
+    def learntNodes(self) -> list[Any]:
+        """What was painted, and what was predicted for it."""
+        return [self._source, PredictionLogic.predicted(self._source)]
+
+    def names(self) -> dict[int, str]:
+        """Of all structures, by label value."""
+        return {value: str(one["name"]) for value, one in self._others.items()}
+
+    def show(self, case: PatientCase, labels: np.ndarray, volumeNode: Any) -> Any:
+        """Makes the node of a case, or puts a new result into the one it has; returns it.
+
+        A node that was changed since it was made is left alone, and another one is made.
+
+        Args:
+            case: With its result.
+            labels: The box (z, y, x) of labels that the engine left.
+            volumeNode: The image.
+
+        Raises:
+            UserError: The result does not fit the volume.
+        """
+        grid = VolumeGrid(volumeNode)
+        start = [int(one) for one in case.result.get("start", [0, 0, 0])]
+        if list(grid.shape[::-1]) != list(case.result.get("size", [])):
+            raise UserError(
+                _("The volume '{name}' was changed while it was segmented.").format(name=case.name)
+            )
+        node = slicer.mrmlScene.GetNodeByID(case.nodeId or "") or self._earlier(volumeNode)
+        if node is not None and self._made.get(node.GetID()) != self._state(node):
+            node = None
+        if node is None:
+            node = self._new(_("{name} (predicted)").format(name=volumeNode.GetName()))
+            node.SetNodeReferenceID(PredictionLogic.VOLUME_ROLE, volumeNode.GetID())
+            node.SetNodeReferenceID(_SOURCE_ROLE, self._source.GetID())
+            node.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
+        node.SetAndObserveTransformNodeID(volumeNode.GetTransformNodeID())
+        self.fill(node, grid, labels, (start[0], start[1], start[2]))
+        self._made[node.GetID()] = self._state(node)
+        case.nodeId = node.GetID()
+        return node
+
+    def fill(self, node: Any, grid: VolumeGrid, labels: np.ndarray, start: tuple[int, int, int]) -> None:
+        """Puts labels into a segmentation node, one layer shared by all segments."""
+        segmentation = node.GetSegmentation()
+        name = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
+        image = grid.orientedImage(labels, start)
+        modifying = node.StartModify()
+        try:
+            segmentation.RemoveAllSegments()
+            for value in sorted(self._others):
+                segmentId = self._idOf.get(value, f"Segment_{value}")
+                segment = slicer.vtkSegment()
+                source = self._source.GetSegmentation().GetSegment(segmentId)
+                if source is not None:
+                    segment.DeepCopyMetadata(source)
+                else:
+                    segment.SetName(str(self._others[value]["name"]))
+                    segment.SetColor(*self._others[value]["colour"])
+                segment.SetLabelValue(value)
+                segment.AddRepresentation(name, image)
+                segmentation.AddSegment(segment, segmentId)
+        finally:
+            node.EndModify(modifying)
+
+    @staticmethod
+    def read(work: Path, case: PatientCase) -> np.ndarray:
+        """The box of labels of a case.
+
+        Raises:
+            UserError: It is not there.
+        """
+        name = str(case.result.get("labels", ""))
+        if not name or Path(name).name != name:
+            raise UserError(_("'{name}' has no result.").format(name=case.name))
+        return PredictionLogic.read(work / name)
+
+    def _new(self, name: str) -> Any:
+        node = slicer.vtkMRMLSegmentationNode()
+        node.SetName(slicer.mrmlScene.GenerateUniqueName(name))
+        PredictionLogic.mark(node)  # before anybody hears that it is there
+        slicer.mrmlScene.AddNode(node)
+        node.CreateDefaultDisplayNodes()
+        display = node.GetDisplayNode()
+        display.SetOpacity2DOutline(1.0)
+        display.SetOpacity2DFill(0.4)
+        display.SetVisibility(False)  # of many patients one is shown at a time
+        return node
+
+    def _earlier(self, volumeNode: Any) -> Any:
+        for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
+            same = node.GetNodeReference(PredictionLogic.VOLUME_ROLE) is volumeNode
+            if same and node.GetNodeReference(_SOURCE_ROLE) is self._source:
+                return node
+        return None
+
+    @staticmethod
+    def _state(node: Any) -> int:
+        """Changes when somebody changes the voxels."""
+        segmentation = node.GetSegmentation()
+        if segmentation.GetNumberOfSegments() == 0:
+            return 0
+        name = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
+        image = segmentation.GetNthSegment(0).GetRepresentation(name)
+        return int(image.GetMTime()) if image is not None else 0
+
+    @staticmethod
+    def lookAt(case: PatientCase, volumeNode: Any, segmentationNode: Any = None) -> None:
+        """Shows a case, and no other one, in all slice views.
+
+        Args:
+            case: With its result, if it has one.
+            volumeNode: Its image.
+            segmentationNode: What shows its result; None for the node of the case.
+        """
+        shown = segmentationNode or slicer.mrmlScene.GetNodeByID(case.nodeId or "")
+        for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
+            if PredictionLogic.isPrediction(node) and node.GetDisplayNode() is not None:
+                node.GetDisplayNode().SetVisibility(node is shown)
+        for composite in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
+            composite.SetBackgroundVolumeID(volumeNode.GetID())
+            composite.SetForegroundVolumeID(None)
+        if slicer.app.layoutManager() is not None:  # another patient lies elsewhere, and has another size
+            slicer.app.layoutManager().resetSliceViews()
+        center = case.result.get("center_ras") or VolumeGrid(volumeNode).center()
+        SliceViews.jumpTo((float(center[0]), float(center[1]), float(center[2])))

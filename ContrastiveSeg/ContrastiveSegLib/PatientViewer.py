@@ -1,0 +1,142 @@
+"""Shows one of the other patients in the slice views; its image is read when it is wanted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import slicer
+from slicer.i18n import tr as _
+
+from ContrastiveSegLib.PatientCase import PatientCase
+from ContrastiveSegLib.PatientChannel import PatientChannel
+from ContrastiveSegLib.PatientResults import PatientResults
+from ContrastiveSegLib.SequenceLogic import SequenceLogic
+from ContrastiveSegLib.Signal import Signal
+from ContrastiveSegLib.SlabCopy import SlabCopy
+from ContrastiveSegLib.UserError import UserError
+from ContrastiveSegLib.VolumeGrid import VolumeGrid
+
+
+class PatientViewer:
+    """For the cases of one batch.
+
+    Signals: ``said`` (a sentence), ``loaded`` (a case whose image was read).
+
+    Args:
+        channel: The process, which reads files of any format.
+        work: Folder of the batch.
+        results: Makes the segmentations.
+        sequence: Whose frames the cases are; None for anything else.
+    """
+
+    def __init__(
+        self, channel: PatientChannel, work: Path, results: PatientResults, sequence: SequenceLogic | None
+    ) -> None:
+        self.said, self.loaded = Signal("said"), Signal("loaded")
+        self._channel, self._work = channel, work
+        self._results, self._sequence = results, sequence
+        self._copy: SlabCopy | None = None
+        self._cases: list[PatientCase] = []
+        self._hidden: list[str] = []
+        self._isAway = False
+
+    def show(self, case: PatientCase, cases: list[PatientCase]) -> None:
+        """Shows a case with its segmentation, and hides the others.
+
+        Raises:
+            UserError: It is gone, or has no result.
+        """
+        self._cases = cases
+        if case.frame is not None:
+            self._showFrame(case)
+            return
+        volume = case.volumeNode()
+        if volume is None and case.path is not None:
+            self._read(case)
+            return
+        volume = volume or case.neededVolume()
+        if case.result and slicer.mrmlScene.GetNodeByID(case.nodeId or "") is None:
+            self._results.show(case, PatientResults.read(self._work, case), volume)
+        self._hideLearnt()
+        PatientResults.lookAt(case, volume)
+        self._isAway = True
+
+    def _hideLearnt(self) -> None:
+        """Hides what belongs to the patient that was learnt on: it would lie over another one."""
+        for node in self._results.learntNodes():
+            display = node.GetDisplayNode() if node is not None else None
+            if display is not None and display.GetVisibility():
+                display.SetVisibility(False)
+                self._hidden.append(node.GetID())
+
+    @property
+    def isAway(self) -> bool:
+        """Whether another patient is shown than the one that was learnt on."""
+        return self._isAway
+
+    def back(self, volumeNode: Any) -> None:
+        """Shows the volume that was learnt on again, with its painting."""
+        PatientResults.lookAt(PatientCase("", ""), volumeNode)
+        self._isAway = False
+        for one in self._hidden:
+            node = slicer.mrmlScene.GetNodeByID(one)
+            if node is not None and node.GetDisplayNode() is not None:
+                node.GetDisplayNode().SetVisibility(True)
+        self._hidden = []
+
+    def cancel(self) -> None:
+        """Stops reading."""
+        if self._copy is not None:
+            self._copy.cancel()
+            self._copy = None
+
+    def _showFrame(self, case: PatientCase) -> None:
+        if self._sequence is None or case.frame is None:
+            return
+        self._sequence.show(case.frame)
+        self._hideLearnt()
+        if self._sequence.proxy is not None:
+            PatientResults.lookAt(case, self._sequence.proxy, self._sequence.resultProxy)
+            self._isAway = True
+
+    def _path(self, case: PatientCase) -> Path:
+        return self._work / f"shown-{case.key}.npy"
+
+    def _read(self, case: PatientCase) -> None:
+        self.said.emit(_("Reading '{name}'.").format(name=case.name))
+        output, image = str(self._path(case)), str(case.path)
+        self._channel.later(
+            lambda: self._channel.send("load", case, image=image, name=case.name, output=output)
+        )
+
+    def take(self, case: PatientCase, event: dict[str, Any]) -> None:
+        """The process has read the image of a case."""
+        self.cancel()
+        self._copy = SlabCopy(
+            SlabCopy.read(self._path(case)),
+            lambda image: self._showRead(case, image, event),
+            lambda error: self.said.emit(str(error)),
+        )
+
+    def _showRead(self, case: PatientCase, image: Any, event: dict[str, Any]) -> None:
+        node = slicer.vtkMRMLScalarVolumeNode()
+        node.SetName(slicer.mrmlScene.GenerateUniqueName(Path(case.name).name or case.name))
+        slicer.mrmlScene.AddNode(node)
+        node.SetIJKToRASMatrix(VolumeGrid.toMatrix(np.array(event["ijk_to_ras"], float)))
+        node.CreateDefaultDisplayNodes()
+        display = node.GetDisplayNode()
+        display.SetAutoWindowLevel(False)  # to find it out takes long for a large image
+        display.SetWindowLevelMinMax(*event["window"])
+        node.SetAndObserveImageData(image)
+        case.loadedId = node.GetID()
+        self._path(case).unlink(missing_ok=True)
+        self._channel.rest()
+        try:
+            self.show(case, self._cases)
+        except UserError as error:
+            self.said.emit(str(error))
+            return
+        self.said.emit("")
+        self.loaded.emit(case)

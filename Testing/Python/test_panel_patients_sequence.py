@@ -1,0 +1,132 @@
+"""Frames of a sequence as other patients; and large volumes, for which nothing may stand still."""
+
+import time
+
+import numpy as np
+import pytest
+import qt
+import slicer
+from contrastive_seg_phantom import dice, two_organs
+from patients_parts import labels_of, section_of, states, wait_for_end
+from scene_parts import add_volume, wait_until
+
+from ContrastiveSegLib.PatientResults import PatientResults
+from ContrastiveSegLib.PatientState import PatientState
+from ContrastiveSegLib.PredictionLogic import PredictionLogic
+from ContrastiveSegLib.SceneVolumes import SceneVolumes
+from ContrastiveSegLib.SlabCopy import SlabCopy
+
+pytestmark = pytest.mark.usefixtures("a_scene")
+
+
+def make_sequence(frames):
+    """A browser that plays noisy copies of the phantom."""
+    scene = slicer.mrmlScene
+    sequence = scene.AddNewNodeByClass("vtkMRMLSequenceNode", "Cine")
+    sequence.SetIndexName("time")
+    sequence.SetIndexUnit("ms")
+    truths = []
+    for number in range(frames):
+        image, truth = two_organs((20, 40, 48), number)
+        node = add_volume(image.array, np.diag([-0.8, -0.8, 1.5, 1.0]), name="frame")
+        sequence.SetDataNodeAtValue(node, str(40 * number))
+        scene.RemoveNode(node)
+        truths.append(truth)
+    browser = scene.AddNewNodeByClass("vtkMRMLSequenceBrowserNode", "Cine browser")
+    browser.AddSynchronizedSequenceNode(sequence)
+    slicer.modules.sequences.logic().UpdateProxyNodesFromSequences(browser)
+    return browser, sequence, truths
+
+
+def test_each_frame_of_a_sequence_is_segmented_and_the_masks_play_with_it(a_panel, learnt):
+    browser, sequence, truths = make_sequence(3)
+    a_panel.enter()
+    section, ui = section_of(a_panel), a_panel.ui
+    assert all(one.volumeId != browser.GetProxyNode(sequence).GetID() for one in section.table.cases)
+    ui.patientsSourceBox.setCurrentIndex(2)
+    assert ui.patientsSequenceBox.currentText == "Cine (3 frames)"
+    browser.SetSelectedItemNumber(0)
+    ui.patientsStartButton.click()
+    wait_for_end(section.logic)
+    assert states(section.logic) == [PatientState.Done] * 3, [one.reason for one in section.logic.cases]
+    assert browser.GetSelectedItemNumber() == 0  # the user's frame is left alone
+    result = section.logic.sequence
+    masks = result._result
+    assert masks.GetNumberOfDataNodes() == 3 and masks.GetNthIndexValue(2) == "80"
+    for number in (2, 1):
+        ui.patientsTable.cellClicked.emit(number, 0)
+        slicer.modules.sequences.logic().UpdateProxyNodesFromSequences(browser)
+        assert browser.GetSelectedItemNumber() == number
+        proxy, volume = result.resultProxy, browser.GetProxyNode(sequence)
+        assert PredictionLogic.isPrediction(proxy)
+        overlap = dice(labels_of(proxy, volume), truths[number], 1)
+        assert overlap > 0.6
+
+
+class Watchdog:
+    """Measures how long the event loop stands still between two of its turns.
+
+    Seconds on the clock are those of a busy computer; the processor time of the main thread says what
+    the application itself is to blame for.
+    """
+
+    def __init__(self):
+        self._timer = qt.QTimer()
+        self._timer.setInterval(0)
+        self._timer.connect("timeout()", self._beat)
+        self._last, self._lastWork = time.monotonic(), time.thread_time()
+        self.longest = self.longestWork = 0.0
+        self._timer.start()
+
+    def _beat(self):
+        now, work = time.monotonic(), time.thread_time()
+        self.longest = max(self.longest, now - self._last)
+        self.longestWork = max(self.longestWork, work - self._lastWork)
+        self._last, self._lastWork = now, work
+
+    def stop(self):
+        """Longest pause in seconds, and most processor time in one."""
+        self._timer.stop()
+        self._beat()
+        return self.longest, self.longestWork
+
+
+def test_the_event_loop_goes_on_while_a_large_volume_is_exported_read_and_shown(
+    a_panel, learnt, tmp_path, record_property
+):
+    rng = np.random.default_rng(0)
+    array = rng.integers(-1000, 1000, (300, 512, 512), np.int16)
+    volume = add_volume(array, name="Large")
+    path = tmp_path / "large.npy"
+    ended = []
+    watch = Watchdog()
+    copy = SlabCopy(SlabCopy.write(volume, path), ended.append, ended.append)
+    wait_until(lambda: bool(ended), 120)
+    exported = watch.stop()
+    assert ended == [None] and np.array_equal(np.load(path, mmap_mode="r")[::60], array[::60]), copy
+
+    a_panel.enter()
+    case = SceneVolumes.cases(learnt[0], set())[0]
+    box = np.zeros((200, 300, 300), np.uint8)
+    box[20:180, 30:270, 30:270] = 1
+    np.save(tmp_path / "labels-0001.npy", box)
+    case.result = {"labels": "labels-0001.npy", "start": [40, 100, 100], "size": [512, 512, 300]}
+    results = PatientResults(learnt[1], {"Liver": 1, "Kidney": 7})
+    results.know(results.structures())
+    watch = Watchdog()
+    node = results.show(case, PatientResults.read(tmp_path, case), volume)
+    PatientResults.lookAt(case, volume)
+    shown = watch.stop()
+    assert labels_of(node, volume)[100, 250, 250] == 1
+
+    ended.clear()
+    watch = Watchdog()
+    reading = SlabCopy(SlabCopy.read(path), ended.append, ended.append)
+    wait_until(lambda: bool(ended), 120)
+    read = watch.stop()
+    assert ended[0].GetDimensions() == (512, 512, 300), reading
+    for name, (seconds, work) in (("export", exported), ("show", shown), ("read", read)):
+        words = f"longest pause, {name}: {1000 * seconds:.0f} ms, of which at work {1000 * work:.0f} ms"
+        record_property(name, words)
+        print(words)
+        assert work < 0.25 and seconds < 10, words
