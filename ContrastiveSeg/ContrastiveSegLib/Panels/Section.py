@@ -33,6 +33,10 @@ class Section:
     def update(self) -> None:
         """Something has changed: nodes, choices, or what is going on. Must be quick."""
 
+    def learningSettings(self) -> dict[str, Any]:
+        """What Start is to pass on to the learning; raises a UserError where it is not to begin."""
+        return {}
+
     def exit(self) -> None:
         """The panel is hidden."""
 

@@ -9,12 +9,16 @@ import qt
 import slicer
 import slicer.util
 
+from ContrastiveSegLib.Panels.CurveSection import CurveSection
+from ContrastiveSegLib.Panels.EditorSection import EditorSection
+from ContrastiveSegLib.Panels.MethodSection import MethodSection
 from ContrastiveSegLib.Panels.Section import Section
+from ContrastiveSegLib.Panels.SuggestionSection import SuggestionSection
 
 FORMS = ["Installation", "Volume", "Annotation", "Learning", "Review"]
 """Names of the .ui files, in the order in which they stand."""
 
-SECTIONS: list[type[Section]] = []
+SECTIONS: list[type[Section]] = [EditorSection, SuggestionSection, MethodSection, CurveSection]
 """Classes that the panel makes and keeps up to date, beside those that it knows by name."""
 
 
