@@ -64,7 +64,7 @@ class LearningLogic:
         self.devices: list[dict[str, Any]] = []
         self.worker = worker or WorkerProcess()
         self.settings: dict[str, Any] = {}
-        self.device = ""
+        self.device = self._wanted = ""
         self._round: _Round | None = None
         self._exports: dict[Path, VolumeExport] = {}
         handlers = {
@@ -124,6 +124,7 @@ class LearningLogic:
         if anew:
             folder.forgetLearnt()
         interrupted = folder.wasInterrupted() and not anew
+        self._wanted = str(settings.get("device") or "")
         folder.setLearning(True)
         self.machine.go(State.Ready)
         self.machine.go(State.Starting)
@@ -219,8 +220,10 @@ class LearningLogic:
 
     def _learningWords(self, now: _Round) -> str:
         names = Words.listed([one.name for one in now.segments])
-        if self.device:
-            return _("Learning {names} on {device}.").format(names=names, device=self.device)
+        chosen = [str(one.get("name")) for one in self.devices if one.get("id") == self._wanted]
+        device = chosen[0] if chosen else self.device
+        if device:
+            return _("Learning {names} on {device}.").format(names=names, device=device)
         return _("Learning {names}.").format(names=names)
 
     def _onIdle(self, now: _Round) -> None:

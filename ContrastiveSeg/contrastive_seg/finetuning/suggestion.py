@@ -17,6 +17,10 @@ from contrastive_seg.inference.prediction import Prediction
 NEAREST = 2
 """Slices nearest to an annotated one are suggested only where nothing else is left."""
 
+UNDECIDED_WEIGHT = 0.3
+"""Of undecided pixels beside those that neighbours disagree about: more of it brought suggestions near to
+annotated slices with long contours, where little is wrong."""
+
 _UNDECIDED = 50
 """Percent of uncertainty from which a pixel counts as undecided."""
 
@@ -124,32 +128,28 @@ class Profile:
 def next_slices(profile: Profile, count: int) -> list[int]:
     """The slices to annotate next, the best first.
 
-    The error of a slice is taken to grow with its distance from annotated ones, at a rate that the
-    disagreement of its neighbours and what is undecided on it tell. Each slice is chosen such that the
-    error that is left after annotating it is least, the ones chosen before included: this spreads
-    them apart.
+    What is wrong on a slice is taken to be in proportion to what its annotated neighbours disagree
+    about, and to fall with the distance to the nearest annotated slice. Each slice is chosen such that
+    least is left wrong when it has been annotated too; this puts it into the middle of a stretch that
+    changes much, and spreads several apart. Docs/benchmarks.md has what else was tried.
 
     Args:
         profile: Of the plane.
         count: How many are wanted.
 
     Returns:
-        Indices; fewer where there are not so many slices.
+        Indices; fewer where there are not so many slices, or nothing is in doubt.
     """
     chosen: list[int] = []
     slices = profile.area.shape[1]
-    rate = _rate(profile)
-    known = set(profile.annotated)
+    doubt, known = _doubt(profile).sum(axis=0), set(profile.annotated)
+    places = np.arange(slices)
     while len(chosen) < count:
-        expected = rate * _distance(slices, known)
-        left = [
-            float((rate * np.minimum(_distance(slices, known), np.abs(np.arange(slices) - i))).sum())
-            if i not in known
-            else np.inf
-            for i in range(slices)
-        ]
-        gain = expected.sum() - np.array(left)
-        gain[_distance(slices, known) <= NEAREST] *= 0.1
+        distance = _distance(slices, known)
+        nearer = np.minimum(distance[None], np.abs(places[:, None] - places[None]))
+        gain = ((distance[None] - nearer) * doubt[None]).sum(axis=1)
+        gain[distance <= NEAREST] *= 0.1
+        gain[sorted(known)] = 0
         best = int(np.argmax(gain))
         if not gain[best] > 0:
             break
@@ -167,14 +167,11 @@ def _distance(slices: int, known: set[int]) -> np.ndarray:
     return away.astype(float)
 
 
-def _rate(profile: Profile) -> np.ndarray:
-    """How fast the mask gets wrong with the distance, by slice, (slices,)."""
-    distance = _distance(profile.area.shape[1], set(profile.annotated))
+def _doubt(profile: Profile) -> np.ndarray:
+    """What may be wrong, as a share of each structure, so that small ones count as much, (C-1, slices)."""
     whole = np.maximum(profile.area.sum(axis=1, keepdims=True), 1.0)
-    # Small structures count as much as large ones, as in a mean Dice.
-    doubt = ((profile.disagreement + profile.undecided) / whole).sum(axis=0)
-    rate: np.ndarray = doubt / (distance + 1)
-    return rate
+    found: np.ndarray = (profile.disagreement + UNDECIDED_WEIGHT * profile.undecided) / whole
+    return found
 
 
 def profile_of(case: PreparedCase, found: Prediction, values: tuple[int, ...]) -> Profile:
@@ -215,8 +212,7 @@ def _described(profile: Profile, index: int, item: PreparedView, values: tuple[i
     disagreement = float(profile.disagreement[:, index].sum())
     known = profile.annotated
     distance = min((abs(index - one) for one in known), default=0)
-    doubt = profile.undecided[:, index] + profile.disagreement[:, index]
-    doubt = doubt / np.maximum(profile.area.sum(axis=1), 1.0)
+    doubt = _doubt(profile)[:, index]
     reason = "far"
     if known and not known[0] < index < known[-1]:
         reason = "end"
