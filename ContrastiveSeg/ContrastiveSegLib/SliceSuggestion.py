@@ -56,24 +56,22 @@ class SliceSuggestion:
         where = _("{plane} slice at {position}").format(
             plane=grid.planeNames()[self.slice[0]], position=self.position(grid)
         )
-        return f"{where}: {self._why()}"
+        distance = _("{distance:.0f} mm from the nearest annotated slice").format(distance=self.distanceMm)
+        return f"{where}, {distance}. {self._why()}"
 
     def _why(self) -> str:
         name = self.structure or _("the structure")
-        distance = _("{distance:.0f} mm from the nearest annotated slice").format(distance=self.distanceMm)
         if self.reason == "change":
-            return _(
-                "{name} changes here, and the annotated slices on both sides do not agree ({distance})."
-            ).format(name=name, distance=distance)
+            return _("The annotated slices on both sides do not agree about {name} here.").format(name=name)
         if self.reason == "unsure":
-            return _("the mask of {name} is least sure here ({percent} % of it; {distance}).").format(
-                name=name, percent=min(100, round(100 * self.undecided)), distance=distance
+            return _("The mask of {name} is least sure here ({percent} % of its area).").format(
+                name=name, percent=min(100, round(100 * self.undecided))
             )
         if self.reason == "end":
-            return _(
-                "nothing says where {name} ends; paint it here, or mark the slice as empty ({distance})."
-            ).format(name=name, distance=distance)
-        return _("the widest stretch that nobody has painted ({distance}).").format(distance=distance)
+            return _("Nothing says where {name} ends: paint it here, or mark the slice as empty.").format(
+                name=name
+            )
+        return _("It is the widest stretch that nobody has painted.")
 
     def position(self, grid: VolumeGrid) -> str:
         """Where it lies, as the bar of a slice view has it."""

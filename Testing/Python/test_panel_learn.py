@@ -212,5 +212,5 @@ def test_a_plot_whose_nodes_were_removed_is_made_again(a_scene):
 
 def test_after_a_learning_a_slice_is_suggested(a_phantom_scene, a_panel):
     learn(a_panel)
-    wait_until(lambda: a_panel.ui.suggestionLabel.text.startswith("Next, "), 60)
+    wait_until(lambda: a_panel.ui.suggestionLabel.text.startswith("Next: "), 60)
     assert a_panel.ui.suggestButton.enabled

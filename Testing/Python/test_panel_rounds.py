@@ -71,7 +71,7 @@ def test_the_second_round_starts_from_the_suggested_slice_and_is_better(an_atriu
     learn(a_panel)
     first = dice_of(volume, segmentation, truth)
     assert first > 0.7
-    assert a_panel.ui.suggestionLabel.text.startswith("Next, axial slice")
+    assert a_panel.ui.suggestionLabel.text.startswith("Next: axial slice")
 
     for _ in range(2):  # two slices, one after the other, as they are suggested
         a_panel.ui.suggestButton.click()

@@ -23,6 +23,7 @@ class MethodSection(Section):
         self._parameters: Parameters | None = None
         self._ids: list[str] = []
         self._anew = False
+        self.ui.advancedCollapsibleButton.collapsed = True  # few need them
         self.ui.deviceSelector.connect("currentIndexChanged(int)", self._onDevice)
         self.ui.anewButton.connect("clicked(bool)", self._onAnew)
         panel.learning.greeted.connect(self._onGreeted)

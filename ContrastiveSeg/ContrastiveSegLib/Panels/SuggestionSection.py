@@ -43,7 +43,7 @@ class SuggestionSection(Section):
             return
         if left:
             self._target = left[0]
-            words = _("Next, {sentence}").format(sentence=left[0].sentence(VolumeGrid(volume)))
+            words = _("Next: {sentence}").format(sentence=left[0].sentence(VolumeGrid(volume)))
         else:
             hint = AnnotationHint.of(summary)
             words = hint.sentence

@@ -86,7 +86,9 @@ class SegmentEditor(QtWidgets.QWidget):
 
     def updateEffectList(self) -> None:
         while self._buttons.count():
-            self._buttons.takeAt(0).widget().deleteLater()
+            former = self._buttons.takeAt(0).widget()
+            former.hide()
+            former.deleteLater()
         others = [one for one in EFFECTS if one not in self._order]
         shown = [one for one in self._order if one in EFFECTS]
         shown += others if self._options["unorderedEffectsVisible"] else []
