@@ -17,7 +17,7 @@ from slicer_harness.views import SliceView
 
 DATA = Path(os.environ.get("CONTRASTIVE_SEG_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
 CASE = "la_031.nii.gz"
-STEPS = 4
+STEPS = 2
 
 pytestmark = pytest.mark.slow
 
@@ -52,9 +52,9 @@ def learn(widget):
     widget.panel.learning.suggested.connect(told.append)
     widget.ui.startButton.click()
     machine = widget.panel.learning.machine
-    wait_until(lambda: not machine.state.isBusy, 300)
+    wait_until(lambda: not machine.state.isBusy, 1500)
     assert machine.state is State.Done, widget.ui.statusLabel.text
-    wait_until(lambda: bool(told), 120)
+    wait_until(lambda: bool(told), 600)
     widget.panel.learning.suggested.disconnect(told.append)
 
 

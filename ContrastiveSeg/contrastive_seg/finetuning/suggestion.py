@@ -131,7 +131,7 @@ def next_slices(profile: Profile, count: int) -> list[int]:
     What is wrong on a slice is taken to be in proportion to what its annotated neighbours disagree
     about, and to fall with the distance to the nearest annotated slice. Each slice is chosen such that
     least is left wrong when it has been annotated too; this puts it into the middle of a stretch that
-    changes much, and spreads several apart. Docs/benchmarks.md has what else was tried.
+    changes much, and spreads several apart. Docs/annotating.md has what else was tried.
 
     Args:
         profile: Of the plane.
