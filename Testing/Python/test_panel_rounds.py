@@ -19,7 +19,7 @@ DATA = Path(os.environ.get("CONTRASTIVE_SEG_DATA", Path(__file__).resolve().pare
 CASE = "la_031.nii.gz"
 STEPS = 2
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture
