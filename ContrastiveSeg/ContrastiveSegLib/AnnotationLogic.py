@@ -14,6 +14,7 @@ from ContrastiveSegLib.VolumeGrid import VolumeGrid
 
 _EMPTY = "ContrastiveSeg.EmptySlices"
 _MANUAL = "ContrastiveSeg.ManualSlices"
+_PARTIAL = "ContrastiveSeg.PartialSlices"
 _LETTERS = "kji"
 
 
@@ -90,6 +91,17 @@ class AnnotationLogic:
         """Marks a slice as complete without any structure, or takes the mark away."""
         marks = [other for other in cls.emptySlices(segmentationNode) if other != one]
         cls._write(segmentationNode, _EMPTY, [*marks, one] if empty else marks)
+
+    @classmethod
+    def partialSlices(cls, segmentationNode: Any) -> list[Slice]:
+        """Slices of which only what is painted counts, and nothing is said about the rest."""
+        return cls._read(segmentationNode, _PARTIAL)
+
+    @classmethod
+    def setPartial(cls, segmentationNode: Any, one: Slice, partial: bool = True) -> None:
+        """Says whether only what is painted on a slice counts, or its background too."""
+        marks = [other for other in cls.partialSlices(segmentationNode) if other != one]
+        cls._write(segmentationNode, _PARTIAL, [*marks, one] if partial else marks)
 
     @classmethod
     def recordManual(cls, segmentationNode: Any, slices: list[Slice]) -> None:

@@ -29,6 +29,7 @@ class AnnotatedSlice:
         segmentIds: The segments painted on it; empty where it was marked as complete.
         center: Its middle in world space, RAS mm.
         across: Which of the three coordinates counts the slices of this plane.
+        complete: Whether what is not painted on it is said to be background.
     """
 
     slice: Slice
@@ -36,6 +37,7 @@ class AnnotatedSlice:
     segmentIds: tuple[str, ...]
     center: tuple[float, float, float]
     across: int
+    complete: bool = True
 
 
 @dataclass(frozen=True)
@@ -71,10 +73,13 @@ class AnnotationSummary:
             axis=planes.axis(grid.planeNames()),
             accepted=folder.accepted if folder else None,
         )
-        return cls([cls._described(one, grid, labels, values) for one in found], names)
+        partial = set(AnnotationLogic.partialSlices(segmentationNode))
+        return cls([cls._described(one, grid, labels, values, one not in partial) for one in found], names)
 
     @staticmethod
-    def _described(one: Slice, grid: VolumeGrid, labels: LabelBox, values: dict[str, int]) -> AnnotatedSlice:
+    def _described(
+        one: Slice, grid: VolumeGrid, labels: LabelBox, values: dict[str, int], complete: bool
+    ) -> AnnotatedSlice:
         axis, index = one
         inside = index - labels.start[axis]
         present: set[int] = set()
@@ -92,6 +97,7 @@ class AnnotationSummary:
             tuple(segmentId for segmentId, value in values.items() if value in present),
             (float(world[0]), float(world[1]), float(world[2])),
             across,
+            complete,
         )
 
     @property

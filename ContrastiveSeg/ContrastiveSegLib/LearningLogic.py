@@ -15,12 +15,15 @@ from ContrastiveSegLib.LabelledSegment import LabelledSegment
 from ContrastiveSegLib.PredictionLogic import PredictionLogic
 from ContrastiveSegLib.RunFolder import RunFolder
 from ContrastiveSegLib.Signal import Signal
+from ContrastiveSegLib.SliceSuggestion import SliceSuggestion
 from ContrastiveSegLib.State import State
 from ContrastiveSegLib.StateMachine import StateMachine
 from ContrastiveSegLib.UserError import UserError
 from ContrastiveSegLib.VolumeExport import VolumeExport
 from ContrastiveSegLib.Words import Words
 from ContrastiveSegLib.WorkerProcess import WorkerProcess
+
+_SUGGESTIONS = 3
 
 
 @dataclass
@@ -34,6 +37,7 @@ class _Round:
     budget: str | float
     openId: int = 0
     trainId: int = 0
+    suggestId: int = 0
     hasResult: bool = False
     shown: set[str] = field(default_factory=set)
 
@@ -43,7 +47,9 @@ class LearningLogic:
 
     Signals: ``progressed`` (fraction, seconds left or None), ``estimated`` (Dice by label value),
     ``said`` (a sentence for the status line), ``predicted`` (the prediction's node), ``mapped`` (the
-    nodes of probability and uncertainty). ``machine.changed`` tells the state.
+    nodes of probability and uncertainty), ``measured`` (step, loss or None, Dice by label value),
+    ``suggested`` (the slices to annotate next, best first), ``greeted`` (the devices that the worker has
+    found). ``machine.changed`` tells the state.
 
     Args:
         worker: Another worker than the application's own, for tests.
@@ -53,9 +59,12 @@ class LearningLogic:
         self.machine = StateMachine()
         self.progressed, self.estimated = Signal("progressed"), Signal("estimated")
         self.said, self.predicted, self.mapped = Signal("said"), Signal("predicted"), Signal("mapped")
+        self.measured, self.suggested = Signal("measured"), Signal("suggested")
+        self.greeted = Signal("greeted")
+        self.devices: list[dict[str, Any]] = []
         self.worker = worker or WorkerProcess()
         self.settings: dict[str, Any] = {}
-        self.device = ""
+        self.device = self._wanted = ""
         self._round: _Round | None = None
         self._exports: dict[Path, VolumeExport] = {}
         handlers = {
@@ -85,6 +94,8 @@ class LearningLogic:
         *,
         axis: int | None = None,
         weights: str = "",
+        anew: bool = False,
+        **settings: Any,
     ) -> None:
         """Begins a learning, or the next round of it, and returns at once.
 
@@ -97,6 +108,8 @@ class LearningLogic:
             budget: ``quick``, ``balanced``, ``best`` or seconds.
             axis: Limits the annotated slices to one array axis.
             weights: Name of pretrained weights to start from; empty for none.
+            anew: Forget what was learnt from these nodes before.
+            **settings: Further settings of the engine, such as ``device``.
 
         Raises:
             UserError: Something is missing, or the files cannot be written.
@@ -108,7 +121,10 @@ class LearningLogic:
         values = folder.segmentValues(AnnotationLogic.segmentIds(segmentationNode))
         exported = export.export(volumeNode, segmentationNode, values, axis=axis, accepted=folder.accepted)
         self._round = _Round(volumeNode, segmentationNode, folder, exported.segments, budget)
-        interrupted = folder.wasInterrupted()
+        if anew:
+            folder.forgetLearnt()
+        interrupted = folder.wasInterrupted() and not anew
+        self._wanted = str(settings.get("device") or "")
         folder.setLearning(True)
         folder.keepLook(segmentationNode)
         self.machine.go(State.Ready)
@@ -126,9 +142,14 @@ class LearningLogic:
             "open",
             run=str(folder.path),
             cases=[exported.case],
-            settings={"budget": budget, **({"weights": weights} if weights else {}), **self.settings},
+            settings={
+                "budget": budget,
+                **({"weights": weights} if weights else {}),
+                **settings,
+                **self.settings,
+            },
             segments=[{"value": one.value, "name": one.name} for one in exported.segments],
-            resume=folder.hasLearnt,
+            **({"anew": True} if anew else {"resume": folder.hasLearnt}),
         )
 
     def warmUp(self) -> None:
@@ -178,6 +199,10 @@ class LearningLogic:
                 ),
                 resumable=False,
             )
+        found = event.get("devices")
+        if isinstance(found, list):
+            self.devices = [one for one in found if isinstance(one, dict)]
+            self.greeted.emit(self.devices)
         if isinstance(device, dict):
             self.device = str(device.get("name") or device.get("kind") or "")
 
@@ -196,8 +221,10 @@ class LearningLogic:
 
     def _learningWords(self, now: _Round) -> str:
         names = Words.listed([one.name for one in now.segments])
-        if self.device:
-            return _("Learning {names} on {device}.").format(names=names, device=self.device)
+        chosen = [str(one.get("name")) for one in self.devices if one.get("id") == self._wanted]
+        device = chosen[0] if chosen else self.device
+        if device:
+            return _("Learning {names} on {device}.").format(names=names, device=device)
         return _("Learning {names}.").format(names=names)
 
     def _onIdle(self, now: _Round) -> None:
@@ -210,6 +237,7 @@ class LearningLogic:
             self.machine.go(State.Done)
             words = _("Stopped; this is the best mask so far.") if stopped else _("Finished.")
             self.said.emit(f"{words} {_('Review it, paint more slices where it is wrong, or accept it.')}")
+            now.suggestId = self.worker.send("suggest", case=0, count=_SUGGESTIONS)
         else:
             self.machine.go(State.Ready)
             self.said.emit(_("Stopped before there was a mask."))
@@ -220,11 +248,15 @@ class LearningLogic:
             self.progressed.emit(float(event.get("fraction") or 0.0), None if left is None else float(left))
 
     def _onMetric(self, event: dict[str, Any]) -> None:
-        self._estimate(event.get("dice"))
+        now, loss, dice = self._round, event.get("loss"), event.get("dice")
+        if now is not None and event.get("reply_to") == now.trainId:
+            loss = None if loss is None else float(loss)
+            self.measured.emit(int(event.get("step") or 0), loss, _byValue(dice))
+        self._estimate(dice)
 
     def _estimate(self, dice: Any) -> None:
-        if self._round is not None and isinstance(dice, dict) and dice:
-            self.estimated.emit({int(value): float(one) for value, one in dice.items()})
+        if self._round is not None and _byValue(dice):
+            self.estimated.emit(_byValue(dice))
 
     def _onPreview(self, event: dict[str, Any]) -> None:
         now = self._round
@@ -244,6 +276,8 @@ class LearningLogic:
                 self._onIdle(now)
         elif event.get("for") == "train" and event.get("reply_to") == now.trainId:
             self._take(event, now)
+        elif event.get("for") == "suggest" and event.get("reply_to") == now.suggestId:
+            self.suggested.emit(SliceSuggestion.ofEvent(event, self.segmentNames))
 
     def _take(self, event: dict[str, Any], now: _Round) -> None:
         """Puts a finished result into the scene."""
@@ -310,3 +344,7 @@ class LearningLogic:
             now.folder.setLearning(False)
         self.machine.go(State.Failed, resumable)
         self.said.emit(sentence)
+
+
+def _byValue(dice: Any) -> dict[int, float]:
+    return {int(value): float(one) for value, one in dice.items()} if isinstance(dice, dict) else {}

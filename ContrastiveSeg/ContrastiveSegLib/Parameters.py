@@ -6,6 +6,7 @@ from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
 from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 
 from ContrastiveSegLib.Budget import Budget
+from ContrastiveSegLib.LearningMethod import LearningMethod
 from ContrastiveSegLib.PlaneChoice import PlaneChoice
 
 
@@ -18,6 +19,8 @@ class Parameters:
         segmentation: Where the user paints.
         budget: How long a learning may take.
         weights: Name of the pretrained weights that a learning starts from; empty for none.
+        method: What a learning looks at.
+        device: On what it runs: ``auto``, ``cpu``, ``cuda:0``, ...
         planes: Which slices count as annotated.
         showPrediction: Whether the prediction is shown over the slices and in 3D.
         show3D: Whether surfaces of it are made.
@@ -29,6 +32,8 @@ class Parameters:
     segmentation: vtkMRMLSegmentationNode
     budget: Budget = Budget.Quick
     weights: str = ""
+    method: LearningMethod = LearningMethod.Supervised
+    device: str = "auto"
     planes: PlaneChoice = PlaneChoice.Automatic
     showPrediction: bool = True
     show3D: bool = True

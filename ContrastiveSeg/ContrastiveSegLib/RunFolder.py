@@ -125,6 +125,24 @@ class RunFolder:
         """Whether there is something that a learning can go on from."""
         return (self.path / "checkpoint.safetensors").is_file()
 
+    @property
+    def begunWith(self) -> tuple[str, str]:
+        """Pretrained weights and semi-supervised method that the learning began with, each may be empty."""
+        try:
+            settings = json.loads((self.path / "job.json").read_text("utf-8"))["settings"]
+            return str(settings.get("weights") or ""), str(settings.get("semi_supervised") or "")
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return "", ""
+
+    def curve(self) -> list[dict[str, Any]]:
+        """The learning curve so far: ``step``, ``loss``, and ``dice`` by label value."""
+        points = []
+        with contextlib.suppress(OSError):
+            for line in (self.path / "history.jsonl").read_text("utf-8").splitlines():
+                with contextlib.suppress(ValueError):
+                    points.append(json.loads(line))
+        return [one for one in points if isinstance(one, dict) and "step" in one]
+
     def forgetLearnt(self) -> None:
         """Lets the next learning begin anew."""
         for name in ("checkpoint.safetensors", "checkpoint.json"):

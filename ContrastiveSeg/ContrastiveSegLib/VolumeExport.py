@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,7 @@ class VolumeExport:
         grid = VolumeGrid(volumeNode)
         box = AnnotationLogic.labelsOf(segmentationNode, grid, values)
         slices = AnnotationLogic.annotatedSlices(segmentationNode, box, grid, axis=axis, accepted=accepted)
-        labels = self.sparseLabels(box, slices)
+        labels = self.sparseLabels(box, slices, AnnotationLogic.partialSlices(segmentationNode))
         if not (labels > 0).any():
             raise UserError(
                 _("No segment of '{name}' is painted on a slice that counts.").format(
@@ -124,14 +125,22 @@ class VolumeExport:
         return array
 
     @staticmethod
-    def sparseLabels(box: LabelBox, slices: list[Slice]) -> np.ndarray:
-        """Labels with IGNORE everywhere but on the annotated slices."""
+    def sparseLabels(box: LabelBox, slices: list[Slice], partial: Collection[Slice] = ()) -> np.ndarray:
+        """Labels with IGNORE everywhere but on the annotated slices.
+
+        Args:
+            box: What is painted.
+            slices: The annotated slices.
+            partial: Those of them of which only the painted voxels count.
+        """
         said = np.zeros(box.shape, bool)
+        some = np.zeros_like(said)
         for axis, index in slices:
-            said[tuple(index if a == axis else slice(None) for a in range(3))] = True
+            place = tuple(index if a == axis else slice(None) for a in range(3))
+            (some if (axis, index) in partial else said)[place] = True
         labels = np.full(box.shape, IGNORE, np.int16)
         labels[said] = 0
-        inner = said[box.part]
+        inner = said[box.part] | (some[box.part] & (box.array > 0))
         labels[box.part][inner] = box.array[inner]
         return labels
 

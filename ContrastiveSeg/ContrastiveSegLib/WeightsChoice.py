@@ -30,11 +30,13 @@ class WeightsChoice:
         name: By which the worker finds them.
         label: What stands in the list.
         tip: What they were made from, and whether they may be used.
+        modality: Of the images that they were made from; empty where it is not known.
     """
 
     name: str
     label: str
     tip: str
+    modality: str = ""
 
     @classmethod
     def all(cls) -> list[WeightsChoice]:
@@ -78,4 +80,20 @@ class WeightsChoice:
             _("Licence: {licence}.").format(licence=card.licence),
             *([further] if further else []),
         ]
-        return cls(card.name, label, " ".join(lines))
+        return cls(card.name, label, " ".join(lines), str(card.modality))
+
+    def fit(self, modality: str) -> str:
+        """Whether they were made for images like the volume.
+
+        Args:
+            modality: Of the volume, see :class:`Modality`; empty where it is not known.
+        """
+        if not self.modality:
+            return ""
+        if not modality:
+            return _("They are meant for {modality} images.").format(modality=self.modality)
+        if modality == self.modality.upper():
+            return _("They fit this volume ({modality}).").format(modality=modality)
+        return _("They do not fit: they were made from {theirs} images, this volume is {ours}.").format(
+            theirs=self.modality, ours=modality
+        )

@@ -97,6 +97,20 @@ def finish_loading() -> None:
         _loading.pop().join()
 
 
+def list_devices() -> list[dict[str, object]]:
+    """What :func:`choose_compute` can be asked for here: ``id``, ``name`` and ``memory_gb`` of each."""
+    ids = ["cpu"]
+    if torch.cuda.is_available():
+        ids += [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    if torch.backends.mps.is_available():
+        ids.append("mps")
+    found = []
+    for one in ids:
+        about = Compute(torch.device(one)).describe()
+        found.append({"id": one, "name": about["name"], "memory_gb": about["memory_gb"]})
+    return found
+
+
 def choose_compute(device: str = "auto", threads: int | None = None) -> Compute:
     """The compute for ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
 

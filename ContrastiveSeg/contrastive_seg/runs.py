@@ -171,6 +171,18 @@ class RunFolder:
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise ContrastiveSegError("bad-job", f"'{path}' is not a job of this version.", advice) from error
 
+    def forget_learnt(self) -> None:
+        """Removes the checkpoint, so that the run begins anew.
+
+        Raises:
+            ContrastiveSegError: ``no-write-permission``.
+        """
+        for name in ("checkpoint.safetensors", "checkpoint.json"):
+            try:
+                (self.path / name).unlink(missing_ok=True)
+            except OSError as error:
+                raise write_error(self.path / name, error) from error
+
     def read_provenance(self) -> dict[str, Any]:
         """The stored provenance; empty where there is none that can be read."""
         try:

@@ -97,7 +97,7 @@ def test_a_learning_starts_from_the_chosen_weights_and_keeps_them(a_panel, some_
     learnt = json.loads((run.path / "checkpoint.json").read_text("utf-8"))
     assert learnt["architecture"]["width"] == 4  # that of the weights, not that of the budget
     assert json.loads((run.path / "job.json").read_text("utf-8"))["settings"]["weights"] == "abdomen-small"
-    assert not a_panel.ui.weightsSelector.enabled and "goes on" in tip_of(a_panel.ui.weightsSelector)
+    assert a_panel.ui.weightsSelector.enabled and a_panel.ui.changedLabel.isHidden()
 
 
 def test_weights_that_have_gone_are_told_and_nothing_is_learnt(a_models_folder, a_panel):

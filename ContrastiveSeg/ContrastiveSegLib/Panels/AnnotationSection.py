@@ -18,6 +18,8 @@ from ContrastiveSegLib.UserError import UserError
 from ContrastiveSegLib.VolumeGrid import VolumeGrid
 from ContrastiveSegLib.Words import Words
 
+_COMPLETE = 3
+
 
 class AnnotationSection:
     """Lists the annotated slices and says where there are too few.
@@ -31,17 +33,20 @@ class AnnotationSection:
         self._items: list[Any] = []
         self.summary: AnnotationSummary | None = None
         self.problem = ""
-        ui.sliceTable.setColumnCount(3)
-        ui.sliceTable.setHorizontalHeaderLabels([_("Plane"), _("Position"), _("Structures")])
-        ui.sliceTable.horizontalHeader().setStretchLastSection(True)
+        self._parameters: Parameters | None = None
+        ui.sliceTable.setColumnCount(4)
+        ui.sliceTable.setHorizontalHeaderLabels([_("Plane"), _("Position"), _("Structures"), _("Complete")])
+        ui.sliceTable.horizontalHeader().setSectionResizeMode(2, qt.QHeaderView.Stretch)
         ui.sliceTable.verticalHeader().setVisible(False)
         ui.sliceTable.verticalHeader().setDefaultSectionSize(22)
         ui.sliceTable.setWordWrap(False)  # one line a slice; the tooltip has all of it
         ui.sliceTable.connect("cellClicked(int,int)", self._onClicked)
+        ui.sliceTable.connect("cellChanged(int,int)", self._onChecked)
 
     def update(self, parameters: Parameters | None) -> None:
         """Looks for annotated slices in the chosen nodes and shows them."""
         self.summary, self.problem = None, ""
+        self._parameters = parameters
         volume = parameters.volume if parameters else None
         segmentation = parameters.segmentation if parameters else None
         words = Readiness.whyNotPaint(volume, segmentation)
@@ -101,6 +106,7 @@ class AnnotationSection:
     def _fill(self, slices: list[AnnotatedSlice]) -> None:
         table = self._ui.sliceTable
         table.visible = bool(slices)
+        blocked = table.blockSignals(True)
         table.setRowCount(len(slices))
         self._items = []  # PythonQt of some releases leaves the items to us
         names = self.summary.names if self.summary else {}
@@ -114,8 +120,40 @@ class AnnotationSection:
                 item.setToolTip(PlainText.shown(f"{tip} {structures}"))
                 self._items.append(item)
                 table.setItem(row, column, item)
-        table.resizeColumnToContents(0)
-        table.resizeColumnToContents(1)
+            self._items.append(self._check(one))
+            table.setItem(row, _COMPLETE, self._items[-1])
+        for column in (0, 1, _COMPLETE):
+            table.resizeColumnToContents(column)
+        table.blockSignals(blocked)
+
+    @staticmethod
+    def _check(one: AnnotatedSlice) -> Any:
+        item = qt.QTableWidgetItem()
+        item.setFlags(qt.Qt.ItemIsEnabled | qt.Qt.ItemIsSelectable | qt.Qt.ItemIsUserCheckable)
+        item.setCheckState(qt.Qt.Checked if one.complete else qt.Qt.Unchecked)
+        item.setToolTip(
+            _(
+                "Checked: everything on this slice is painted, and the rest is background. Not checked: only "
+                "what is painted counts, as when you have not finished the slice."
+            )
+            if one.segmentIds
+            else _("Marked as empty; uncheck it to take the mark away.")
+        )
+        return item
+
+    def _onChecked(self, row: int, column: int) -> None:
+        """The check mark of a slice was changed."""
+        node = self._parameters.segmentation if self._parameters is not None else None
+        if self.summary is None or node is None or column != _COMPLETE or row >= len(self.summary.slices):
+            return
+        one = self.summary.slices[row]
+        complete = self._ui.sliceTable.item(row, column).checkState() == qt.Qt.Checked
+        if one.segmentIds:
+            AnnotationLogic.setPartial(node, one.slice, not complete)
+        elif not complete:
+            AnnotationLogic.setEmpty(node, one.slice, False)
+        # not now: the cell that has changed would be replaced under its own hands
+        qt.QTimer.singleShot(0, lambda: self.update(self._parameters))
 
     def _onClicked(self, row: int, column: int) -> None:
         if self.summary is not None and row < len(self.summary.slices):

@@ -154,13 +154,12 @@ class Panel(VTKObservationMixin):
     def _showState(self) -> None:
         volume, segmentation = self.nodes()
         whyNot = Readiness.whyNotStart(volume, segmentation, self.annotation.summary, self.annotation.problem)
-        interrupted, hasLearnt, isBusy = False, False, self.learning.machine.state.isBusy
+        interrupted, isBusy = False, self.learning.machine.state.isBusy
         if not Readiness.whyNotPaint(volume, segmentation) and not isBusy:
             folder = RunFolder.existing(volume, segmentation)
             interrupted = folder is not None and folder.wasInterrupted()
-            hasLearnt = folder is not None and folder.hasLearnt
         self.progress.update(whyNot, interrupted)
-        self.weights.update(isBusy, hasLearnt)
+        self.weights.update(isBusy)
         self.result.update(self._parameters, self.learning.machine.state)
         whyNotPaint = Readiness.whyNotPaint(volume, segmentation)
         self.ui.paintButton.enabled = not whyNotPaint
@@ -253,21 +252,28 @@ class Panel(VTKObservationMixin):
             if self.learning.machine.state.isBusy:
                 self.learning.stop()
                 return
-            if self.installing.isInstalling:
-                raise UserError(_("Packages are being installed."), _("Press Start when that is finished."))
-            if self.installing.missing():
-                for section in self.sections:
-                    section.showMissing()
-                raise UserError(self.installing.sentence(), _("Press Install in Set-up, at the top."))
-            parameters = self._parameters
-            assert parameters is not None
-            volume, segmentation = self.nodes()
-            self.progress.showEstimate({}, {})
-            self._estimated = False
-            seconds = self.secondsInsteadOfBudget or parameters.budget.value
-            axis = parameters.planes.axis(VolumeGrid(volume).planeNames())
-            self.learning.start(volume, segmentation, seconds, axis=axis, weights=parameters.weights)
-            parameters.showPrediction = True
+            self.start()
+
+    def start(self) -> None:
+        """Begins a learning with what is chosen; belongs within :meth:`explained`."""
+        if self.installing.isInstalling:
+            raise UserError(_("Packages are being installed."), _("Press Start when that is finished."))
+        if self.installing.missing():
+            for section in self.sections:
+                section.showMissing()
+            raise UserError(self.installing.sentence(), _("Press Install in Set-up, at the top."))
+        parameters = self._parameters
+        assert parameters is not None
+        settings: dict[str, Any] = {"weights": parameters.weights}
+        for section in self.sections:
+            settings.update(section.learningSettings())
+        volume, segmentation = self.nodes()
+        self.progress.showEstimate({}, {})
+        self._estimated = False
+        seconds = self.secondsInsteadOfBudget or parameters.budget.value
+        axis = parameters.planes.axis(VolumeGrid(volume).planeNames())
+        self.learning.start(volume, segmentation, seconds, axis=axis, **settings)
+        parameters.showPrediction = True
 
     def _onAccept(self, checked: bool = False) -> None:
         with self.explained():

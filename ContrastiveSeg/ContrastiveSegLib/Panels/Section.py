@@ -36,6 +36,10 @@ class Section:
     def showMissing(self) -> None:
         """A learning cannot begin, as packages are missing."""
 
+    def learningSettings(self) -> dict[str, Any]:
+        """What Start is to pass on to the learning; raises a UserError where it is not to begin."""
+        return {}
+
     def exit(self) -> None:
         """The panel is hidden."""
 

@@ -9,18 +9,31 @@ import qt
 import slicer
 import slicer.util
 
-<<<<<<< HEAD
+from ContrastiveSegLib.Panels.CurveSection import CurveSection
+from ContrastiveSegLib.Panels.EditorSection import EditorSection
+from ContrastiveSegLib.Panels.MethodSection import MethodSection
 from ContrastiveSegLib.Panels.MoreWeightsSection import MoreWeightsSection
 from ContrastiveSegLib.Panels.OtherPatientsSection import OtherPatientsSection
 from ContrastiveSegLib.Panels.Section import Section
 from ContrastiveSegLib.Panels.SetUpSection import SetUpSection
+from ContrastiveSegLib.Panels.SuggestionSection import SuggestionSection
 from ContrastiveSegLib.Panels.VolumeSection import VolumeSection
 from ContrastiveSegLib.Panels.WeightsLibrarySection import WeightsLibrarySection
 
 FORMS = ["SetUp", "Volume", "Annotation", "Learning", "Review", "OtherPatients", "WeightsLibrary"]
 """Names of the .ui files, in the order in which they stand."""
 
-SECTIONS: list[type[Section]] = [SetUpSection, VolumeSection, OtherPatientsSection, WeightsLibrarySection, MoreWeightsSection]
+SECTIONS: list[type[Section]] = [
+    SetUpSection,
+    VolumeSection,
+    EditorSection,
+    SuggestionSection,
+    MethodSection,
+    CurveSection,
+    OtherPatientsSection,
+    WeightsLibrarySection,
+    MoreWeightsSection,
+]
 """Classes that the panel makes and keeps up to date, beside those that it knows by name."""
 
 

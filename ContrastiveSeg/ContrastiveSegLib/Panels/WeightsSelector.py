@@ -7,6 +7,7 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
+from ContrastiveSegLib.Modality import Modality
 from ContrastiveSegLib.Parameters import Parameters
 from ContrastiveSegLib.PlainText import PlainText
 from ContrastiveSegLib.WeightsChoice import WeightsChoice
@@ -20,9 +21,9 @@ class WeightsSelector:
     """
 
     def __init__(self, ui: Any) -> None:
-        self._box = ui.weightsSelector
+        self._box, self._card = ui.weightsSelector, ui.weightsCardLabel
         self._parameters: Parameters | None = None
-        self._tips: dict[str, str] = {}
+        self._choices: dict[str, WeightsChoice] = {}
         self._box.connect("currentIndexChanged(int)", self._onChosen)
 
     def setParameters(self, parameters: Parameters | None) -> None:
@@ -50,26 +51,30 @@ class WeightsSelector:
         for index, one in enumerate([nothing, *choices]):
             self._box.addItem(one.label, one.name)
             self._box.setItemData(index, PlainText.shown(one.tip), qt.Qt.ToolTipRole)
-            self._tips[one.name] = PlainText.shown(one.tip)
+            self._choices[one.name] = one
         self._box.setCurrentIndex(max(0, self._box.findData(chosen)))
         self._box.blockSignals(blocked)
 
-    def update(self, isBusy: bool, hasLearnt: bool) -> None:
-        """Shows whether the choice can be changed.
+    def update(self, isBusy: bool) -> None:
+        """Shows the chosen weights' card, and whether the choice can be changed.
 
         Args:
             isBusy: Whether a learning is going on.
-            hasLearnt: Whether these nodes have been learnt from already.
         """
-        self._box.enabled = not isBusy and not hasLearnt and self._parameters is not None
-        chosen = self._parameters.weights if self._parameters is not None else ""
-        if hasLearnt or isBusy:
-            self._box.toolTip = _(
-                "The learning of this segmentation has begun and goes on from what it knows."
-            )
-        else:
-            self._box.toolTip = self._tips.get(chosen, "")
-        index = max(0, self._box.findData(chosen))
+        self._box.enabled = not isBusy and self._parameters is not None
+        name = self._parameters.weights if self._parameters is not None else ""
+        chosen = self._choices.get(name)
+        tip = chosen.tip if chosen is not None else ""
+        self._box.toolTip = (
+            _("Wait until the learning has finished, or press Stop.") if isBusy else PlainText.shown(tip)
+        )
+        volume = self._parameters.volume if self._parameters is not None else None
+        words = ""
+        if chosen is not None and chosen.name:
+            words = f"{tip} {chosen.fit(Modality.of(volume)) if volume is not None else ''}".strip()
+        self._card.text = words
+        self._card.visible = bool(words)
+        index = max(0, self._box.findData(name))
         if index != self._box.currentIndex:
             self._box.setCurrentIndex(index)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -81,6 +81,18 @@ def plan_axes(labels: SparseLabels, spacing_zyx: tuple[float, float, float]) -> 
         axis = min(range(3), key=lambda a: (len(counts[a]) / array.shape[a], a))
         plans[axis].partial = [int(i) for i in counts[axis]]
     return sorted((p for p in plans if p.count), key=lambda p: -p.count)
+
+
+def teaching_slices(plans: list[AxisPlan], labels: SparseLabels) -> Iterator[tuple[int, int, bool]]:
+    """(axis, index, painted?) of every slice that teaches something of its own."""
+    for plan in plans:
+        if plan.again:
+            continue
+        for index in plan.complete:
+            painted = bool((np.take(labels.array, index, axis=plan.axis) > 0).any())
+            yield plan.axis, index, painted
+        for index in plan.partial:
+            yield plan.axis, index, False
 
 
 @dataclass

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -18,7 +17,14 @@ from contrastive_seg.data.orientation import Orientation
 from contrastive_seg.data.sparse_labels import SparseLabels
 from contrastive_seg.data.volume import Volume
 from contrastive_seg.errors import ContrastiveSegError
-from contrastive_seg.finetuning.case_data import AxisPlan, choose_pixel, plan_axes, prepare_view
+from contrastive_seg.finetuning.case_data import (
+    AxisPlan,
+    choose_pixel,
+    plan_axes,
+    prepare_view,
+    teaching_slices,
+)
+from contrastive_seg.finetuning.check_cases import check_cases
 from contrastive_seg.finetuning.checkpoint import RunState, load_state, load_tensors, save_checkpoint
 from contrastive_seg.finetuning.events import EventSink, Preview, Progress
 from contrastive_seg.finetuning.held_out import choose_held_out
@@ -28,6 +34,7 @@ from contrastive_seg.finetuning.predict_case import predict_case, prepare_case
 from contrastive_seg.finetuning.prepared_case import PreparedCase, some_images, views_of
 from contrastive_seg.finetuning.schedule import Schedule
 from contrastive_seg.finetuning.settings import FinetuneSettings, network_width, region_pixels
+from contrastive_seg.finetuning.suggestion import Profile, Suggestion, profile_of, suggest
 from contrastive_seg.finetuning.trainer import Trainer
 from contrastive_seg.finetuning.training_loop import TrainingLoop
 from contrastive_seg.finetuning.transfer import Pretrained, encoder_rate
@@ -80,6 +87,7 @@ class FinetuningSession:
         self._shown: Prediction | None = None
         self.replay: Schedule | None = None  # what train repeats, instead of heeding the clock
         self.began_from_checkpoint = self.gave_preview = False  # of the round trained last
+        self._profiles: dict[int, Profile] = {}
 
     @classmethod
     def resume(cls, folder: Path, settings: FinetuneSettings | None = None) -> FinetuningSession:
@@ -118,30 +126,10 @@ class FinetuningSession:
         Raises:
             ContrastiveSegError: ``no-annotation`` or ``one-class``, ``label-outside-image``.
         """
-        values: set[int] = set()
-        for case in cases:
-            if case.labels.array.shape != case.volume.array.shape:
-                raise ContrastiveSegError(
-                    "label-outside-image",
-                    f"The labels of '{case.volume.name}' have the shape {case.labels.array.shape} (z, y, x), "
-                    f"the image has {case.volume.array.shape}.",
-                    "Export both on the same grid.",
-                )
-            values.update(case.labels.values)
-        if not values - {0}:
-            raise ContrastiveSegError(
-                "no-annotation",
-                "No structure is painted on any slice.",
-                "Paint at least one structure on a few slices, then start again.",
-            )
-        if len(values) < 2:
-            raise ContrastiveSegError(
-                "one-class",
-                f"Only one class ({values.pop()}) is annotated, and nothing says what is not it.",
-                "Mark the painted slices as complete, or paint some background too.",
-            )
+        check_cases(cases)
         self._cases = list(cases)
         self._earlier, self._prepared = self._prepared or self._earlier, None
+        self._profiles.clear()
 
     def set_unlabelled(self, volumes: Sequence[Volume]) -> None:
         """Further volumes without any truth, for semi-supervised learning; replaces earlier ones."""
@@ -165,9 +153,7 @@ class FinetuningSession:
         axes = tuple(dict.fromkeys(p.axis for t in annotated for p in t[3]))
         self._plan_network(values, axes, lambda: self._pixel(annotated))
         assert self.state is not None
-        split = choose_held_out(
-            [[(p.axis, i, painted) for p, i, painted in _slices(t[3], t[1])] for t in turned], self.state
-        )
+        split = choose_held_out([list(teaching_slices(t[3], t[1])) for t in turned], self.state)
         architecture = self.state.architecture
         prepared = []
         for number, (volume, labels, orientation, plans) in enumerate(turned):
@@ -309,9 +295,11 @@ class FinetuningSession:
                 on_event(Progress("predicting", min(1.0, offset + share * part), left))
 
             if number == 0 and shown is not None:
-                predictions.append(replace(shown, dice_estimate=dict(self.state.dice)))
-                continue
-            predictions.append(self._predict_prepared(case, network, lambda: False, tell))
+                found = replace(shown, dice_estimate=dict(self.state.dice))
+            else:
+                found = self._predict_prepared(case, network, lambda: False, tell)
+            predictions.append(found)
+            self._profiles[number] = profile_of(case, found, self.state.architecture.values)
         on_event(Progress("saving", 1.0, 0.0))
         save_checkpoint(self.folder, trainer, self.state)
         return predictions
@@ -373,9 +361,7 @@ class FinetuningSession:
             Stopped: When asked to stop.
         """
         if self.state is None or self.trainer is None:
-            raise ContrastiveSegError(
-                "no-checkpoint", "Nothing has been learnt yet.", "Train on annotated slices first."
-            )
+            raise _nothing_learnt()
         begin = time.monotonic()
         case = prepare_case(volume, labels, self.state.architecture, should_stop, self._prepared or [])
         on_event(Progress("predicting", 0.0, None))
@@ -388,13 +374,32 @@ class FinetuningSession:
         with torch.inference_mode():
             return self._predict_prepared(case, self.trainer.average.network, should_stop, tell)
 
+    def suggest(
+        self, case: int, count: int, should_stop: Callable[[], bool] = lambda: False
+    ) -> list[Suggestion]:
+        """The next slices of a case to annotate, best first; see :mod:`.suggestion`.
 
-def _slices(plans: list[AxisPlan], labels: SparseLabels) -> Iterator[tuple[AxisPlan, int, bool]]:
-    """(plan, index, painted?) of every slice that teaches something of its own."""
-    for plan in plans:
-        if plan.again:
-            continue
-        for index in plan.complete:
-            yield plan, index, bool((np.take(labels.array, index, axis=plan.axis) > 0).any())
-        for index in plan.partial:
-            yield plan, index, False
+        Args:
+            case: Number of the case.
+            count: How many are wanted.
+            should_stop: True raises :class:`Stopped`.
+
+        Raises:
+            ContrastiveSegError: ``no-checkpoint`` when nothing has been trained yet.
+            Stopped: When asked to stop.
+        """
+        prepared = self._prepare(should_stop)[case] if self.trainer is not None else None
+        if prepared is None or self.state is None or self.trainer is None:
+            raise _nothing_learnt()
+        values = self.state.architecture.values
+        if case not in self._profiles:  # a run taken up again, or new annotations since
+            network = self.trainer.average.network
+            found = self._predict_prepared(prepared, network, should_stop, lambda fraction: None)
+            self._profiles[case] = profile_of(prepared, found, values)
+        return suggest(prepared, self._profiles[case], values, count)
+
+
+def _nothing_learnt() -> ContrastiveSegError:
+    return ContrastiveSegError(
+        "no-checkpoint", "Nothing has been learnt yet.", "Train on annotated slices first."
+    )

@@ -14,7 +14,7 @@ from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.worker.channel import EventWriter, claim_stdin, claim_stdout
 from contrastive_seg.worker.inbox import Inbox, Task, read_commands, send_error
 from contrastive_seg.worker.lifecycle import Lifecycle, end_on_signals, end_process, repeat
-from contrastive_seg.worker.protocol import PROTOCOL, Open, Predict, Train
+from contrastive_seg.worker.protocol import PROTOCOL, Open, Predict, Suggest, Train
 
 if TYPE_CHECKING:
     from contrastive_seg.worker.host import Host
@@ -68,7 +68,7 @@ def _watch_parent(lifecycle: Lifecycle) -> None:
 def _greet(writer: EventWriter) -> None:
     import torch
 
-    from contrastive_seg.compute import choose_compute
+    from contrastive_seg.compute import choose_compute, list_devices
 
     writer.send(
         "hello",
@@ -76,6 +76,7 @@ def _greet(writer: EventWriter) -> None:
         engine=__version__,
         pid=os.getpid(),
         device=choose_compute("auto").describe(),
+        devices=list_devices(),
         torch=str(torch.__version__),
     )
 
@@ -117,6 +118,8 @@ def _carry_out(host: Host, task: Task) -> str:
         host.train(command, task.stop.is_set)
     elif isinstance(command, Predict):
         host.predict(command, task.stop.is_set)
+    elif isinstance(command, Suggest):
+        host.suggest(command, task.stop.is_set)
     return "Done."
 
 

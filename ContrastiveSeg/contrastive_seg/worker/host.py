@@ -17,7 +17,7 @@ from contrastive_seg.runs import RunFolder
 from contrastive_seg.worker.arrays import open_labels, open_volume
 from contrastive_seg.worker.channel import EventWriter
 from contrastive_seg.worker.outputs import volumes_ml, write_prediction
-from contrastive_seg.worker.protocol import Id, Open, Predict, Train
+from contrastive_seg.worker.protocol import Id, Open, Predict, Suggest, Train
 from contrastive_seg.worker.relay import Relay
 from contrastive_seg.worker.run import Run, job_of
 
@@ -47,10 +47,13 @@ class Host:
             volume = open_volume(folder, job_case, number)
             cases.append(Case(volume, open_labels(folder, job_case, volume)))
         run = self._run
-        warm = run is not None and run.continues(folder, settings)
+        warm = run is not None and run.continues(folder, settings) and not command.anew
         if run is None or not warm:
             # with another device or seed the run still goes on, from what it has saved
             resume = command.resume or (run is not None and run.folder.path == folder.path)
+            resume = resume and not command.anew
+            if command.anew:
+                folder.forget_learnt()
             self._run = run = None  # its network and volumes go before those of the next one come
             run = self._run = Run(folder, settings, resume=resume)
             if command.resume and not run.resumed:
@@ -106,11 +109,7 @@ class Host:
         labels = None
         if command.case is not None:
             if command.case >= len(run.cases):
-                raise ContrastiveSegError(
-                    "bad-command",
-                    f"There is no case {command.case}; the run has {len(run.cases)}, counted from 0.",
-                    "Name one of them, or give an image.",
-                )
+                raise _no_case(command.case, run)
             volume, labels = run.cases[command.case].volume, run.cases[command.case].labels
         else:
             assert command.image is not None  # the protocol sees to it
@@ -125,6 +124,20 @@ class Host:
         name = command.output or ("image" if command.case is None else str(command.case))
         about = {"for": "predict", "case": command.case, "stopped": should_stop()}
         self._result(about, (command.id, name), volume, prediction)
+
+    def suggest(self, command: Suggest, should_stop: Callable[[], bool]) -> None:
+        """Says which slices of a case to annotate next."""
+        run = self._open_run()
+        if command.case >= len(run.cases):
+            raise _no_case(command.case, run)
+        self._status("suggesting", "Looking for the next slices to annotate.", command.id)
+        found = run.session.suggest(command.case, command.count, should_stop)
+        self._writer.send(
+            "result",
+            reply_to=command.id,
+            **{"for": "suggest", "case": command.case},
+            suggestions=[one.as_dict() for one in found],
+        )
 
     def _result(
         self, about: dict[str, Any], to: tuple[Id, str], volume: Volume, prediction: Prediction
@@ -153,3 +166,11 @@ class Host:
 
     def _status(self, state: str, message: str, id_: Id) -> None:
         self._writer.send("status", reply_to=id_, state=state, message=message)
+
+
+def _no_case(case: int, run: Run) -> ContrastiveSegError:
+    return ContrastiveSegError(
+        "bad-command",
+        f"There is no case {case}; the run has {len(run.cases)}, counted from 0.",
+        "Name one of them, or give an image.",
+    )

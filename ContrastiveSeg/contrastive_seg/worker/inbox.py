@@ -17,12 +17,13 @@ from contrastive_seg.worker.protocol import (
     Predict,
     Quit,
     Stop,
+    Suggest,
     Train,
     parse_command,
     too_long,
 )
 
-Work = Open | Train | Predict
+Work = Open | Train | Predict | Suggest
 
 
 @dataclass

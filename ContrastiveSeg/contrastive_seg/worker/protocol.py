@@ -32,12 +32,17 @@ _SETTINGS: dict[str, tuple[type, ...]] = {
     "steps": (int, type(None)),
     "network": (str,),
     "freeze": (int, float),
+    "semi_supervised": (str,),
 }
+_MOST_SUGGESTIONS = 20
 
 
 @dataclass(frozen=True)
 class Open:
-    """Opens a run, or goes to the next round of the one that is open. No cases: those stored."""
+    """Opens a run, or goes to the next round of the one that is open. No cases: those stored.
+
+    With ``anew`` what the run has learnt is forgotten first.
+    """
 
     id: Id
     run: str
@@ -45,6 +50,7 @@ class Open:
     settings: dict[str, Any] = field(default_factory=dict)
     segments: tuple[Segment, ...] = ()
     resume: bool = False
+    anew: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,6 +72,15 @@ class Predict:
 
 
 @dataclass(frozen=True)
+class Suggest:
+    """Asks which slices of a case to annotate next."""
+
+    id: Id
+    case: int = 0
+    count: int = 3
+
+
+@dataclass(frozen=True)
 class Stop:
     """Ends what is going on and keeps the best so far."""
 
@@ -79,7 +94,7 @@ class Quit:
     id: Id = None
 
 
-Command = Open | Train | Predict | Stop | Quit
+Command = Open | Train | Predict | Suggest | Stop | Quit
 
 
 class BadMessage(ContrastiveSegError):
@@ -149,6 +164,8 @@ def _command(message: dict[str, Any], id_: Id) -> Command:
         return Train(id_, None if budget is None else _budget(budget))
     if name == "predict":
         return _predict(message, id_)
+    if name == "suggest":
+        return _suggest(message, id_)
     if name == "stop":
         return Stop(id_)
     if name == "quit":
@@ -156,15 +173,18 @@ def _command(message: dict[str, Any], id_: Id) -> Command:
     raise BadMessage(
         "unknown-command",
         f"The worker does not know the command '{name[:40]}'.",
-        "Use open, train, predict, stop or quit, or a newer version of the engine.",
+        "Use open, train, predict, suggest, stop or quit, or a newer version of the engine.",
         id_,
     )
 
 
 def _open(message: dict[str, Any], id_: Id) -> Open:
-    resume = message.get("resume", False)
-    if not isinstance(resume, bool):
-        raise _bad("resume", "true or false", id_)
+    resume, anew = message.get("resume", False), message.get("anew", False)
+    for name, value in (("resume", resume), ("anew", anew)):
+        if not isinstance(value, bool):
+            raise _bad(name, "true or false", id_)
+    if resume and anew:
+        raise _bad("anew", "left out where 'resume' is true", id_)
     cases = message.get("cases")
     if cases is None and resume:
         cases = []
@@ -180,6 +200,7 @@ def _open(message: dict[str, Any], id_: Id) -> Open:
         settings=_settings(message.get("settings") or {}, id_),
         segments=tuple(_segment(one, f"segments[{index}]", id_) for index, one in enumerate(segments)),
         resume=resume,
+        anew=anew,
     )
 
 
@@ -195,6 +216,15 @@ def _predict(message: dict[str, Any], id_: Id) -> Predict:
             raise _bad("case", "left out where 'image' is given", id_)
         return Predict(id_, case=index, output=output)
     return Predict(id_, image=_case(message, "predict", id_, labels_needed=False), output=output)
+
+
+def _suggest(message: dict[str, Any], id_: Id) -> Suggest:
+    numbers = {"case": message.get("case", 0), "count": message.get("count", 3)}
+    for name, (least, most) in {"case": (0, 10**6), "count": (1, _MOST_SUGGESTIONS)}.items():
+        value = numbers[name]
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            raise _bad(name, f"a whole number from {least} to {most}", id_)
+    return Suggest(id_, **numbers)
 
 
 def _case(case: Any, where: str, id_: Id, labels_needed: bool = True) -> JobCase:

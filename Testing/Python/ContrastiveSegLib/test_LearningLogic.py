@@ -36,6 +36,9 @@ for line in sys.stdin:
     if c["command"] == "train":
         say(type="status", state="training", reply_to=c["id"], message="")
         TRAIN
+    if c["command"] == "suggest":
+        say(type="log", asked=c)
+        SUGGEST
     if c["command"] == "stop":
         STOP
 """
@@ -55,9 +58,14 @@ def make_logic(a_scene):
     """Makes a logic whose worker does what is given; it does not outlive the test."""
     made = []
 
-    def make(train="", stop="pass", opening=_OPENED):
+    def make(train="", stop="pass", opening=_OPENED, suggest="pass"):
         train = "train = c['id']; " + train if train else "train = c['id']"
-        code = _HEAD.replace("OPEN", opening).replace("TRAIN", train).replace("STOP", stop)
+        code = (
+            _HEAD.replace("OPEN", opening)
+            .replace("TRAIN", train)
+            .replace("STOP", stop)
+            .replace("SUGGEST", suggest)
+        )
         logic = LearningLogic(WorkerProcess([sys.executable, "-c", code]))
         logic.sentences, logic.lines = [], []
         logic.said.connect(logic.sentences.append)
@@ -105,6 +113,41 @@ def test_budget_and_segments_reach_the_worker(make_logic, a_volume_node, a_paint
     assert '"settings": {"budget": "balanced"}' in opened
     assert '"segments": [{"value": 1, "name": "Ball"}]' in opened
     assert '"resume": false' in opened
+
+
+def test_to_begin_anew_forgets_the_checkpoint_and_tells_the_worker(make_logic, a_volume_node, a_painted_node):
+    folder = RunFolder.of(a_volume_node, a_painted_node).create()
+    (folder.path / "checkpoint.safetensors").write_bytes(b"old")
+    logic = make_logic("pass" + _RESULT)
+    logic.start(a_volume_node, a_painted_node, "quick", anew=True, device="cpu", semi_supervised="mcsc")
+    ended(logic)
+    opened = next(line for line in logic.lines if "opened" in line)
+    assert '"anew": true' in opened and "resume" not in opened
+    assert '"device": "cpu", "semi_supervised": "mcsc"' in opened
+    assert not folder.hasLearnt
+
+
+_SUGGESTED = """
+        one = {"axis": 0, "index": 5, "reason": "unsure", "undecided": 0.2, "distance_mm": 4.0, "value": 1}
+        say(type="result", reply_to=c["id"] + WRONG, **{"for": "suggest"}, case=0, suggestions=[one])
+        say(type="status", state="idle", reply_to=c["id"], message="Done.")
+"""
+
+
+@pytest.mark.parametrize(("wrong", "count"), [(0, 1), (9, 0)])
+def test_after_a_result_the_next_slices_are_asked_for(
+    make_logic, a_volume_node, a_painted_node, wrong, count
+):
+    logic = make_logic("pass" + _RESULT, suggest="pass" + _SUGGESTED.replace("WRONG", str(wrong)))
+    told, idle = [], []
+    logic.suggested.connect(told.append)
+    logic.worker.signals["status"].connect(idle.append)
+    logic.start(a_volume_node, a_painted_node, "quick")
+    assert ended(logic) is State.Done
+    wait_until(lambda: len([one for one in idle if one["state"] == "idle"]) == 2, 30)
+    assert logic.machine.state is State.Done and len(told) == count
+    if told:
+        assert told[0][0].slice == (0, 5) and told[0][0].structure == "Ball"
 
 
 def test_errors_of_the_engine_are_shown_with_what_to_do(make_logic, a_volume_node, a_painted_node):

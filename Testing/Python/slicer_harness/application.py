@@ -189,6 +189,7 @@ def make_modules(slicer: Any, scene: Any, application_logic: Any) -> SimpleNames
         segmentations=module("vtkSlicerSegmentationsModuleLogic"),
         volumes=module("vtkSlicerVolumesLogic"),
         sequences=module("vtkSlicerSequencesLogic"),
+        plots=module("vtkSlicerPlotsLogic"),
     )
     application_logic.SetColorLogic(modules.colors.logic())
     return modules

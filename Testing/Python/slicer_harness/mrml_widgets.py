@@ -7,6 +7,7 @@ from typing import Any
 from PySide6 import QtWidgets
 from PySide6.QtCore import Property, Signal
 
+from slicer_harness import segment_editor_widget
 from slicer_harness.ctk_module import _strict
 
 
@@ -170,3 +171,4 @@ def install(slicer: Any) -> None:
     """Adds the widgets to the module ``slicer``."""
     slicer.qMRMLWidget = _strict(_Widget, "qMRMLWidget")
     slicer.qMRMLNodeComboBox = _strict(_NodeComboBox, "qMRMLNodeComboBox")
+    segment_editor_widget.install(slicer)

@@ -12,7 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contrastive_seg.errors import ContrastiveSegError
-from contrastive_seg.worker.protocol import BadMessage, Open, Predict, Quit, Stop, Train, parse_command
+from contrastive_seg.worker.protocol import (
+    BadMessage,
+    Open,
+    Predict,
+    Quit,
+    Stop,
+    Suggest,
+    Train,
+    parse_command,
+)
 
 MATRIX = [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]
 CASE = {"image": "image.npy", "ijk_to_ras": MATRIX, "labels": "labels.npy"}
@@ -44,6 +53,11 @@ def test_predict_takes_a_case_or_an_image() -> None:
     assert other.image is not None and other.image.labels is None and other.output == "follow up ä-1"
 
 
+def test_suggest_asks_for_three_slices_of_the_first_case_unless_told_otherwise() -> None:
+    assert parse(command="suggest", id=2) == Suggest(2, case=0, count=3)
+    assert parse(command="suggest", case=1, count=5) == Suggest(None, case=1, count=5)
+
+
 def test_stop_and_quit_need_nothing_else() -> None:
     assert parse(command="stop", id=4) == Stop(4)
     assert parse(command="quit") == Quit(None)
@@ -71,7 +85,11 @@ def test_a_resume_needs_no_cases() -> None:
         (b'{"command": "train", "budget": true}', "bad-budget"),
         (b'{"command": "train", "budget": [60]}', "bad-budget"),
         (b'{"command": "train", "budget": "soon"}', "bad-budget"),
-        (b'{"command": "suggest"}', "unknown-command"),
+        (b'{"command": "suggest", "count": 0}', "bad-command"),
+        (b'{"command": "suggest", "count": 1000}', "bad-command"),
+        (b'{"command": "suggest", "case": -1}', "bad-command"),
+        (b'{"command": "open", "run": "r", "anew": 1}', "bad-command"),
+        (b'{"command": "open", "run": "r", "resume": true, "anew": true}', "bad-command"),
         (b'{"command": "export"}', "unknown-command"),
         (b'{"command": "predict", "case": -1}', "bad-command"),
         (b'{"command": "predict", "case": 0, "output": "../../x"}', "bad-command"),
@@ -121,6 +139,7 @@ def test_an_error_in_a_case_names_the_field_and_the_command(change: dict[str, An
         {"device": 0},
         {"threads": 0},
         {"weights": 1},
+        {"semi_supervised": True},
         7,
     ],
 )

@@ -1,0 +1,96 @@
+"""The button that shows the learning curve."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from slicer.i18n import tr as _
+
+from ContrastiveSegLib.Panels.Section import Section
+from ContrastiveSegLib.Readiness import Readiness
+from ContrastiveSegLib.RunFolder import RunFolder
+from ContrastiveSegLib.State import State
+from ContrastiveSegLib.TrainingPlot import TrainingPlot
+
+
+class CurveSection(Section):
+    """Keeps the plot of loss and estimated Dice up to date while something is learnt."""
+
+    def __init__(self, panel: Any) -> None:
+        super().__init__(panel)
+        self.plot = TrainingPlot()
+        self._last = State.Empty
+        self.ui.curveButton.connect("clicked(bool)", self._onCurve)
+        panel.learning.measured.connect(self._onMeasured)
+        panel.learning.machine.changed.connect(self._onState)
+
+    def update(self) -> None:
+        """Shows whether there is a curve."""
+        folder = self._folder()
+        isBusy = self.panel.learning.machine.state.isBusy
+        has = isBusy or (folder is not None and folder.hasLearnt)
+        self.ui.curveButton.enabled = has
+        self.ui.curveButton.toolTip = (
+            _("Shows loss and estimated Dice in a plot beside the slices; press again to go back.")
+            if has
+            else _("There is no learning curve yet; press Start.")
+        )
+
+    def forgetScene(self) -> None:
+        """The nodes go with the scene."""
+        self.plot.forget()
+
+    def close(self) -> None:
+        """Lets go of everything."""
+        self.ui.curveButton.disconnect("clicked(bool)", self._onCurve)
+        self.panel.learning.measured.disconnect(self._onMeasured)
+        self.panel.learning.machine.changed.disconnect(self._onState)
+        self.plot.forget()
+
+    def _onState(self, state: State) -> None:
+        if state is State.Starting and self._last is not State.Starting:
+            self._begin()
+        self._last = state
+
+    def _onMeasured(self, step: int, loss: float | None, dice: dict[int, float]) -> None:
+        self.plot.add(step, loss, dice)
+
+    def _onCurve(self, checked: bool = False) -> None:
+        with self.panel.explained():
+            if not self.plot.isShown and not self.panel.learning.machine.state.isBusy:
+                self._begin()  # also of a learning before the scene was opened
+            self.plot.toggle()
+
+    def _folder(self) -> RunFolder | None:
+        nodes = self.panel.nodes()
+        return None if Readiness.whyNotPaint(*nodes) else RunFolder.existing(*nodes)
+
+    def _begin(self) -> None:
+        """Fills the plot with what the run folder has of the curve."""
+        folder, (_volume, segmentation) = self._folder(), self.panel.nodes()
+        names = self.panel.learning.segmentNames
+        if segmentation is None:
+            return
+        self.plot.begin(self._structures(segmentation, folder, names))
+        if folder is not None and folder.hasLearnt:
+            for one in folder.curve():
+                dice = {int(value): float(number) for value, number in (one.get("dice") or {}).items()}
+                self.plot.add(int(one["step"]), one.get("loss"), dice)
+
+    @staticmethod
+    def _structures(
+        segmentation: Any, folder: RunFolder | None, names: dict[int, str]
+    ) -> dict[int, tuple[str, tuple[float, float, float]]]:
+        """Name and colour of each structure by label value."""
+        segments = segmentation.GetSegmentation()
+        ids = list(segments.GetSegmentIDs())
+        values = (
+            folder.segmentValues(ids) if folder is not None else {one: n + 1 for n, one in enumerate(ids)}
+        )
+        return {
+            value: (
+                names.get(value) or segments.GetSegment(one).GetName(),
+                segments.GetSegment(one).GetColor(),
+            )
+            for one, value in values.items()
+        }

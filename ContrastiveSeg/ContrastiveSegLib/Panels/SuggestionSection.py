@@ -1,0 +1,86 @@
+"""The part of the panel that says what to paint next, and goes there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from slicer.i18n import tr as _
+
+from ContrastiveSegLib.AnnotationHint import AnnotationHint
+from ContrastiveSegLib.Panels.Section import Section
+from ContrastiveSegLib.Readiness import Readiness
+from ContrastiveSegLib.SliceSuggestion import SliceSuggestion
+from ContrastiveSegLib.SliceViews import SliceViews
+from ContrastiveSegLib.UserError import UserError
+from ContrastiveSegLib.VolumeGrid import VolumeGrid
+
+
+class SuggestionSection(Section):
+    """Before a learning it guides through the first slices; after it, to those that help most."""
+
+    def __init__(self, panel: Any) -> None:
+        super().__init__(panel)
+        self._suggestions: list[SliceSuggestion] = []
+        self._nodes: tuple[Any, Any] = (None, None)
+        self._target: SliceSuggestion | None = None
+        self.ui.suggestButton.connect("clicked(bool)", self._onGo)
+        panel.learning.suggested.connect(self._onSuggested)
+
+    def update(self) -> None:
+        """Shows the next suggestion that nobody has annotated yet."""
+        volume, segmentation = self.panel.nodes()
+        summary = self.panel.annotation.summary
+        whyNot = Readiness.whyNotPaint(volume, segmentation)
+        self._target = None
+        if summary is None:
+            self._show(whyNot or self.panel.annotation.problem, "")
+            return
+        given = self._given(volume, segmentation)
+        known = {one.slice for one in summary.slices}
+        left = [one for one in given if one.slice not in known]
+        if given and not left:
+            self._show(_("All suggested slices are annotated: press Start to learn from them."), "")
+            return
+        if left:
+            self._target = left[0]
+            words = _("Next: {sentence}").format(sentence=left[0].sentence(VolumeGrid(volume)))
+        else:
+            hint = AnnotationHint.of(summary)
+            words = hint.sentence
+            if hint.slice is not None:
+                self._target = SliceSuggestion(hint.slice, "", 0.0, 0.0, "")
+        self._show(words, "" if self._target is None else words)
+
+    def forgetScene(self) -> None:
+        """What was suggested belongs to nodes that are gone."""
+        self._suggestions, self._nodes, self._target = [], (None, None), None
+
+    def close(self) -> None:
+        """Lets go of the button and of the learning."""
+        self.ui.suggestButton.disconnect("clicked(bool)", self._onGo)
+        self.panel.learning.suggested.disconnect(self._onSuggested)
+
+    def _given(self, volume: Any, segmentation: Any) -> list[SliceSuggestion]:
+        """The suggestions, where they were made for these nodes."""
+        same = all(a is b for a, b in zip(self._nodes, (volume, segmentation), strict=True))
+        return self._suggestions if same else []
+
+    def _show(self, words: str, tip: str) -> None:
+        self.ui.suggestionLabel.text = words
+        self.ui.suggestionLabel.visible = bool(words)
+        self.ui.suggestButton.enabled = self._target is not None
+        self.ui.suggestButton.toolTip = tip or _(
+            "There is no slice to go to: what to do next stands above. After a learning the slices that help "
+            "most are suggested."
+        )
+
+    def _onSuggested(self, suggestions: list[SliceSuggestion]) -> None:
+        self._suggestions, self._nodes = suggestions, self.panel.nodes()
+        self.update()
+
+    def _onGo(self, checked: bool = False) -> None:
+        with self.panel.explained():
+            volume, _segmentation = self.panel.nodes()
+            if self._target is None or volume is None:
+                raise UserError(_("There is no suggested slice any more."))
+            SliceViews.jumpTo(self._target.center(VolumeGrid(volume)))

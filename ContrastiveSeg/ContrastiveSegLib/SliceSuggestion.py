@@ -1,0 +1,91 @@
+"""A slice that the engine suggests to annotate next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from slicer.i18n import tr as _
+
+from ContrastiveSegLib.SliceRule import Slice
+from ContrastiveSegLib.VolumeGrid import VolumeGrid
+from ContrastiveSegLib.Words import Words
+
+
+@dataclass(frozen=True)
+class SliceSuggestion:
+    """A slice and why it is worth painting.
+
+    Attributes:
+        slice: (array axis, index).
+        reason: Why: ``change``, ``unsure``, ``end`` or ``far``; see the engine's suggestion.
+        undecided: Undecided area as a share of the structure's.
+        distanceMm: To the nearest annotated slice.
+        structure: Name of the structure that is meant, may be empty.
+    """
+
+    slice: Slice
+    reason: str
+    undecided: float
+    distanceMm: float
+    structure: str
+
+    @classmethod
+    def ofEvent(cls, event: dict[str, Any], names: dict[int, str]) -> list[SliceSuggestion]:
+        """The suggestions in a result of the worker; what cannot be understood is left out.
+
+        Args:
+            event: The worker's answer to ``suggest``.
+            names: What the structures are called, by label value.
+        """
+        found = []
+        for one in event.get("suggestions") or []:
+            try:
+                axis, index = int(one["axis"]), int(one["index"])
+                numbers = float(one["undecided"]), float(one["distance_mm"])
+            except (KeyError, TypeError, ValueError):
+                continue
+            if axis in (0, 1, 2):
+                name = names.get(one.get("value"), "")
+                found.append(cls((axis, index), str(one.get("reason", "")), *numbers, name))
+        return found
+
+    def sentence(self, grid: VolumeGrid) -> str:
+        """Where it is, and why it is suggested."""
+        where = _("{plane} slice at {position}").format(
+            plane=grid.planeNames()[self.slice[0]], position=self.position(grid)
+        )
+        distance = _("{distance:.0f} mm from the nearest annotated slice").format(distance=self.distanceMm)
+        return f"{where}, {distance}. {self._why()}"
+
+    def _why(self) -> str:
+        name = self.structure or _("the structure")
+        if self.reason == "change":
+            return _("The annotated slices on both sides do not agree about {name} here.").format(name=name)
+        if self.reason == "unsure":
+            return _("The mask of {name} is least sure here ({percent} % of its area).").format(
+                name=name, percent=min(100, round(100 * self.undecided))
+            )
+        if self.reason == "end":
+            return _("Nothing says where {name} ends: paint it here, or mark the slice as empty.").format(
+                name=name
+            )
+        return _("It is the widest stretch that nobody has painted.")
+
+    def position(self, grid: VolumeGrid) -> str:
+        """Where it lies, as the bar of a slice view has it."""
+        return Words.position(self.center(grid), self.across(grid))
+
+    def across(self, grid: VolumeGrid) -> int:
+        """Which of the coordinates R, A, S counts the slices of its plane."""
+        plane = grid.planeNames()[self.slice[0]]
+        return {_("sagittal"): 0, _("coronal"): 1, _("axial"): 2}[plane]
+
+    def center(self, grid: VolumeGrid) -> tuple[float, float, float]:
+        """The middle of the slice in world space, RAS mm."""
+        axis, index = self.slice
+        middle = [(n - 1) / 2 for n in grid.shape]
+        middle[axis] = index
+        world = grid.ijkToWorld() @ np.array([*middle[::-1], 1.0])
+        return float(world[0]), float(world[1]), float(world[2])

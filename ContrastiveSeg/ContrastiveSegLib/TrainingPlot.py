@@ -1,0 +1,133 @@
+"""The learning curve as a plot of the application."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import slicer
+import vtk
+from slicer.i18n import tr as _
+
+_LOSS_COLOR = (0.5, 0.5, 0.5)
+_TAG = "ContrastiveSegCurve"
+
+
+class TrainingPlot:
+    """A table, a series for each curve and a chart, updated in place.
+
+    The nodes are not saved with the scene, as the run folder keeps the curve, and do not stand in the
+    lists of other modules.
+    """
+
+    def __init__(self) -> None:
+        self._nodes: list[Any] = []
+        self._former: int | None = None
+        self._rows = 0
+        self._values: list[int] = []
+        self.table: Any = None
+        self.chart: Any = None
+
+    @property
+    def isEmpty(self) -> bool:
+        """Whether there is no point yet."""
+        return self._rows == 0
+
+    def begin(self, structures: dict[int, tuple[str, tuple[float, float, float]]]) -> None:
+        """Empties the plot for a new curve.
+
+        Args:
+            structures: Name and colour of each structure, by label value.
+        """
+        if self.table is None or not slicer.mrmlScene.IsNodePresent(self.table):
+            self.forget()
+            self.table = self._node("vtkMRMLTableNode", _("Learning curve (table)"))
+            self.chart = self._node("vtkMRMLPlotChartNode", _("Learning curve"))
+            self.chart.SetTitle(_("Learning curve"))
+            self.chart.SetXAxisTitle(_("Step"))
+            self.chart.SetYAxisTitle(_("Loss, estimated Dice"))
+        for series in self._nodes[2:]:
+            slicer.mrmlScene.RemoveNode(series)
+        del self._nodes[2:]
+        self.chart.RemoveAllPlotSeriesNodeIDs()
+        self.table.RemoveAllColumns()
+        self._rows = 0
+        self._values = list(structures)
+        self._column("step")
+        self._series("loss", _("Loss"), _LOSS_COLOR)
+        for value, (name, color) in structures.items():
+            self._series(f"dice {value}", _("Dice of {name}").format(name=name), color)
+
+    def add(self, step: int, loss: float | None, dice: dict[int, float]) -> None:
+        """Adds a point; a value that is not known leaves a gap in its curve."""
+        if self.table is None or not slicer.mrmlScene.IsNodePresent(self.table):
+            return
+        numbers = [float(step), loss, *(dice.get(value) for value in self._values)]
+        table = self.table.GetTable()
+        row = table.InsertNextBlankRow()
+        for column, number in enumerate(numbers):
+            table.GetColumn(column).SetValue(row, math.nan if number is None else number)
+            table.GetColumn(column).Modified()
+        self._rows += 1
+        self.table.Modified()
+
+    @property
+    def isShown(self) -> bool:
+        """Whether the plot has been put into the layout and is there still."""
+        layout = self._layout()
+        if self._former is None or layout is None:
+            return False
+        return bool(
+            layout.GetViewArrangement() == slicer.modules.plots.logic().GetLayoutWithPlot(self._former)
+        )
+
+    def toggle(self) -> None:
+        """Shows the plot beside the slices, or goes back to the layout before."""
+        layout = self._layout()
+        if self.isShown:
+            layout.SetViewArrangement(self._former)
+            self._former = None
+            return
+        if layout is not None:
+            self._former = layout.GetViewArrangement()
+        slicer.modules.plots.logic().ShowChartInLayout(self.chart)
+
+    def forget(self) -> None:
+        """Removes the nodes; for the closing of a scene and the end of the panel."""
+        for node in self._nodes:
+            if slicer.mrmlScene.IsNodePresent(node):
+                slicer.mrmlScene.RemoveNode(node)
+        self._nodes, self.table, self.chart, self._rows, self._former = [], None, None, 0, None
+
+    @staticmethod
+    def _layout() -> Any:
+        return slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLayoutNode")
+
+    def _node(self, kind: str, name: str) -> Any:
+        node = slicer.mrmlScene.CreateNodeByClass(kind)
+        node.UnRegister(None)
+        node.SetName(slicer.mrmlScene.GetUniqueNameByString(name))
+        node.SetSaveWithScene(False)
+        node.SetHideFromEditors(True)
+        node.SetAttribute(_TAG, "1")
+        node.SetUndoEnabled(False)
+        self._nodes.append(slicer.mrmlScene.AddNode(node))
+        return self._nodes[-1]
+
+    def _column(self, name: str) -> None:
+        column = vtk.vtkDoubleArray()
+        column.SetName(name)
+        self.table.AddColumn(column)
+
+    def _series(self, column: str, name: str, color: tuple[float, float, float]) -> None:
+        self._column(column)
+        series = self._node("vtkMRMLPlotSeriesNode", name)
+        series.SetName(name)  # as it stands in the legend
+        series.SetAndObserveTableNodeID(self.table.GetID())
+        series.SetXColumnName("step")
+        series.SetYColumnName(column)
+        series.SetPlotType(series.PlotTypeScatter)
+        series.SetMarkerStyle(series.MarkerStyleNone if column == "loss" else series.MarkerStyleCircle)
+        series.SetLineStyle(series.LineStyleSolid)
+        series.SetColor(*color)
+        self.chart.AddAndObservePlotSeriesNodeID(series.GetID())

@@ -1,0 +1,188 @@
+"""The section Annotate: what to paint next, the editor within the panel, complete and partial slices."""
+
+import numpy as np
+import pytest
+import qt
+import slicer
+from scene_parts import add_segmentation, add_volume, ball, only_slices, paint, tip_of, wait_until
+
+from ContrastiveSegLib.AnnotationLogic import AnnotationLogic
+from ContrastiveSegLib.SegmentResampler import SegmentResampler
+from ContrastiveSegLib.SliceSuggestion import SliceSuggestion
+from ContrastiveSegLib.VolumeExport import VolumeExport
+from ContrastiveSegLib.VolumeGrid import VolumeGrid
+from slicer_harness.views import SliceView
+
+SHAPE = (12, 30, 40)
+PAINTED = [3, 6, 8]
+
+
+@pytest.fixture
+def a_volume_to_paint(a_panel):
+    """A volume and an empty segmentation, chosen in the panel."""
+    volume = add_volume(ball(SHAPE) * 300 + 50)
+    segmentation = add_segmentation(volume, ["Ball"])
+    a_panel.enter()
+    return volume, segmentation
+
+
+@pytest.fixture
+def a_painted_scene(a_panel, a_volume_to_paint):
+    volume, segmentation = a_volume_to_paint
+    paint(segmentation, "Ball", only_slices(ball(SHAPE), 0, PAINTED), volume)
+    a_panel.enter()
+    return a_volume_to_paint
+
+
+def editor_of(widget):
+    return next(one.editor for one in widget.panel.sections if hasattr(one, "editor"))
+
+
+def suggest(widget, *slices):
+    names = {1: "Ball"}
+    numbers = {"undecided": 0.23, "distance_mm": 4.0, "value": 1}
+    given = [{"axis": 0, "index": index, "reason": reason, **numbers} for index, reason in slices]
+    widget.panel.learning.suggested.emit(SliceSuggestion.ofEvent({"suggestions": given}, names))
+
+
+def test_the_hint_leads_from_the_middle_to_the_ends(a_volume_to_paint, a_panel):
+    volume, segmentation = a_volume_to_paint
+    label, button = a_panel.ui.suggestionLabel, a_panel.ui.suggestButton
+    assert "Step 1" in label.text and "middle" in label.text and "3 to 5 slices" in label.text
+    assert not button.enabled and "stands above" in tip_of(button)
+    for painted, step in (([6], "Step 2"), ([3, 9], "Step 3"), ([3, 6, 9], "Step 4")):
+        paint(segmentation, "Ball", only_slices(ball(SHAPE, 0.45), 0, painted), volume)
+        a_panel.enter()
+        assert step in label.text, painted
+        assert button.enabled is (step == "Step 3")
+    AnnotationLogic.setEmpty(segmentation, (0, 0))
+    a_panel.enter()
+    assert "the other end" in label.text
+    AnnotationLogic.setEmpty(segmentation, (0, 11))
+    a_panel.enter()
+    assert "press Start" in label.text and not button.enabled
+
+
+def test_before_a_learning_the_widest_gap_can_be_gone_to(a_volume_to_paint, a_panel):
+    volume, segmentation = a_volume_to_paint
+    paint(segmentation, "Ball", only_slices(ball(SHAPE, 0.45), 0, [2, 9]), volume)
+    a_panel.enter()
+    view = SliceView()
+    view.show(volume, offset=0.0)
+    a_panel.ui.suggestButton.click()
+    assert view.node.GetSliceOffset() == pytest.approx(2.0 * 5)
+
+
+def test_suggestions_are_said_in_words_gone_to_and_passed_over_when_annotated(a_painted_scene, a_panel):
+    volume, segmentation = a_painted_scene
+    view = SliceView()
+    view.show(volume, offset=0.0)
+    suggest(a_panel, (5, "unsure"), (7, "end"))
+    label = a_panel.ui.suggestionLabel
+    assert "axial slice at S: 10.0 mm" in label.text
+    assert "least sure" in label.text and "23 %" in label.text and "Ball" in label.text
+    assert "4 mm from the nearest annotated slice" in label.text
+    a_panel.ui.suggestButton.click()
+    assert view.node.GetSliceOffset() == pytest.approx(10.0)
+    paint(segmentation, "Ball", only_slices(ball(SHAPE), 0, [*PAINTED, 5]), volume)
+    wait_until(lambda: "S: 14.0 mm" in label.text, 5)
+    assert "where Ball ends" in label.text
+    AnnotationLogic.setEmpty(segmentation, (0, 7))
+    a_panel.enter()
+    assert "All suggested slices are annotated: press Start" in label.text
+    assert not a_panel.ui.suggestButton.enabled
+
+
+def test_suggestions_do_not_stay_when_other_nodes_are_chosen(a_painted_scene, a_panel):
+    volume, _segmentation = a_painted_scene
+    suggest(a_panel, (5, "change"))
+    assert "do not agree" in a_panel.ui.suggestionLabel.text
+    other = add_segmentation(volume, ["Other"], name="Other")
+    a_panel.ui.segmentationSelector.setCurrentNode(other)
+    assert "Step 1" in a_panel.ui.suggestionLabel.text
+    slicer.mrmlScene.Clear(0)
+    assert "Choose a volume" in a_panel.ui.suggestionLabel.text
+
+
+def test_what_the_worker_suggests_and_cannot_be_understood_is_left_out(a_painted_scene):
+    bad = [{"axis": 0}, {"axis": 7, "index": 1, "undecided": 0, "distance_mm": 1}, {"axis": "x"}]
+    assert SliceSuggestion.ofEvent({"suggestions": bad}, {}) == []
+    assert SliceSuggestion.ofEvent({}, {}) == []
+
+
+def test_the_editor_in_the_panel_follows_the_chosen_nodes_and_keeps_its_own_settings(
+    a_painted_scene, a_panel
+):
+    volume, segmentation = a_painted_scene
+    editor = editor_of(a_panel)
+    assert editor.segmentationNode() is segmentation and editor.sourceVolumeNode() is volume
+    node = editor.mrmlSegmentEditorNode()
+    assert node.GetSingletonTag() == "ContrastiveSegPaint" and node.GetHideFromEditors() != 0
+    node.SetMaskMode(slicer.vtkMRMLSegmentationNode.EditAllowedInsideAllSegments)
+    other = add_segmentation(volume, ["Other"], name="Other")
+    a_panel.ui.segmentationSelector.setCurrentNode(other)
+    assert editor.segmentationNode() is other
+    a_panel.exit()
+    a_panel.enter()
+    assert editor_of(a_panel) is editor and editor.mrmlSegmentEditorNode() is node
+    assert node.GetMaskMode() == slicer.vtkMRMLSegmentationNode.EditAllowedInsideAllSegments
+
+
+def test_keys_of_the_editor_work_only_while_the_panel_is_shown(a_painted_scene, a_panel, monkeypatch):
+    editor = editor_of(a_panel)
+    monkeypatch.setattr(slicer.util, "mainWindow", lambda verbose=True: qt.QWidget())
+    a_panel.enter()
+    if not hasattr(editor, "_hasKeys"):
+        pytest.skip("only the stand-in tells")
+    assert editor._hasKeys and editor._watchesViews
+    a_panel.exit()
+    assert not editor._hasKeys and not editor._watchesViews
+
+
+def test_the_editor_survives_the_closing_of_the_scene(a_painted_scene, a_panel):
+    editor = editor_of(a_panel)
+    slicer.mrmlScene.Clear(0)
+    assert editor.segmentationNode() is None and not a_panel.ui.editorCollapsibleButton.enabled
+    assert "Choose a volume" in tip_of(a_panel.ui.editorCollapsibleButton)
+    volume = add_volume(ball(SHAPE))
+    segmentation = add_segmentation(volume, ["Ball"])
+    a_panel.enter()
+    assert editor.segmentationNode() is segmentation
+    assert slicer.mrmlScene.IsNodePresent(editor.mrmlSegmentEditorNode())
+
+
+def test_a_prediction_is_not_painted_in(a_painted_scene, a_panel):
+    from ContrastiveSegLib.LabelledSegment import LabelledSegment
+    from ContrastiveSegLib.PredictionLogic import PredictionLogic
+
+    volume, segmentation = a_painted_scene
+    PredictionLogic.update(volume, segmentation, ball(SHAPE), [LabelledSegment(1, "Ball", "Ball")])
+    a_panel.panel._parameters.segmentation = PredictionLogic.predicted(segmentation)
+    assert editor_of(a_panel).segmentationNode() is None
+
+
+def test_of_a_slice_that_is_not_complete_only_what_is_painted_counts(a_painted_scene, a_panel, tmp_path):
+    volume, segmentation = a_painted_scene
+    table = a_panel.ui.sliceTable
+    assert [table.item(row, 3).checkState() for row in range(3)] == [qt.Qt.Checked] * 3
+    table.item(1, 3).setCheckState(qt.Qt.Unchecked)
+    assert AnnotationLogic.partialSlices(segmentation) == [(0, 6)]
+    exported = VolumeExport(tmp_path).export(volume, segmentation, {"Ball": 1})
+    labels = np.load(tmp_path / exported.case["labels"])
+    assert set(np.unique(labels[3])) == {0, 1} and set(np.unique(labels[6])) == {-1, 1}
+    painted = SegmentResampler(segmentation, VolumeGrid(volume)).labels({"Ball": 1}).whole()
+    assert ((labels == 1) == (painted == 1)).all()
+    a_panel.enter()
+    assert table.item(1, 3).checkState() == qt.Qt.Unchecked
+    table.item(1, 3).setCheckState(qt.Qt.Checked)
+    assert AnnotationLogic.partialSlices(segmentation) == []
+
+
+def test_unchecking_an_empty_slice_takes_the_mark_away(a_painted_scene, a_panel):
+    _volume, segmentation = a_painted_scene
+    AnnotationLogic.setEmpty(segmentation, (0, 0))
+    a_panel.enter()
+    assert a_panel.ui.sliceTable.rowCount == 4
+    a_panel.ui.sliceTable.item(0, 3).setCheckState(qt.Qt.Unchecked)
+    wait_until(lambda: a_panel.ui.sliceTable.rowCount == 3, 5)
+    assert AnnotationLogic.emptySlices(segmentation) == []
