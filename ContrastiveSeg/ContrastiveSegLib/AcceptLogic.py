@@ -21,7 +21,6 @@ from ContrastiveSegLib.SliceRule import Slice
 from ContrastiveSegLib.UserError import UserError
 from ContrastiveSegLib.VolumeGrid import VolumeGrid
 
-
 _MOST_UNDONE = 5
 _SLAB_VOXELS = 400_000
 
@@ -117,13 +116,13 @@ class AcceptLogic:
         record = _Accepted(segmentationNode, former, accepted, self._putAside(accepted))
         self._done = [*self._done, record][-_MOST_UNDONE:]
         record.after = self._time(segmentationNode)
+        AnnotationLogic.recordManual(segmentationNode, annotated)  # before any voxel looks like a person's
         yield
         for remove in (True, False):  # first all that goes, so that nothing new is overwritten
             for change in changes:
                 for _slab in self._apply(grid, segmentationNode, change, remove):
                     record.after = self._time(segmentationNode)
                     yield
-        AnnotationLogic.recordManual(segmentationNode, annotated)
         if accepted is not None:
             yield
             labels = SegmentResampler(segmentationNode, grid).labels(values)
@@ -229,7 +228,9 @@ class AcceptLogic:
         self._logic.SetSourceVolumeNode(volumeNode)
         self._editor.SetOverwriteMode(slicer.vtkMRMLSegmentEditorNode.OverwriteAllSegments)
 
-    def _apply(self, grid: VolumeGrid, segmentationNode: Any, change: _Change, remove: bool) -> Iterator[None]:
+    def _apply(
+        self, grid: VolumeGrid, segmentationNode: Any, change: _Change, remove: bool
+    ) -> Iterator[None]:
         """Takes voxels away or adds them, a slab at a time."""
         mask = change.gone if remove else change.new
         part = LabelBox.bounds(mask)
@@ -243,9 +244,7 @@ class AcceptLogic:
         for first in range(0, mask.shape[0], thickness):
             slab = mask[first : first + thickness]
             if slab.any():
-                image = self._modifier(
-                    grid, segmentationNode, slab, (start[0] + first, start[1], start[2])
-                )
+                image = self._modifier(grid, segmentationNode, slab, (start[0] + first, start[1], start[2]))
                 logic.ModifySegmentByLabelmap(segmentationNode, change.segmentId, image, mode, False, False)
                 yield
 
@@ -287,9 +286,7 @@ def _within(
     mask, begin = source
     found = np.zeros(shape, bool)
     low = [max(a, b) for a, b in zip(begin, start, strict=True)]
-    high = [
-        min(a + n, b + m) for a, n, b, m in zip(begin, mask.shape, start, shape, strict=True)
-    ]
+    high = [min(a + n, b + m) for a, n, b, m in zip(begin, mask.shape, start, shape, strict=True)]
     if all(a < b for a, b in zip(low, high, strict=True)):
         here = tuple(slice(a - s, b - s) for a, b, s in zip(low, high, start, strict=True))
         there = tuple(slice(a - s, b - s) for a, b, s in zip(low, high, begin, strict=True))

@@ -57,7 +57,9 @@ class AcceptedLabels:
         high = np.max([np.add(one.start, one.array.shape) for one in boxes], axis=0)
         difference = np.zeros(high - low, np.int16)
         for one in boxes:
-            place = tuple(slice(s - a, s - a + n) for s, a, n in zip(one.start, low, one.array.shape, strict=True))
+            place = tuple(
+                slice(s - a, s - a + n) for s, a, n in zip(one.start, low, one.array.shape, strict=True)
+            )
             if one is before:
                 difference[place] = one.array
             else:

@@ -10,6 +10,7 @@ import slicer
 from slicer.i18n import tr as _
 
 from ContrastiveSegLib.Background import Background
+from ContrastiveSegLib.Drawing import Drawing
 from ContrastiveSegLib.LabelBox import LabelBox
 from ContrastiveSegLib.LabelledSegment import LabelledSegment
 from ContrastiveSegLib.PercentVolume import PercentVolume
@@ -21,6 +22,7 @@ from ContrastiveSegLib.VolumeGrid import VolumeGrid
 _ROLE = "ContrastiveSegPrediction"
 _VOLUME_ROLE = "ContrastiveSegVolume"
 _ATTRIBUTE = "ContrastiveSeg.Prediction"
+
 
 class PredictionLogic:
     """Shows predictions in a segmentation node of their own; the user's one is never touched.
@@ -158,6 +160,14 @@ class PredictionLogic:
         node = cls.predicted(segmentationNode)
         if node is not None and node.GetDisplayNode() is not None:
             node.GetDisplayNode().SetOpacity2DFill(percent / 100.0)
+
+    @classmethod
+    def setDrawing(cls, segmentationNode: Any, drawing: Drawing) -> None:
+        """Shows the outline, the fill, or both in slice views."""
+        node = cls.predicted(segmentationNode)
+        if node is not None and node.GetDisplayNode() is not None:
+            node.GetDisplayNode().SetVisibility2DFill(drawing is not Drawing.Outline)
+            node.GetDisplayNode().SetVisibility2DOutline(drawing is not Drawing.Fill)
 
     @classmethod
     def setShown3D(cls, segmentationNode: Any, shown: bool) -> None:

@@ -67,7 +67,11 @@ class ExportJob:
             part = path.with_suffix(".part")
             try:
                 with open(part, "wb") as file:
-                    about = {"descr": np.lib.format.dtype_to_descr(kind), "fortran_order": False, "shape": shape}
+                    about = {
+                        "descr": np.lib.format.dtype_to_descr(kind),
+                        "fortran_order": False,
+                        "shape": shape,
+                    }
                     np.lib.format.write_array_header_1_0(file, about)
                     for one in slices:
                         file.write(memoryview(np.ascontiguousarray(one, kind)).cast("B"))

@@ -9,12 +9,14 @@ import qt
 import slicer
 import slicer.util
 
+from ContrastiveSegLib.Panels.ReviewSection import ReviewSection
 from ContrastiveSegLib.Panels.Section import Section
+from ContrastiveSegLib.Panels.ShortcutsSection import ShortcutsSection
 
 FORMS = ["Installation", "Volume", "Annotation", "Learning", "Review"]
 """Names of the .ui files, in the order in which they stand."""
 
-SECTIONS: list[type[Section]] = []
+SECTIONS: list[type[Section]] = [ReviewSection, ShortcutsSection]
 """Classes that the panel makes and keeps up to date, beside those that it knows by name."""
 
 
