@@ -11,7 +11,7 @@ from ContrastiveSegLib.PredictionLogic import PredictionLogic
 from ContrastiveSegLib.ReviewRecord import ReviewRecord
 from ContrastiveSegLib.Words import Words
 
-_ROW = 22
+_HEADER, _ROW, _MOST_ROWS = 24, 22, 6
 
 
 class VolumeTable:
@@ -27,7 +27,9 @@ class VolumeTable:
         self._shown: list[tuple[str, list[str]]] = []
         table.setColumnCount(4)
         table.setHorizontalHeaderLabels([_("Structure"), _("ml"), _("± ml"), _("Dice (est.)")])
+        table.visible = False
         header = table.horizontalHeader()
+        header.setFixedHeight(_HEADER)
         header.setSectionResizeMode(0, qt.QHeaderView.Stretch)
         for column in (1, 2, 3):
             header.setSectionResizeMode(column, qt.QHeaderView.ResizeToContents)
@@ -35,9 +37,9 @@ class VolumeTable:
         table.verticalHeader().setDefaultSectionSize(_ROW)
         table.setHorizontalScrollBarPolicy(qt.Qt.ScrollBarAlwaysOff)
         table.toolTip = _(
-            "Volumes of the predicted structures. ± is an estimate from the voxels that are in doubt; a part that was "
-            "missed altogether is not in it. The Dice is estimated on annotated slices that were left out of "
-            "the learning, where there are 10 or more. Select a structure to accept it alone."
+            "Volumes of the predicted structures. ± is an estimate from the voxels that are in doubt; a part "
+            "that was missed altogether is not in it. The Dice is estimated on annotated slices that were left "
+            "out of the learning, where there are 10 or more. Select a structure to accept it alone."
         )
 
     @property
@@ -60,15 +62,15 @@ class VolumeTable:
         for row, (segmentId, texts) in enumerate(rows):
             for column, text in enumerate(texts):
                 item = qt.QTableWidgetItem(text)
-                side = qt.Qt.AlignLeft if column == 0 else qt.Qt.AlignRight
-                item.setTextAlignment(int(side) | int(qt.Qt.AlignVCenter))
+                if column:
+                    item.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
                 self._items.append(item)
                 table.setItem(row, column, item)
             if segmentId == selected:
                 table.setCurrentCell(row, 0)
         if selected not in [segmentId for segmentId, _texts in rows]:
             table.setCurrentCell(-1, -1)
-        height = table.horizontalHeader().sizeHint.height() + _ROW * min(len(rows), 6) + 4
+        height = _HEADER + _ROW * min(len(rows), _MOST_ROWS) + 4
         table.setMinimumHeight(height)
         table.setMaximumHeight(height)
 

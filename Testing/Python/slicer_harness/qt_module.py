@@ -29,7 +29,8 @@ _AS_THEY_ARE = {
     QtCore: "Qt QObject QByteArray QFile QIODevice QSettings QSize QUrl QProcessEnvironment QEventLoop QDir "
     "QStandardPaths",
     QtGui: "QIcon QPixmap QColor QFont QPalette QFontMetrics QKeySequence QCursor",
-    QtWidgets: "QApplication QSizePolicy QSpacerItem QMessageBox QStyle QTableWidgetItem QHeaderView QToolTip",
+    QtWidgets: "QApplication QSizePolicy QSpacerItem QMessageBox QStyle QTableWidgetItem QHeaderView "
+    "QToolTip",
 }
 _names: dict[type, dict[str, Any]] = {}
 
