@@ -14,6 +14,7 @@ from ContrastiveSegLib.PredictionLogic import PredictionLogic
 from ContrastiveSegLib.State import State
 from ContrastiveSegLib.VolumeGrid import VolumeGrid
 from ContrastiveSegLib.WorkerProcess import WorkerProcess
+from slicer_harness.views import SliceView
 
 ALLOWED = 0.25
 """Seconds of work in one go. Meant are 0.05; computers that run tests are slow."""
@@ -67,7 +68,7 @@ def painted_organ(shape):
 
 
 @pytest.mark.parametrize("shape", [(60, 96, 96), pytest.param((600, 512, 512), marks=pytest.mark.slow)])
-def test_the_application_answers_while_a_volume_goes_to_the_worker_and_back(a_panel, shape, capsys):
+def test_the_application_answers_while_avolume_goes_to_the_worker_and_back(a_panel, shape, capsys):
     panel, ui, dog = a_panel.panel, a_panel.ui, Watchdog()
     panel.learning.worker._command = [sys.executable, "-c", _WORKER]
     volume, segmentation = painted_organ(shape)
@@ -89,8 +90,9 @@ def test_the_application_answers_while_a_volume_goes_to_the_worker_and_back(a_pa
     dog.call("list after accept", panel.update)
     assert "5 annotated slices" in ui.annotationLabel.text
     dog.call("undo", ui.undoButton.click)
+    SliceView().show(volume, offset=0.35 * shape[0])
     dog.call("accept the slice", ui.acceptSliceButton.click)
-    dog.wait(lambda: not panel.result.whyBusy)
+    dog.wait(lambda: "Accepted into" in ui.statusLabel.text)
     dog.call("second start", ui.startButton.click)
     dog.wait(lambda: not panel.learning.machine.state.isBusy)
     with capsys.disabled():

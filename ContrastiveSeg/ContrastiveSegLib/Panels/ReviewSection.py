@@ -80,9 +80,7 @@ class ReviewSection(Section):
         self._set(
             self.ui.acceptSliceButton,
             whyNot,
-            _(
-                "Copies the slice that is shown, of all structures; it then counts as yours only once you change it."
-            ),
+            _("Copies all structures on the slice that is shown. What you painted on other slices stays."),
         )
 
     def forgetScene(self) -> None:

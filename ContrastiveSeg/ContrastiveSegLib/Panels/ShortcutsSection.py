@@ -28,7 +28,7 @@ class ShortcutsSection(Section):
         self.ui.shortcutsButton.connect("clicked(bool)", self._onHelp)
 
     @staticmethod
-    def keys() -> list[tuple[str, str, str]]:
+    def table() -> list[tuple[str, str, str]]:
         """Key, button that it presses, and what it does; a button may be missing in the panel."""
         return [
             ("Ctrl+Shift+L", "startButton", _("Start or stop learning")),
@@ -42,7 +42,7 @@ class ShortcutsSection(Section):
         """A table of the shortcuts, as rich text."""
         rows = "".join(
             f"<tr><td><b>{html.escape(self._native(key))}</b>&nbsp;&nbsp;</td><td>{html.escape(words)}</td></tr>"
-            for key, name, words in self.keys()
+            for key, name, words in self.table()
             if self._button(name) is not None
         )
         return (
@@ -54,7 +54,7 @@ class ShortcutsSection(Section):
         window = slicer.util.mainWindow()
         if self._shortcuts or window is None:
             return
-        for key, name, _words in self.keys():
+        for key, name, _words in self.table():
             button = self._button(name)
             if button is None:
                 continue

@@ -37,9 +37,10 @@ class VolumeTable:
         table.verticalHeader().setDefaultSectionSize(_ROW)
         table.setHorizontalScrollBarPolicy(qt.Qt.ScrollBarAlwaysOff)
         table.toolTip = _(
-            "Volumes of the predicted structures. ± is an estimate from the voxels that are in doubt; a part "
-            "that was missed altogether is not in it. The Dice is estimated on annotated slices that were left "
-            "out of the learning, where there are 10 or more. Select a structure to accept it alone."
+            "Volumes of the predicted structures. ± is an estimate from the voxels that are in doubt; "
+            "a part that was missed altogether is not in it. The Dice is estimated on annotated slices "
+            "that were left out of the learning, where there are 10 or more. Select a structure to "
+            "accept it alone."
         )
 
     @property
