@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-ERROR_FACTOR = 1.0
+ERROR_FACTOR = 0.75
 """Measured volume errors over the sum of doubt; see Docs/volumes.md for where it comes from."""
 
 _SURE = 0.1
