@@ -9,7 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 DOUBTFUL = 50
-"""Percent of uncertainty from which a voxel counts: the second-best answer is at least half as good."""
+"""Percent of uncertainty from which a voxel counts: the two best answers are less than half apart."""
 
 _MOST_BLOCKS = 1_500_000
 _REACH = 0.08
