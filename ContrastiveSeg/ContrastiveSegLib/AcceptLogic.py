@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,7 +107,10 @@ class AcceptLogic:
         kept = [] if replaceAnnotated else annotated
         changes = []
         for segmentId in chosen:
-            changes.append(self._change(grid, segmentationNode, predicted, segmentId, chosen, slices, kept))
+            change = yield from self._change(
+                grid, segmentationNode, predicted, segmentId, chosen, slices, kept
+            )
+            changes.append(change)
             yield
         self._prepare(volumeNode, segmentationNode)
         former = AnnotationLogic.manualSlices(segmentationNode)
@@ -184,10 +187,13 @@ class AcceptLogic:
         chosen: list[str],
         slices: list[Slice] | None,
         kept: list[Slice],
-    ) -> _Change:
+    ) -> Generator[None, None, _Change]:
         """The voxels of one segment to take away and to add, within the box that holds both."""
         present, wanted = SegmentResampler(segmentationNode, grid), SegmentResampler(predicted, grid)
-        old, new = (source.mask(segmentId, strict=False) for source in (present, wanted))
+        old = present.mask(segmentId, strict=False)
+        yield
+        new = wanted.mask(segmentId, strict=False)
+        yield
         boxes = [one for one in (old, new) if one[0].size]
         if not boxes:
             return _Change(segmentId, np.zeros((0, 0, 0), bool), np.zeros((0, 0, 0), bool), (0, 0, 0))
@@ -196,10 +202,13 @@ class AcceptLogic:
         start = (int(low[0]), int(low[1]), int(low[2]))
         shape = (int(high[0]) - start[0], int(high[1]) - start[1], int(high[2]) - start[2])
         before, after = _within(old, start, shape), _within(new, start, shape)
+        yield
         gone, come = before & ~after, after & ~before
+        yield
         for other in segmentationNode.GetSegmentation().GetSegmentIDs():
             if other not in chosen:
                 come &= ~_within(present.mask(other, strict=False), start, shape)
+                yield
         if slices is not None:
             allowed = np.zeros(shape, bool)
             for axis, index in slices:

@@ -203,6 +203,7 @@ def test_a_shortcut_presses_its_button_or_says_why_not(a_panel, a_painted_scene,
 def test_no_shortcut_is_one_of_slicers_or_of_the_segment_editors():
     plain = [str(n) for n in range(10)] + ["Esc", "Space", "Z", "Y", "I", "Q", "W", "Ctrl+Left", "Ctrl+Right"]
     slicers = [f"Shift+{n}" for n in range(10)] + [f"Ctrl+{one}" for one in "123456OSWZYXCVHFB"]
+    slicers.append("Ctrl+Shift+Z")
     taken = {QKeySequence(one).toString() for one in plain + slicers}
     ours = [QKeySequence(key).toString() for key, _button, _words in ShortcutsSection.table()]
     assert all(ours) and len(set(ours)) == len(ours) and not taken & set(ours)

@@ -28,8 +28,9 @@ _DISABLED = {"light": "#8c8c8c", "dark": "#8f8f8f"}
 
 def theme(name: str) -> QPalette:
     """The colours of a theme, ``light`` or ``dark``."""
-    palette = QPalette()
-    for role, color in _COLORS[name].items():
+    colors = _COLORS[name]
+    palette = QPalette(QColor(colors["Button"]), QColor(colors["Window"]))  # edges and shadows follow these
+    for role, color in colors.items():
         palette.setColor(getattr(QPalette.ColorRole, role), QColor(color))
     for role in ("WindowText", "Text", "ButtonText"):
         group = QPalette.ColorGroup.Disabled
