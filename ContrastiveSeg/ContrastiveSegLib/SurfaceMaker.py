@@ -95,13 +95,16 @@ class SurfaceMaker:
         segmentation = node.GetSegmentation()
         modifying = node.StartModify()
         try:
-            for segmentId, surface in surfaces.items():
+            # the first segment last: the 3D view looks at it alone, and would make what the others lack
+            for segmentId, surface in reversed(surfaces.items()):
                 segment = segmentation.GetSegment(segmentId)
                 if segment is not None:
                     segment.AddRepresentation(name, surface)
         finally:
             node.EndModify(modifying)
         segmentation.InvokeEvent(slicer.vtkSegmentation.ContainedRepresentationNamesModified)
+        if node.GetDisplayNode() is not None:
+            node.GetDisplayNode().Modified()  # 3D views are drawn anew
 
     @staticmethod
     def surface(image: Any, value: int, matrix: Any) -> Any:

@@ -14,6 +14,7 @@ from ContrastiveSegLib.PredictionLogic import PredictionLogic
 from ContrastiveSegLib.SurfaceMaker import SurfaceMaker
 from ContrastiveSegLib.UserError import UserError
 from ContrastiveSegLib.VolumeGrid import VolumeGrid
+from slicer_harness.views import ThreeDView
 
 SHAPE = (12, 30, 40)
 TERMINOLOGY = (
@@ -179,3 +180,19 @@ def test_maps_lie_on_the_volume_with_their_own_colours_and_are_used_again(
     )
     assert again["uncertainty"] is maps["uncertainty"]
     assert PercentVolume(a_coloured_segmentation, "probability").node is maps["probability"]
+
+
+def test_surfaces_that_come_later_are_drawn_in_the_3d_view(
+    a_volume_node, a_coloured_segmentation, monkeypatch
+):
+    view = ThreeDView((120, 120))
+    node = PredictionLogic.update(a_volume_node, a_coloured_segmentation, two_labels(), SEGMENTS)
+    view.pixels()
+    monkeypatch.setattr(SurfaceMaker, "isQuick", lambda node: False)
+    made = []
+    monkeypatch.setattr(node, "CreateClosedSurfaceRepresentation", lambda: made.append(1), raising=False)
+    PredictionLogic.setShown3D(a_coloured_segmentation, True)
+    PredictionLogic.waitForSurfaces()
+    picture = view.pixels().astype(int)
+    assert np.ptp(picture.reshape(-1, 3), axis=0).max() > 60, "nothing is drawn"
+    assert not made
