@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +12,38 @@ import numpy as np
 import slicer
 from slicer.i18n import tr as _
 
+from ContrastiveSegLib.AcceptedLabels import AcceptedLabels
 from ContrastiveSegLib.AnnotationLogic import AnnotationLogic
+from ContrastiveSegLib.LabelBox import LabelBox
 from ContrastiveSegLib.PredictionLogic import PredictionLogic
 from ContrastiveSegLib.SegmentResampler import SegmentResampler
 from ContrastiveSegLib.SliceRule import Slice
 from ContrastiveSegLib.UserError import UserError
 from ContrastiveSegLib.VolumeGrid import VolumeGrid
+
+_MOST_UNDONE = 5
+_SLAB_VOXELS = 400_000
+
+
+@dataclass
+class _Accepted:
+    """What is needed to take an acceptance back."""
+
+    node: Any
+    manual: list[Slice]
+    accepted: Path | None
+    kept: Path | None
+    after: int = 0
+
+
+@dataclass(frozen=True)
+class _Change:
+    """Voxels of a segment that go and that come, within a box of the grid."""
+
+    segmentId: str
+    gone: np.ndarray
+    new: np.ndarray
+    start: tuple[int, int, int]
 
 
 class AcceptLogic:
@@ -28,11 +57,16 @@ class AcceptLogic:
     def __init__(self) -> None:
         self._logic = slicer.vtkSlicerSegmentEditorLogic()
         self._logic.SetMRMLScene(slicer.mrmlScene)
+        self._logic.SetMaximumNumberOfUndoStates(2 * _MOST_UNDONE)
         self._editor: Any = None
-        self._after: tuple[str, int] | None = None
-        self._before: tuple[Any, list[Slice], Path | None, bytes | None] | None = None
+        self._done: list[_Accepted] = []
 
-    def accept(
+    def accept(self, *arguments: Any, **options: Any) -> None:
+        """Copies the prediction of a segmentation into it, at once; :meth:`steps` tells the arguments."""
+        for _step in self.steps(*arguments, **options):
+            pass
+
+    def steps(
         self,
         volumeNode: Any,
         segmentationNode: Any,
@@ -43,8 +77,10 @@ class AcceptLogic:
         slices: list[Slice] | None = None,
         replaceAnnotated: bool = False,
         accepted: Path | None = None,
-    ) -> None:
-        """Copies the prediction of a segmentation into it.
+    ) -> Iterator[None]:
+        """Copies the prediction of a segmentation into it, part by part.
+
+        Nothing else may change the segmentation before the last step.
 
         Args:
             volumeNode: The volume the prediction was made for.
@@ -68,29 +104,46 @@ class AcceptLogic:
             for one in segmentationNode.GetSegmentation().GetSegmentIDs()
             if predicted.GetSegmentation().GetSegment(one) and (segmentIds is None or one in segmentIds)
         ]
-        allowed = self._allowed(grid, annotated, slices, replaceAnnotated)
-        changes = self._changes(grid, segmentationNode, predicted, chosen, allowed)
+        kept = [] if replaceAnnotated else annotated
+        changes = []
+        for segmentId in chosen:
+            change = yield from self._change(
+                grid, segmentationNode, predicted, segmentId, chosen, slices, kept
+            )
+            changes.append(change)
+            yield
         self._prepare(volumeNode, segmentationNode)
         former = AnnotationLogic.manualSlices(segmentationNode)
-        kept = accepted.read_bytes() if accepted is not None and accepted.is_file() else None
-        self._before = (segmentationNode, former, accepted, kept)
         self._logic.SaveStateForUndo()
-        self._apply(grid, segmentationNode, changes)
-        AnnotationLogic.recordManual(segmentationNode, annotated)
+        self._done = [one for one in self._done if one.node is segmentationNode]  # the logic knows one only
+        record = _Accepted(segmentationNode, former, accepted, self._putAside(accepted))
+        self._done = [*self._done, record][-_MOST_UNDONE:]
+        record.after = self._time(segmentationNode)
+        AnnotationLogic.recordManual(segmentationNode, annotated)  # before any voxel looks like a person's
+        yield
+        for remove in (True, False):  # first all that goes, so that nothing new is overwritten
+            for change in changes:
+                for _slab in self._apply(grid, segmentationNode, change, remove):
+                    record.after = self._time(segmentationNode)
+                    yield
         if accepted is not None:
-            self._remember(accepted, grid, segmentationNode, values)
-        self._after = (segmentationNode.GetID(), self._time(segmentationNode))
+            yield
+            labels = SegmentResampler(segmentationNode, grid).labels(values)
+            yield
+            yield from AcceptedLabels(accepted).write(labels)
+        record.after = self._time(segmentationNode)
 
     def whyNoUndo(self, segmentationNode: Any) -> str:
         """Why Accept cannot be undone now; empty where it can."""
-        if self._after is None or segmentationNode is None or self._after[0] != segmentationNode.GetID():
+        last = self._done[-1] if self._done else None
+        if last is None or segmentationNode is None or last.node is not segmentationNode:
             return _("Nothing has been accepted yet.")
-        if self._after[1] != self._time(segmentationNode):
+        if last.after != self._time(segmentationNode):
             return _("The segmentation was changed after Accept; use Undo in the Segment Editor first.")
         return ""
 
     def undo(self, segmentationNode: Any) -> None:
-        """Brings back the segmentation as it was before the last Accept.
+        """Brings back the segmentation as it was before the last Accept; again, before the one before.
 
         Raises:
             UserError: Something else changed it since, which would be lost.
@@ -99,48 +152,75 @@ class AcceptLogic:
         if reason:
             raise UserError(reason)
         self._logic.Undo()
-        self._after = None
-        assert self._before is not None
-        node, former, accepted, kept = self._before
-        AnnotationLogic.recordManual(node, former)
-        if accepted is not None:
-            accepted.unlink(missing_ok=True)
-            if kept is not None:
-                accepted.write_bytes(kept)
+        last = self._done.pop()
+        AnnotationLogic.recordManual(last.node, last.manual)
+        if last.accepted is not None:
+            AcceptedLabels(last.accepted).remove()
+            if last.kept is not None:
+                AcceptedLabels(last.kept).moveTo(last.accepted)
+        if self._done:
+            self._done[-1].after = self._time(segmentationNode)
 
     def forget(self) -> None:
         """Lets go of the scene's nodes, as when the scene is closed."""
-        self._after = self._before = None
+        for one in self._done:
+            if one.kept is not None:
+                AcceptedLabels(one.kept).remove()
+        self._done = []
         self._logic.SetSegmentEditorNode(None)
         self._editor = None
 
-    @staticmethod
-    def _allowed(
-        grid: VolumeGrid, annotated: list[Slice], slices: list[Slice] | None, replaceAnnotated: bool
-    ) -> np.ndarray:
-        allowed = np.full(grid.shape, slices is None)
-        for axis, index in slices or []:
-            allowed[_at(axis, index)] = True
-        for axis, index in [] if replaceAnnotated else annotated:
-            allowed[_at(axis, index)] = False
-        return allowed
+    def _putAside(self, accepted: Path | None) -> Path | None:
+        """Keeps the note of an earlier acceptance for Undo."""
+        if accepted is None or not accepted.is_file():
+            return None
+        kept = accepted.with_name(f"{accepted.stem}-{uuid.uuid4().hex[:8]}{accepted.suffix}")
+        AcceptedLabels(accepted).moveTo(kept)
+        return kept
 
     @staticmethod
-    def _changes(
-        grid: VolumeGrid, segmentationNode: Any, predicted: Any, chosen: list[str], allowed: np.ndarray
-    ) -> list[tuple[str, np.ndarray, np.ndarray]]:
-        """For each chosen segment: its ID, the voxels to take away and the voxels to add."""
+    def _change(
+        grid: VolumeGrid,
+        segmentationNode: Any,
+        predicted: Any,
+        segmentId: str,
+        chosen: list[str],
+        slices: list[Slice] | None,
+        kept: list[Slice],
+    ) -> Generator[None, None, _Change]:
+        """The voxels of one segment to take away and to add, within the box that holds both."""
         present, wanted = SegmentResampler(segmentationNode, grid), SegmentResampler(predicted, grid)
-        free = allowed.copy()
-        for segmentId in segmentationNode.GetSegmentation().GetSegmentIDs():
-            if segmentId not in chosen:
-                mask, start = present.mask(segmentId, strict=False)
-                free[_box(mask, start)] &= ~mask
-        changes = []
-        for segmentId in chosen:
-            old, new = (_whole(grid, *source.mask(segmentId, strict=False)) for source in (present, wanted))
-            changes.append((segmentId, old & ~new & allowed, new & ~old & free))
-        return changes
+        old = present.mask(segmentId, strict=False)
+        yield
+        new = wanted.mask(segmentId, strict=False)
+        yield
+        boxes = [one for one in (old, new) if one[0].size]
+        if not boxes:
+            return _Change(segmentId, np.zeros((0, 0, 0), bool), np.zeros((0, 0, 0), bool), (0, 0, 0))
+        low = np.min([start for _mask, start in boxes], axis=0)
+        high = np.max([np.add(start, mask.shape) for mask, start in boxes], axis=0)
+        start = (int(low[0]), int(low[1]), int(low[2]))
+        shape = (int(high[0]) - start[0], int(high[1]) - start[1], int(high[2]) - start[2])
+        before, after = _within(old, start, shape), _within(new, start, shape)
+        yield
+        gone, come = before & ~after, after & ~before
+        yield
+        for other in segmentationNode.GetSegmentation().GetSegmentIDs():
+            if other not in chosen:
+                come &= ~_within(present.mask(other, strict=False), start, shape)
+                yield
+        if slices is not None:
+            allowed = np.zeros(shape, bool)
+            for axis, index in slices:
+                if 0 <= index - start[axis] < shape[axis]:
+                    allowed[_at(axis, index - start[axis])] = True
+            gone &= allowed
+            come &= allowed
+        for axis, index in kept:
+            if 0 <= index - start[axis] < shape[axis]:
+                gone[_at(axis, index - start[axis])] = False
+                come[_at(axis, index - start[axis])] = False
+        return _Change(segmentId, gone, come, start)
 
     def _prepare(self, volumeNode: Any, segmentationNode: Any) -> None:
         if self._editor is None or slicer.mrmlScene.GetNodeByID(self._editor.GetID()) is not self._editor:
@@ -158,28 +238,31 @@ class AcceptLogic:
         self._editor.SetOverwriteMode(slicer.vtkMRMLSegmentEditorNode.OverwriteAllSegments)
 
     def _apply(
-        self,
-        grid: VolumeGrid,
-        segmentationNode: Any,
-        changes: list[tuple[str, np.ndarray, np.ndarray]],
-    ) -> None:
+        self, grid: VolumeGrid, segmentationNode: Any, change: _Change, remove: bool
+    ) -> Iterator[None]:
+        """Takes voxels away or adds them, a slab at a time."""
+        mask = change.gone if remove else change.new
+        part = LabelBox.bounds(mask)
+        mask = mask[part]
+        if not mask.size:
+            return
+        start = tuple(s + one.start for s, one in zip(change.start, part, strict=True))
         logic = self._logic
-        modifying = segmentationNode.StartModify()
-        try:
-            for remove in (True, False):  # first all that goes, so that nothing new is overwritten
-                for segmentId, gone, new in changes:
-                    mask = gone if remove else new
-                    if mask.any():
-                        mode = logic.ModificationModeRemove if remove else logic.ModificationModeAdd
-                        image = self._modifier(grid, segmentationNode, mask)
-                        logic.ModifySegmentByLabelmap(segmentationNode, segmentId, image, mode, False, False)
-        finally:
-            segmentationNode.EndModify(modifying)
+        mode = logic.ModificationModeRemove if remove else logic.ModificationModeAdd
+        thickness = max(1, _SLAB_VOXELS // (mask.shape[1] * mask.shape[2]))
+        for first in range(0, mask.shape[0], thickness):
+            slab = mask[first : first + thickness]
+            if slab.any():
+                image = self._modifier(grid, segmentationNode, slab, (start[0] + first, start[1], start[2]))
+                logic.ModifySegmentByLabelmap(segmentationNode, change.segmentId, image, mode, False, False)
+                yield
 
     @staticmethod
-    def _modifier(grid: VolumeGrid, segmentationNode: Any, mask: np.ndarray) -> Any:
+    def _modifier(
+        grid: VolumeGrid, segmentationNode: Any, mask: np.ndarray, start: tuple[int, int, int]
+    ) -> Any:
         """The voxels in the segmentation's local space."""
-        image = grid.orientedImage(mask.astype(np.uint8))
+        image = grid.orientedImage(mask.astype(np.uint8), start)
         volume, segmentation = grid.node.GetParentTransformNode(), segmentationNode.GetParentTransformNode()
         if volume is not segmentation:
             import vtk
@@ -188,13 +271,6 @@ class AcceptLogic:
             slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(volume, segmentation, transform)
             slicer.vtkOrientedImageDataResample.TransformOrientedImage(image, transform)
         return image
-
-    @staticmethod
-    def _remember(accepted: Path, grid: VolumeGrid, segmentationNode: Any, values: dict[str, int]) -> None:
-        part = accepted.with_suffix(".part")
-        with open(part, "wb") as file:
-            np.save(file, SegmentResampler(segmentationNode, grid).labels(values).whole())
-        part.replace(accepted)
 
     @staticmethod
     def _time(segmentationNode: Any) -> int:
@@ -212,11 +288,16 @@ def _at(axis: int, index: int) -> tuple[slice | int, ...]:
     return tuple(index if a == axis else slice(None) for a in range(3))
 
 
-def _box(mask: np.ndarray, start: tuple[int, int, int]) -> tuple[slice, ...]:
-    return tuple(slice(s, s + n) for s, n in zip(start, mask.shape, strict=True))
-
-
-def _whole(grid: VolumeGrid, mask: np.ndarray, start: tuple[int, int, int]) -> np.ndarray:
-    whole = np.zeros(grid.shape, bool)
-    whole[_box(mask, start)] = mask
-    return whole
+def _within(
+    source: tuple[np.ndarray, tuple[int, int, int]], start: tuple[int, int, int], shape: tuple[int, int, int]
+) -> np.ndarray:
+    """A mask and its start, as a mask of another box; what lies outside of that is cut off."""
+    mask, begin = source
+    found = np.zeros(shape, bool)
+    low = [max(a, b) for a, b in zip(begin, start, strict=True)]
+    high = [min(a + n, b + m) for a, n, b, m in zip(begin, mask.shape, start, shape, strict=True)]
+    if all(a < b for a, b in zip(low, high, strict=True)):
+        here = tuple(slice(a - s, b - s) for a, b, s in zip(low, high, start, strict=True))
+        there = tuple(slice(a - s, b - s) for a, b, s in zip(low, high, begin, strict=True))
+        found[here] = mask[there]
+    return found

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ContrastiveSegLib.AcceptedLabels import AcceptedLabels
 from ContrastiveSegLib.LabelBox import LabelBox
 from ContrastiveSegLib.SegmentResampler import SegmentResampler
 from ContrastiveSegLib.SliceRule import Slice, SliceRule
@@ -74,12 +75,8 @@ class AnnotationLogic:
     @staticmethod
     def _changedSince(labels: LabelBox, accepted: Path | None) -> LabelBox:
         nothing = LabelBox(np.zeros((0, 0, 0), np.int16), (0, 0, 0), labels.shape)
-        if accepted is None or not accepted.is_file():
-            return nothing
-        before = np.load(accepted, mmap_mode="r", allow_pickle=False)
-        if before.shape != labels.shape:
-            return nothing
-        return LabelBox.of(labels.whole() != before)
+        changed = AcceptedLabels(accepted).changed(labels) if accepted is not None else None
+        return nothing if changed is None else changed
 
     @classmethod
     def emptySlices(cls, segmentationNode: Any) -> list[Slice]:

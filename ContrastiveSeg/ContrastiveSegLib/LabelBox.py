@@ -36,14 +36,28 @@ class LabelBox:
         array[self.part] = self.array
         return array
 
+    @staticmethod
+    def bounds(array: np.ndarray) -> tuple[slice, slice, slice]:
+        """Where anything but 0 is in an array (z, y, x); empty slices where nothing is.
+
+        Slice by slice: a mask of a whole CT would take longer than looking through it.
+        """
+        seen = [np.zeros(n, bool) for n in array.shape]
+        for z, plane in enumerate(array):
+            rows = plane.any(axis=1)
+            if rows.any():
+                seen[0][z] = True
+                seen[1] |= rows
+        for z in np.flatnonzero(seen[0]):
+            seen[2] |= array[z].any(axis=0)
+        found = [np.flatnonzero(one) for one in seen]
+        ends = [(int(one[0]), int(one[-1]) + 1) if one.size else (0, 0) for one in found]
+        return slice(*ends[0]), slice(*ends[1]), slice(*ends[2])
+
     @classmethod
     def of(cls, array: np.ndarray) -> LabelBox:
         """The smallest box that holds all labels of a whole grid."""
-        start, stop = [], []
-        for axis in range(3):
-            other = tuple(a for a in range(3) if a != axis)
-            found = np.flatnonzero(np.asarray(array != 0).any(axis=other))
-            start.append(int(found[0]) if found.size else 0)
-            stop.append(int(found[-1]) + 1 if found.size else 0)
-        box = array[start[0] : stop[0], start[1] : stop[1], start[2] : stop[2]]
-        return cls(np.asarray(box, np.int16), (start[0], start[1], start[2]), tuple(array.shape))  # type: ignore[arg-type]
+        part = cls.bounds(array)
+        start = (part[0].start, part[1].start, part[2].start)
+        shape = (array.shape[0], array.shape[1], array.shape[2])
+        return cls(np.asarray(array[part], np.int16), start, shape)

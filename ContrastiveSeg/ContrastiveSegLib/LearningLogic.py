@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,15 +12,18 @@ import slicer
 from slicer.i18n import tr as _
 
 from ContrastiveSegLib.AnnotationLogic import AnnotationLogic
+from ContrastiveSegLib.Background import Background
 from ContrastiveSegLib.LabelledSegment import LabelledSegment
+from ContrastiveSegLib.PredictionFiles import PredictionFiles
 from ContrastiveSegLib.PredictionLogic import PredictionLogic
+from ContrastiveSegLib.ReviewRecord import ReviewRecord
 from ContrastiveSegLib.RunFolder import RunFolder
 from ContrastiveSegLib.Signal import Signal
 from ContrastiveSegLib.SliceSuggestion import SliceSuggestion
 from ContrastiveSegLib.State import State
 from ContrastiveSegLib.StateMachine import StateMachine
 from ContrastiveSegLib.UserError import UserError
-from ContrastiveSegLib.VolumeExport import VolumeExport
+from ContrastiveSegLib.VolumeExport import Exported, ExportJob, VolumeExport
 from ContrastiveSegLib.Words import Words
 from ContrastiveSegLib.WorkerProcess import WorkerProcess
 
@@ -35,11 +39,14 @@ class _Round:
     folder: RunFolder
     segments: list[LabelledSegment]
     budget: str | float
+    settings: dict[str, Any] = field(default_factory=dict)
+    anew: bool = False
     openId: int = 0
     trainId: int = 0
     suggestId: int = 0
     hasResult: bool = False
-    shown: set[str] = field(default_factory=set)
+    isReading: bool = False
+    afterReading: list[Callable[[], None]] = field(default_factory=list)
 
 
 class LearningLogic:
@@ -50,6 +57,8 @@ class LearningLogic:
     nodes of probability and uncertainty), ``measured`` (step, loss or None, Dice by label value),
     ``suggested`` (the slices to annotate next, best first), ``greeted`` (the devices that the worker has
     found). ``machine.changed`` tells the state.
+
+    Files are written and read in a thread: with a large CT that takes seconds.
 
     Args:
         worker: Another worker than the application's own, for tests.
@@ -67,6 +76,7 @@ class LearningLogic:
         self.device = self._wanted = ""
         self._round: _Round | None = None
         self._exports: dict[Path, VolumeExport] = {}
+        self._files = Background()
         handlers = {
             "hello": self._onHello,
             "status": self._onStatus,
@@ -112,15 +122,17 @@ class LearningLogic:
             **settings: Further settings of the engine, such as ``device``.
 
         Raises:
-            UserError: Something is missing, or the files cannot be written.
+            UserError: Something is missing, or the folder cannot be made.
         """
         if self.machine.state.isBusy:
             raise UserError(_("A learning is going on."), _("Press Stop first."))
         folder = RunFolder.of(volumeNode, segmentationNode).create()
         export = self._exports.setdefault(folder.path, VolumeExport(folder.path))
         values = folder.segmentValues(AnnotationLogic.segmentIds(segmentationNode))
-        exported = export.export(volumeNode, segmentationNode, values, axis=axis, accepted=folder.accepted)
-        self._round = _Round(volumeNode, segmentationNode, folder, exported.segments, budget)
+        job = export.prepare(volumeNode, segmentationNode, values, axis=axis, accepted=folder.accepted)
+        wanted = {"budget": budget, **({"weights": weights} if weights else {}), **settings, **self.settings}
+        now = _Round(volumeNode, segmentationNode, folder, job.exported.segments, budget, wanted, anew)
+        self._round = now
         if anew:
             folder.forgetLearnt()
         interrupted = folder.wasInterrupted() and not anew
@@ -138,18 +150,33 @@ class LearningLogic:
         self.said.emit(
             _("Going on from where it was interrupted.") if interrupted else _("Preparing the learning.")
         )
-        self._round.openId = self.worker.send(
+        self._write(now, export, job)
+
+    def _write(self, now: _Round, export: VolumeExport, job: ExportJob) -> None:
+        """Writes the arrays, and then lets the worker open them."""
+
+        def written(exported: Exported) -> None:
+            # stopped, dead or closed meanwhile: nobody waits for the files
+            if self._round is now and self.machine.state is State.Starting:
+                self._open(now, exported)
+            elif self._round is now and self.machine.state is State.Stopping:
+                self._onIdle(now)
+
+        def failed(error: Exception) -> None:
+            words = export.explained(error if isinstance(error, OSError) else OSError(str(error)))
+            if self._round is now and self.machine.state.isBusy:
+                self._fail(str(words), resumable=False)
+
+        self._files.run(job.write, written, failed)
+
+    def _open(self, now: _Round, exported: Exported) -> None:
+        now.openId = self.worker.send(
             "open",
-            run=str(folder.path),
+            run=str(now.folder.path),
             cases=[exported.case],
-            settings={
-                "budget": budget,
-                **({"weights": weights} if weights else {}),
-                **settings,
-                **self.settings,
-            },
+            settings=now.settings,
             segments=[{"value": one.value, "name": one.name} for one in exported.segments],
-            **({"anew": True} if anew else {"resume": folder.hasLearnt}),
+            **({"anew": True} if now.anew else {"resume": now.folder.hasLearnt}),
         )
 
     def warmUp(self) -> None:
@@ -178,6 +205,7 @@ class LearningLogic:
         """Ends the worker; for the end of the module or of the application."""
         self._round = None
         self._exports.clear()
+        self._files.forget()
         self.worker.quit(wait=wait)
         self.machine.go(State.Empty)
 
@@ -185,6 +213,7 @@ class LearningLogic:
         """Forgets the nodes, as when the scene is closed; what was learnt stays on disk."""
         self._round = None
         self._exports.clear()
+        self._files.forget()
         self.worker.quit()
         self.machine.go(State.Empty)
 
@@ -228,6 +257,9 @@ class LearningLogic:
         return _("Learning {names}.").format(names=names)
 
     def _onIdle(self, now: _Round) -> None:
+        if now.isReading:
+            now.afterReading.append(lambda: self._onIdle(now))
+            return
         if not self.machine.state.isBusy:
             return
         now.folder.setLearning(False)
@@ -260,10 +292,47 @@ class LearningLogic:
 
     def _onPreview(self, event: dict[str, Any]) -> None:
         now = self._round
-        if now is not None and self.machine.state.isBusy and event.get("reply_to") == now.trainId:
-            path = self._path(event.get("prediction"))
-            if path is not None and path.is_file():  # an older preview may be gone by now
-                self._show(path, surfaces=False)
+        if now is None or not self.machine.state.isBusy or event.get("reply_to") != now.trainId:
+            return
+        path = self._path(event.get("prediction"))
+        if path is None or now.isReading:  # the next one comes soon
+            return
+        values = [one.value for one in now.segments]
+
+        def show(labels: Any) -> None:
+            if self._show(now, labels):
+                ReviewRecord.forget(now.segmentation)  # the numbers are those of the former result
+
+        def failed(error: Exception) -> None:  # an older preview may be gone by now
+            logging.info("ContrastiveSeg: %s", PredictionLogic.unreadable(path, error))
+
+        self._read(now, lambda: PredictionFiles.labels(path, values), show, failed)
+
+    def _read(
+        self,
+        now: _Round,
+        work: Callable[[], Any],
+        show: Callable[[Any], None],
+        failed: Callable[[Exception], None],
+    ) -> None:
+        """Reads files in the thread; what the worker says meanwhile waits for it."""
+        now.isReading = True
+
+        def ended(function: Callable[[Any], None]) -> Callable[[Any], None]:
+            def after(value: Any) -> None:
+                now.isReading = False
+                if self._round is now and self.machine.state.isBusy:
+                    try:
+                        function(value)
+                    except UserError as error:
+                        self._fail(str(error), resumable=False)
+                waiting, now.afterReading = now.afterReading, []
+                for one in waiting:
+                    one()
+
+            return after
+
+        self._files.run(work, ended(show), ended(failed))
 
     def _onResult(self, event: dict[str, Any]) -> None:
         now = self._round
@@ -281,34 +350,46 @@ class LearningLogic:
 
     def _take(self, event: dict[str, Any], now: _Round) -> None:
         """Puts a finished result into the scene."""
-        try:
-            if not self._show(self._path(event.get("prediction")), surfaces=True):
-                return
-            maps = {}
-            for kind in ("probability", "uncertainty"):
-                path = self._path(event.get(kind))
-                if path is not None:
-                    maps[kind] = PredictionLogic.read(path)
-            self.mapped.emit(PredictionLogic.updateMaps(now.volume, now.segmentation, maps))
-        except UserError as error:
-            self._fail(str(error), resumable=False)
+        if now.isReading:
+            now.afterReading.insert(0, lambda: self._take(event, now))
             return
-        now.hasResult = True
-        self._estimate(event.get("dice_estimate"))
+        paths = {kind: self._path(event.get(kind)) for kind in ("prediction", "probability", "uncertainty")}
+        prediction = paths.pop("prediction")
+        maps = {kind: path for kind, path in paths.items() if path is not None}
+        if prediction is None:
+            return
+        values = [one.value for one in now.segments]
 
-    def _show(self, path: Path | None, surfaces: bool) -> bool:
-        now = self._round
-        if now is None or path is None:
-            return False
+        def work() -> tuple[Any, dict[str, Any]]:
+            labels = PredictionFiles.labels(prediction, values)
+            return labels, {kind: PredictionFiles.map(path) for kind, path in maps.items()}
+
+        def show(read: tuple[Any, dict[str, Any]]) -> None:
+            if not self._show(now, read[0]):
+                return
+            ReviewRecord.of(event).store(now.segmentation)
+            self.mapped.emit(PredictionLogic.updateMaps(now.volume, now.segmentation, read[1]))
+            now.hasResult = True
+            self._estimate(event.get("dice_estimate"))
+
+        def failed(error: Exception) -> None:
+            self._fail(str(PredictionLogic.unreadable(prediction, error)), resumable=False)
+
+        self._read(now, work, show, failed)
+
+    def _show(self, now: _Round, labels: Any) -> bool:
+        """Puts a mask into the scene; returns whether its nodes are still there.
+
+        Raises:
+            UserError: It does not fit the volume.
+        """
         if not all(slicer.mrmlScene.IsNodePresent(node) for node in (now.volume, now.segmentation)):
             self.worker.send("stop")
             self._fail(
                 _("The volume or the segmentation was removed while it was being learnt."), resumable=False
             )
             return False
-        labels = PredictionLogic.read(path)
-        node = PredictionLogic.update(now.volume, now.segmentation, labels, now.segments, surfaces=surfaces)
-        self.predicted.emit(node)
+        self.predicted.emit(PredictionLogic.update(now.volume, now.segmentation, labels, now.segments))
         return True
 
     def _path(self, name: Any) -> Path | None:

@@ -6,6 +6,7 @@ from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
 from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
 
 from ContrastiveSegLib.Budget import Budget
+from ContrastiveSegLib.Drawing import Drawing
 from ContrastiveSegLib.LearningMethod import LearningMethod
 from ContrastiveSegLib.PlaneChoice import PlaneChoice
 
@@ -25,6 +26,7 @@ class Parameters:
         showPrediction: Whether the prediction is shown over the slices and in 3D.
         show3D: Whether surfaces of it are made.
         opacity: How much of the image it covers, in percent.
+        drawing: What of it is seen in slice views.
         showUncertainty: Whether the uncertainty map lies over the slices.
     """
 
@@ -38,4 +40,5 @@ class Parameters:
     showPrediction: bool = True
     show3D: bool = True
     opacity: Annotated[int, WithinRange(0, 100)] = 40
+    drawing: Drawing = Drawing.Both
     showUncertainty: bool = False

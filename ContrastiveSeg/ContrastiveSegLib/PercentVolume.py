@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import slicer
 import slicer.util
+import vtk
+from vtk.util import numpy_support
 
 from ContrastiveSegLib.VolumeGrid import VolumeGrid
 
@@ -47,7 +49,7 @@ class PercentVolume:
 
         Args:
             grid: Where the values are; the node lies under the same transform as its volume.
-            array: uint8 (z, y, x), percent.
+            array: uint8 (z, y, x), percent; its memory is shared, so it must not be changed later.
             name: Of a new node.
         """
         node = self.node
@@ -56,10 +58,11 @@ class PercentVolume:
             node.SetName(slicer.mrmlScene.GenerateUniqueName(name))
             node.SetAttribute(_ATTRIBUTE, self._kind)  # before anybody hears that it is there
             slicer.mrmlScene.AddNode(node)
+            self._display(node)  # before there are voxels, which it would look through for a window
             self._owner.SetNodeReferenceID(self._role, node.GetID())
         modifying = node.StartModify()
         try:
-            slicer.util.updateVolumeFromArray(node, np.array(array, np.uint8))
+            node.SetAndObserveImageData(self._image(array))
             node.SetIJKToRASMatrix(VolumeGrid.toMatrix(grid.ijkToLocal))
             node.SetAndObserveTransformNodeID(grid.node.GetTransformNodeID())
         finally:
@@ -67,6 +70,16 @@ class PercentVolume:
         if node.GetDisplayNode() is None:
             self._display(node)
         return node
+
+    @staticmethod
+    def _image(array: np.ndarray) -> Any:
+        values = np.ascontiguousarray(array, np.uint8)
+        image = vtk.vtkImageData()
+        image.SetDimensions(values.shape[2], values.shape[1], values.shape[0])
+        scalars = numpy_support.numpy_to_vtk(values.ravel(), deep=False)
+        scalars.SetName("ImageScalars")
+        image.GetPointData().SetScalars(scalars)
+        return image
 
     def _display(self, node: Any) -> None:
         node.CreateDefaultDisplayNodes()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +9,19 @@ import numpy as np
 import slicer
 from slicer.i18n import tr as _
 
+from ContrastiveSegLib.Background import Background
+from ContrastiveSegLib.Drawing import Drawing
 from ContrastiveSegLib.LabelBox import LabelBox
 from ContrastiveSegLib.LabelledSegment import LabelledSegment
 from ContrastiveSegLib.PercentVolume import PercentVolume
+from ContrastiveSegLib.PredictionFiles import PredictionFiles
+from ContrastiveSegLib.SurfaceMaker import SurfaceMaker
 from ContrastiveSegLib.UserError import UserError
 from ContrastiveSegLib.VolumeGrid import VolumeGrid
 
 _ROLE = "ContrastiveSegPrediction"
 _VOLUME_ROLE = "ContrastiveSegVolume"
 _ATTRIBUTE = "ContrastiveSeg.Prediction"
-_QUICK = 0.3
 
 
 class PredictionLogic:
@@ -34,7 +36,7 @@ class PredictionLogic:
     VOLUME_ROLE = _VOLUME_ROLE
     """Reference of a prediction to the volume that it was made for."""
 
-    _surfaceSeconds = 0.0
+    _surfaces: SurfaceMaker | None = None
 
     @staticmethod
     def mark(segmentationNode: Any) -> None:
@@ -51,32 +53,31 @@ class PredictionLogic:
         cls,
         volumeNode: Any,
         segmentationNode: Any,
-        labels: np.ndarray,
+        labels: np.ndarray | LabelBox,
         segments: list[LabelledSegment],
-        *,
-        surfaces: bool = True,
     ) -> Any:
         """Shows a predicted label map; returns the node.
+
+        Surfaces are made anew where the node has some; those of a large structure come later, from a
+        thread.
 
         Args:
             volumeNode: The volume it was made for.
             segmentationNode: The user's segmentation.
-            labels: Integers (z, y, x) on the volume's grid, 0 for background.
+            labels: Integers (z, y, x) on the volume's grid, 0 for background; or the box of it that
+                :class:`PredictionFiles` read.
             segments: Which value stands for which segment.
-            surfaces: Make the surfaces anew where the node has some, however long it takes; for a
-                preview they are made only where that was quick before, as otherwise the
-                application would stand still.
 
         Raises:
             UserError: The array does not fit the volume.
         """
         grid = VolumeGrid(volumeNode)
-        cls.checkShape(labels, grid)
+        cls.checkShape(labels.shape, grid)
         node = cls._node(volumeNode, segmentationNode)
         segmentation = node.GetSegmentation()
         name = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
         surface = slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
-        renew = segmentation.ContainsRepresentation(surface) and (surfaces or cls._surfaceSeconds < _QUICK)
+        renew = segmentation.ContainsRepresentation(surface) or cls._surfacesOf(node).isUnderWay(node)
         # one image shared by all segments: one layer, as Slicer itself keeps segments that do not overlap
         image = cls._image(grid, labels, segments)
         modifying = node.StartModify()
@@ -95,10 +96,23 @@ class PredictionLogic:
 
     @classmethod
     def _makeSurfaces(cls, node: Any) -> None:
-        """Makes surfaces where there are none, and notes how long that takes."""
-        began = time.monotonic()
-        if node.CreateClosedSurfaceRepresentation():
-            cls._surfaceSeconds = time.monotonic() - began
+        """Makes surfaces where there are none: at once where that is quick, else in a thread."""
+        if SurfaceMaker.isQuick(node):
+            node.CreateClosedSurfaceRepresentation()
+        else:
+            cls._surfacesOf(node).make(node)
+
+    @classmethod
+    def _surfacesOf(cls, node: Any) -> SurfaceMaker:
+        if cls._surfaces is None:
+            cls._surfaces = SurfaceMaker(Background())
+        return cls._surfaces
+
+    @classmethod
+    def waitForSurfaces(cls) -> None:
+        """Blocks until surfaces under way are there; for scripts."""
+        if cls._surfaces is not None:
+            cls._surfaces.wait()
 
     @classmethod
     def updateMaps(
@@ -121,7 +135,7 @@ class PredictionLogic:
         grid = VolumeGrid(volumeNode)
         nodes = {}
         for kind, array in maps.items():
-            cls.checkShape(array, grid)
+            cls.checkShape(array.shape, grid)
             percent = PercentVolume(segmentationNode, kind)
             nodes[kind] = percent.update(grid, array, names[kind].format(name=segmentationNode.GetName()))
         return nodes
@@ -156,45 +170,47 @@ class PredictionLogic:
             node.GetDisplayNode().SetOpacity2DFill(percent / 100.0)
 
     @classmethod
+    def setDrawing(cls, segmentationNode: Any, drawing: Drawing) -> None:
+        """Shows the outline, the fill, or both in slice views."""
+        node = cls.predicted(segmentationNode)
+        if node is not None and node.GetDisplayNode() is not None:
+            node.GetDisplayNode().SetVisibility2DFill(drawing is not Drawing.Outline)
+            node.GetDisplayNode().SetVisibility2DOutline(drawing is not Drawing.Fill)
+
+    @classmethod
     def setShown3D(cls, segmentationNode: Any, shown: bool) -> None:
         """Makes the surfaces of the prediction, or removes them."""
         node = cls.predicted(segmentationNode)
         if node is None:
             return
         surface = slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
-        if shown is bool(node.GetSegmentation().ContainsRepresentation(surface)):
-            return
-        if shown:
+        there = bool(node.GetSegmentation().ContainsRepresentation(surface))
+        if shown and not there:
             cls._makeSurfaces(node)
-        else:
-            node.RemoveClosedSurfaceRepresentation()
+        elif not shown:
+            cls._surfacesOf(node).forget(node)
+            if there:
+                node.RemoveClosedSurfaceRepresentation()
 
     @staticmethod
-    def read(path: Path) -> np.ndarray:
-        """An array the worker left.
-
-        Raises:
-            UserError: It cannot be read.
-        """
-        try:
-            return np.load(path, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise UserError(
-                _("The result '{path}' cannot be read ({reason}).").format(path=path, reason=error),
-                _("Start the learning again."),
-            ) from error
+    def unreadable(path: Path, error: Exception) -> UserError:
+        """A result that cannot be read, in a sentence."""
+        return UserError(
+            _("The result '{path}' cannot be read ({reason}).").format(path=path, reason=error),
+            _("Start the learning again."),
+        )
 
     @staticmethod
-    def checkShape(array: np.ndarray, grid: VolumeGrid) -> None:
-        """Raises where an array does not lie on the grid.
+    def checkShape(shape: tuple[int, ...], grid: VolumeGrid) -> None:
+        """Raises where an array of these sizes does not lie on the grid.
 
         Raises:
             UserError: It has other sizes.
         """
-        if array.shape != grid.shape:
+        if shape != grid.shape:
             raise UserError(
                 _("The result has {result} voxels, but the volume '{name}' has {volume}.").format(
-                    result=" x ".join(str(n) for n in array.shape[::-1]),
+                    result=" x ".join(str(n) for n in shape[::-1]),
                     name=grid.node.GetName(),
                     volume=" x ".join(str(n) for n in grid.shape[::-1]),
                 ),
@@ -223,13 +239,12 @@ class PredictionLogic:
         return node
 
     @staticmethod
-    def _image(grid: VolumeGrid, labels: np.ndarray, segments: list[LabelledSegment]) -> Any:
-        known = np.isin(labels, [one.value for one in segments])
-        box = LabelBox.of(np.where(known, labels, 0))
+    def _image(grid: VolumeGrid, labels: np.ndarray | LabelBox, segments: list[LabelledSegment]) -> Any:
+        if not isinstance(labels, LabelBox):
+            labels = PredictionFiles.boxed(labels, [one.value for one in segments])
         # cut to what is predicted: surfaces of a small structure in a large CT are then quick
-        array = box.array if box.array.size else np.zeros((1, 1, 1), np.int16)
-        small = max((one.value for one in segments), default=0) < 256
-        return grid.orientedImage(array.astype(np.uint8 if small else np.int16), box.start)
+        array = labels.array if labels.array.size else np.zeros((1, 1, 1), np.uint8)
+        return grid.orientedImage(array, labels.start, copy=False)
 
     @staticmethod
     def _copySegments(segmentationNode: Any, segmentation: Any, segments: list[LabelledSegment]) -> None:

@@ -74,12 +74,13 @@ class SegmentResampler:
         image = self._image(segmentId)
         if image is None:
             return nothing
-        painted, first = self._painted(image)
+        value = self._node.GetSegmentation().GetSegment(segmentId).GetLabelValue()
+        painted, first = self._painted(image, value)
         if not painted.size:
             return nothing
         toVolume = self._toVolumeMatrix(image)
         if toVolume is None:
-            mask, start = self._throughWarp(image)
+            mask, start = self._throughWarp(image, value)
         else:
             toVolume = toVolume @ _translation(first)
             mask, start = self._copied(painted, toVolume)
@@ -98,28 +99,27 @@ class SegmentResampler:
         return mask, start
 
     def _image(self, segmentId: str) -> Any:
-        """The segment's voxels in the segmentation's local space, None where there are none."""
+        """The image that holds the segment's voxels, in the segmentation's local space; None where
+        there are none. Segments may share it; only their label values differ."""
         name = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
         segmentation = self._node.GetSegmentation()
-        missing = segmentation.GetSegment(segmentId).GetRepresentation(name) is None
-        if missing and not segmentation.CreateRepresentation(name):
+        segment = segmentation.GetSegment(segmentId)
+        if segment.GetRepresentation(name) is None and not segmentation.CreateRepresentation(name):
             return None
-        image = slicer.vtkOrientedImageData()
-        if not self._node.GetBinaryLabelmapRepresentation(segmentId, image):
-            return None
-        return image if image.GetPointData().GetScalars() is not None else None
+        image = segment.GetRepresentation(name)
+        return image if image is not None and image.GetPointData().GetScalars() is not None else None
 
     @staticmethod
-    def _painted(image: Any) -> tuple[np.ndarray, tuple[int, int, int]]:
+    def _painted(image: Any, value: int) -> tuple[np.ndarray, tuple[int, int, int]]:
         """The painted box of an image as bool (k, j, i) and the index (i, j, k) of its first voxel."""
         extent = image.GetExtent()
         shape = (extent[5] - extent[4] + 1, extent[3] - extent[2] + 1, extent[1] - extent[0] + 1)
         if min(shape) < 1:
             return np.zeros((0, 0, 0), bool), (0, 0, 0)
-        array = numpy_support.vtk_to_numpy(image.GetPointData().GetScalars()).reshape(shape) != 0
-        box = LabelBox.of(array)
-        k, j, i = box.start
-        return box.array.astype(bool), (extent[0] + i, extent[2] + j, extent[4] + k)
+        array = numpy_support.vtk_to_numpy(image.GetPointData().GetScalars()).reshape(shape) == value
+        part = LabelBox.bounds(array)
+        k, j, i = (one.start for one in part)
+        return array[part], (extent[0] + i, extent[2] + j, extent[4] + k)
 
     def _toVolumeMatrix(self, image: Any) -> np.ndarray | None:
         """From the image's IJK to the volume's IJK; None where a non-linear transform lies between."""
@@ -191,7 +191,7 @@ class SegmentResampler:
             mask[number][inside] = painted[index[2][inside], index[1][inside], index[0][inside]]
         return mask, (int(low[2]), int(low[1]), int(low[0]))
 
-    def _throughWarp(self, image: Any) -> tuple[np.ndarray, tuple[int, int, int]]:
+    def _throughWarp(self, image: Any, value: int) -> tuple[np.ndarray, tuple[int, int, int]]:
         """Slicer's own resampling, for transforms that are no matrix."""
         transform = vtk.vtkGeneralTransform()
         slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(
@@ -203,10 +203,11 @@ class SegmentResampler:
             image, reference, output, False, False, transform
         )
         array = numpy_support.vtk_to_numpy(output.GetPointData().GetScalars()).reshape(self._grid.shape)
-        box = LabelBox.of(array != 0)
-        if not box.array.size:
+        found = array == value
+        part = LabelBox.bounds(found)
+        if not found[part].size:
             return np.zeros((1, 1, 1), bool), (0, 0, 0)
-        return box.array.astype(bool), box.start
+        return found[part], (part[0].start, part[1].start, part[2].start)
 
 
 def _translation(first: tuple[int, int, int]) -> np.ndarray:

@@ -90,7 +90,12 @@ class SlabCopy:
                         if _changed(volumeNode) != before:
                             raise UserError(_("The volume was changed while it was prepared."))
                         piece = array[z : z + 1, y : y + rows]
-                        _writeAll(file, piece if grey else VolumeExport.greyValues(piece).astype(np.float32))
+                        _writeAll(
+                            file,
+                            piece
+                            if grey
+                            else VolumeExport.greyValues(piece, array.ndim == 4).astype(np.float32),
+                        )
                         yield
             os.replace(part, path)
         except OSError as error:

@@ -24,6 +24,13 @@ class SliceViews:
         slicer.vtkMRMLSliceNode.JumpAllSlices(slicer.mrmlScene, *ras)
 
     @staticmethod
+    def centerOn(ras: tuple[float, float, float]) -> None:
+        """Shows a point in the middle of all slice views, so that it need not be looked for."""
+        SliceViews.jumpTo(ras)
+        for node in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
+            node.JumpSliceByCentering(*ras)
+
+    @staticmethod
     def shown(grid: VolumeGrid, axis: int) -> Slice | None:
         """The slice along an array axis that a slice view shows now; None where no view does."""
         direction = grid.ijkToWorld()[:3, 2 - axis]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,52 @@ class Exported:
     slices: list[Slice]
 
 
+@dataclass(frozen=True)
+class ExportJob:
+    """Arrays that wait to be written; holds no node, so that a thread may write them.
+
+    Attributes:
+        exported: What the files will hold.
+        files: Name, shape, kind of number and slices (z) of each new file.
+        former: Files of earlier rounds that go afterwards.
+        folder: The run folder.
+    """
+
+    exported: Exported
+    files: list[tuple[str, tuple[int, int, int], np.dtype, Iterator[np.ndarray]]]
+    former: list[Path]
+    folder: Path
+
+    def write(self) -> Exported:
+        """Writes the files, slice by slice.
+
+        Raises:
+            OSError: A file cannot be written; nothing half written is left.
+        """
+        for name, shape, kind, slices in self.files:
+            path = self.folder / name
+            part = path.with_suffix(".part")
+            try:
+                with open(part, "wb") as file:
+                    about = {
+                        "descr": np.lib.format.dtype_to_descr(kind),
+                        "fortran_order": False,
+                        "shape": shape,
+                    }
+                    np.lib.format.write_array_header_1_0(file, about)
+                    for one in slices:
+                        file.write(memoryview(np.ascontiguousarray(one, kind)).cast("B"))
+                os.replace(part, path)
+            except OSError:
+                with contextlib.suppress(OSError):
+                    part.unlink(missing_ok=True)
+                raise
+        for path in self.former:
+            with contextlib.suppress(OSError):  # still mapped; it goes with the next round
+                path.unlink()
+        return self.exported
+
+
 class VolumeExport:
     """Writes ``image-0001.npy`` and ``labels-0001.npy`` into a run folder.
 
@@ -67,7 +113,27 @@ class VolumeExport:
         axis: int | None = None,
         accepted: Path | None = None,
     ) -> Exported:
-        """Writes both arrays.
+        """Writes both arrays, at once; :meth:`prepare` tells the arguments.
+
+        Raises:
+            UserError: Nothing is painted, a node holds no voxels, or a file cannot be written.
+        """
+        job = self.prepare(volumeNode, segmentationNode, values, axis=axis, accepted=accepted)
+        try:
+            return job.write()
+        except OSError as error:
+            raise self.explained(error) from error
+
+    def prepare(
+        self,
+        volumeNode: Any,
+        segmentationNode: Any,
+        values: dict[str, int],
+        *,
+        axis: int | None = None,
+        accepted: Path | None = None,
+    ) -> ExportJob:
+        """Looks at the nodes; what is returned writes both arrays.
 
         Args:
             volumeNode: The image; several components become grey.
@@ -77,25 +143,35 @@ class VolumeExport:
             accepted: The file that :class:`AcceptLogic` left, where there is one.
 
         Raises:
-            UserError: Nothing is painted, a node holds no voxels, or a file cannot be written.
+            UserError: Nothing is painted, or a node holds no voxels.
         """
         grid = VolumeGrid(volumeNode)
         box = AnnotationLogic.labelsOf(segmentationNode, grid, values)
         slices = AnnotationLogic.annotatedSlices(segmentationNode, box, grid, axis=axis, accepted=accepted)
-        labels = self.sparseLabels(box, slices, AnnotationLogic.partialSlices(segmentationNode))
-        if not (labels > 0).any():
+        partial = AnnotationLogic.partialSlices(segmentationNode)
+        if not self._isAnyPainted(box, slices):
             raise UserError(
                 _("No segment of '{name}' is painted on a slice that counts.").format(
                     name=segmentationNode.GetName()
                 ),
                 _("Paint the structure completely on about three slices in the Segment Editor."),
             )
+        files, former = [], []
         voxels = volumeNode.GetImageData()
         written = (volumeNode.GetID(), voxels.GetMTime(), voxels.GetPointData().GetScalars().GetMTime())
         if self._imageWritten != written or not (self._folder / self._imageName).is_file():
-            self._imageName = self._save("image", self.imageArray(volumeNode))
+            self._imageName, old = self._next("image")
             self._imageWritten = written
-        labelsName = self._save("labels", labels)
+            former += old
+            array = slicer.util.arrayFromVolume(volumeNode)  # shares and keeps the node's memory
+            kind = array.dtype if array.ndim == 3 else np.dtype(np.float32)
+            colours = array.ndim == 4
+            files.append(
+                (self._imageName, grid.shape, kind, (self.greyValues(one, colours) for one in array))
+            )
+        labelsName, old = self._next("labels")
+        former += old
+        files.append((labelsName, grid.shape, np.dtype(np.int16), self._sparseSlices(box, slices, partial)))
         segmentation = segmentationNode.GetSegmentation()
         segments = [
             LabelledSegment(value, segmentId, segmentation.GetSegment(segmentId).GetName())
@@ -107,25 +183,40 @@ class VolumeExport:
             "name": volumeNode.GetName() or "",  # for messages; the worker does not store it
             "ijk_to_ras": [[float(number) for number in row] for row in grid.ijkToWorld()],
         }
-        return Exported(case, segments, slices)
+        return ExportJob(Exported(case, segments, slices), files, former, self._folder)
 
-    @staticmethod
-    def imageArray(volumeNode: Any) -> np.ndarray:
+    def explained(self, error: OSError) -> UserError:
+        """A failed :meth:`ExportJob.write` in a sentence; the next export writes all anew."""
+        self._imageWritten = None
+        return UserError(
+            _("'{path}' cannot be written ({reason}).").format(
+                path=self._folder, reason=error.strerror or error
+            ),
+            _("Make room on the disk or check the permissions of the folder."),
+        )
+
+    @classmethod
+    def imageArray(cls, volumeNode: Any) -> np.ndarray:
         """The voxels (z, y, x) as the scanner gave them; colours as luminance, other components averaged."""
-        return VolumeExport.greyValues(slicer.util.arrayFromVolume(volumeNode))
+        array = slicer.util.arrayFromVolume(volumeNode)
+        return cls.greyValues(array, array.ndim == 4)
 
     @staticmethod
-    def greyValues(array: np.ndarray) -> np.ndarray:
-        """Voxels (z, y, x) or (z, y, x, components) with one value each."""
-        if array.ndim == 4:
-            if array.shape[3] in (3, 4) and array.dtype == np.uint8:
-                array = array[..., :3].astype(np.float32) @ np.array(_LUMINANCE, np.float32)
-            else:
-                array = array.mean(axis=3, dtype=np.float32)
-        return array
+    def greyValues(array: np.ndarray, components: bool) -> np.ndarray:
+        """Voxels with one value each.
 
-    @staticmethod
-    def sparseLabels(box: LabelBox, slices: list[Slice], partial: Collection[Slice] = ()) -> np.ndarray:
+        Args:
+            array: A volume or a part of it.
+            components: Whether the last axis counts colours or other components.
+        """
+        if not components or array.shape[-1] == 0:
+            return array
+        if array.shape[-1] in (3, 4) and array.dtype == np.uint8:
+            return array[..., :3].astype(np.float32) @ np.array(_LUMINANCE, np.float32)
+        return np.asarray(array.mean(axis=-1, dtype=np.float32))
+
+    @classmethod
+    def sparseLabels(cls, box: LabelBox, slices: list[Slice], partial: Collection[Slice] = ()) -> np.ndarray:
         """Labels with IGNORE everywhere but on the annotated slices.
 
         Args:
@@ -133,35 +224,40 @@ class VolumeExport:
             slices: The annotated slices.
             partial: Those of them of which only the painted voxels count.
         """
-        said = np.zeros(box.shape, bool)
-        some = np.zeros_like(said)
-        for axis, index in slices:
-            place = tuple(index if a == axis else slice(None) for a in range(3))
-            (some if (axis, index) in partial else said)[place] = True
-        labels = np.full(box.shape, IGNORE, np.int16)
-        labels[said] = 0
-        inner = said[box.part] | (some[box.part] & (box.array > 0))
-        labels[box.part][inner] = box.array[inner]
+        labels = np.empty(box.shape, np.int16)
+        for index, plane in enumerate(cls._sparseSlices(box, slices, partial)):
+            labels[index] = plane
         return labels
 
-    def _save(self, stem: str, array: np.ndarray) -> str:
-        """Writes beside and renames; returns the name."""
+    @staticmethod
+    def _sparseSlices(box: LabelBox, slices: list[Slice], partial: Collection[Slice]) -> Iterator[np.ndarray]:
+        """The same, slice by slice along z: a large CT never stands in memory as a whole."""
+        part, start = box.part, box.start[0]
+        for z in range(box.shape[0]):
+            plane = np.full(box.shape[1:], IGNORE, np.int16)
+            whole = np.zeros(box.shape[1:], np.int16)
+            if start <= z < start + box.array.shape[0]:
+                whole[part[1:]] = box.array[z - start]
+            said = np.zeros(plane.shape, bool)
+            some = np.zeros(plane.shape, bool)
+            for axis, index in slices:
+                if axis == 0 and index != z:
+                    continue
+                place = [slice(None), (index, slice(None)), (slice(None), index)][axis]
+                (some if (axis, index) in partial else said)[place] = True
+            np.copyto(plane, whole, where=said | (some & (whole > 0)))
+            yield plane
+
+    @staticmethod
+    def _isAnyPainted(box: LabelBox, slices: list[Slice]) -> bool:
+        for axis, index in slices:
+            inside = index - box.start[axis]
+            if 0 <= inside < box.array.shape[axis] and (box.array.take(inside, axis) > 0).any():
+                return True
+        return False
+
+    def _next(self, stem: str) -> tuple[str, list[Path]]:
+        """A new file's name, and the files that it replaces."""
         former = sorted(self._folder.glob(f"{stem}-[0-9]*.npy"))
         number = max((int(path.stem.rpartition("-")[2]) for path in former), default=0) + 1
-        path = self._folder / f"{stem}-{number:04d}.npy"
-        part = path.with_suffix(".part")
-        try:
-            with open(part, "wb") as file:
-                np.save(file, np.ascontiguousarray(array), allow_pickle=False)
-            os.replace(part, path)
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                part.unlink(missing_ok=True)
-            raise UserError(
-                _("'{path}' cannot be written ({reason}).").format(path=path, reason=error.strerror or error),
-                _("Make room on the disk or check the permissions of the folder."),
-            ) from error
-        for one in former:
-            with contextlib.suppress(OSError):  # still mapped; it goes with the next round
-                one.unlink()
-        return path.name
+        return f"{stem}-{number:04d}.npy", former

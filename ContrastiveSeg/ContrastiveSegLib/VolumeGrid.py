@@ -100,17 +100,20 @@ class VolumeGrid:
         axis = int(np.argmax(spacing))
         return axis if spacing[axis] > 1.2 * spacing[0] else 0
 
-    def orientedImage(self, array: np.ndarray, start: tuple[int, int, int] = (0, 0, 0)) -> Any:
+    def orientedImage(
+        self, array: np.ndarray, start: tuple[int, int, int] = (0, 0, 0), copy: bool = True
+    ) -> Any:
         """A vtkOrientedImageData of part of this grid, in local space.
 
         Args:
-            array: (z, y, x) values; copied.
+            array: (z, y, x) values.
             start: Index (z, y, x) of the array's first voxel in the grid.
+            copy: Whether the array may change later; otherwise the image shares its memory.
         """
         image = slicer.vtkOrientedImageData()
         z, y, x = array.shape
         image.SetExtent(start[2], start[2] + x - 1, start[1], start[1] + y - 1, start[0], start[0] + z - 1)
-        scalars = numpy_support.numpy_to_vtk(np.ascontiguousarray(array).ravel(), deep=True)
+        scalars = numpy_support.numpy_to_vtk(np.ascontiguousarray(array).ravel(), deep=copy)
         scalars.SetName("ImageScalars")
         image.GetPointData().SetScalars(scalars)
         image.SetGeometryFromImageToWorldMatrix(self.toMatrix(self.ijkToLocal))

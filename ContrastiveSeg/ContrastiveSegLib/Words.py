@@ -34,3 +34,8 @@ class Words:
     def listed(names: list[str], most: int = 3) -> str:
         """Names with commas between them; of many, only the first."""
         return ", ".join(names[:most]) + (" …" if len(names) > most else "")
+
+    @staticmethod
+    def milliliters(ml: float) -> str:
+        """A volume with as many digits as anybody can believe, without the unit."""
+        return f"{ml:.0f}" if ml >= 100 else f"{ml:.1f}" if ml >= 10 else f"{ml:.2f}"

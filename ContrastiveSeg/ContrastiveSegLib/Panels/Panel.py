@@ -26,6 +26,7 @@ from ContrastiveSegLib.Parameters import Parameters
 from ContrastiveSegLib.Readiness import Readiness
 from ContrastiveSegLib.RunFolder import RunFolder
 from ContrastiveSegLib.SegmentationMaker import SegmentationMaker
+from ContrastiveSegLib.SliceRule import Slice
 from ContrastiveSegLib.SliceViews import SliceViews
 from ContrastiveSegLib.State import State
 from ContrastiveSegLib.UserError import UserError
@@ -158,7 +159,7 @@ class Panel(VTKObservationMixin):
         if not Readiness.whyNotPaint(volume, segmentation) and not isBusy:
             folder = RunFolder.existing(volume, segmentation)
             interrupted = folder is not None and folder.wasInterrupted()
-        self.progress.update(whyNot, interrupted)
+        self.progress.update(self.result.whyBusy or whyNot, interrupted)
         self.weights.update(isBusy)
         self.result.update(self._parameters, self.learning.machine.state)
         whyNotPaint = Readiness.whyNotPaint(volume, segmentation)
@@ -225,7 +226,7 @@ class Panel(VTKObservationMixin):
 
     def _onPredicted(self, node: Any) -> None:
         self.selectors.hideWhatIsMadeHere()
-        self.result.show(self._parameters, preview=self.learning.machine.state.isBusy)
+        self.result.show(self._parameters)
         self.result.update(self._parameters, self.learning.machine.state)
 
     def _onMapped(self, nodes: dict[str, Any]) -> None:
@@ -277,12 +278,30 @@ class Panel(VTKObservationMixin):
 
     def _onAccept(self, checked: bool = False) -> None:
         with self.explained():
-            self.annotation.update(self._parameters)
-            if self._parameters is None or self.annotation.summary is None:
-                raise UserError(self.annotation.problem or Readiness.whyNotPaint(*self.nodes()))
-            self.progress.say(self.result.accept(self._parameters, self.annotation.summary))
-            self._parameters.showPrediction = False  # what was accepted would lie under it
+            self.accept()
+
+    def accept(self, segmentIds: list[str] | None = None, slices: list[Slice] | None = None) -> None:
+        """Copies the prediction, or some segments or slices of it; belongs within :meth:`explained`."""
+        self.annotation.update(self._parameters)
+        parameters, summary = self._parameters, self.annotation.summary
+        if parameters is None or summary is None:
+            raise UserError(self.annotation.problem or Readiness.whyNotPaint(*self.nodes()))
+        name = parameters.segmentation.GetName()
+
+        def done() -> None:
+            self.progress.say(
+                _("Accepted into '{name}'. The slices that you painted are as they were.").format(name=name)
+            )
+            if parameters is self._parameters and segmentIds is None and slices is None:
+                parameters.showPrediction = False  # what was accepted would lie under it
             self.update()
+
+        def failed(error: Exception) -> None:
+            with self.explained():
+                raise error
+
+        self.progress.say(_("Accepting into '{name}'.").format(name=name))
+        self.result.accept(parameters, summary, done, failed, segmentIds, slices)
 
     def _onUndo(self, checked: bool = False) -> None:
         with self.explained():

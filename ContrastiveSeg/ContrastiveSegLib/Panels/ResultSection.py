@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from slicer.i18n import tr as _
 
 from ContrastiveSegLib.AcceptLogic import AcceptLogic
 from ContrastiveSegLib.AnnotationSummary import AnnotationSummary
+from ContrastiveSegLib.Chunks import Chunks
 from ContrastiveSegLib.Parameters import Parameters
 from ContrastiveSegLib.PercentVolume import PercentVolume
 from ContrastiveSegLib.PlainText import PlainText
 from ContrastiveSegLib.PredictionLogic import PredictionLogic
 from ContrastiveSegLib.Readiness import Readiness
 from ContrastiveSegLib.RunFolder import RunFolder
+from ContrastiveSegLib.SliceRule import Slice
 from ContrastiveSegLib.State import State
+
+_FEW_VOXELS = 500_000
 
 
 class ResultSection:
@@ -27,26 +32,29 @@ class ResultSection:
     def __init__(self, ui: Any) -> None:
         self._ui = ui
         self._accepting = AcceptLogic()
+        self._chunks = Chunks()
         self._mapShown: Any = None
 
     def update(self, parameters: Parameters | None, state: State) -> None:
         """Enables what can be used, and says why the rest cannot."""
-        volume = parameters.volume if parameters else None
         segmentation = parameters.segmentation if parameters else None
-        whyNot = Readiness.whyNotAccept(state, volume, segmentation)
         self._set(
             self._ui.acceptButton,
-            whyNot,
+            self.whyNotAccept(parameters, state),
             _("Copies the prediction into '{name}'. What you painted on annotated slices stays.").format(
                 name=segmentation.GetName() if segmentation else ""
             ),
         )
         whyNotUndo = (
-            _("Wait until the learning has finished, or press Stop.")
-            if state.isBusy
-            else self._accepting.whyNoUndo(segmentation)
+            self.whyBusy
+            or (_("Wait until the learning has finished, or press Stop.") if state.isBusy else "")
+            or self._accepting.whyNoUndo(segmentation)
         )
-        self._set(self._ui.undoButton, whyNotUndo, _("Brings back what was there before Accept."))
+        self._set(
+            self._ui.undoButton,
+            whyNotUndo,
+            _("Brings back what was there before the last Accept; press again for the one before."),
+        )
         there = PredictionLogic.predicted(segmentation) is not None
         none = _("There is no prediction yet; press Start.")
         self._set(self._ui.showCheckBox, "" if there else none, _("Shows the prediction over the slices."))
@@ -54,6 +62,7 @@ class ResultSection:
         hidden = "" if shown else (_("Switch on Show first.") if there else none)
         self._set(self._ui.show3DCheckBox, hidden, _("Makes surfaces of the prediction for the 3D view."))
         self._set(self._ui.opacitySlider, hidden, _("How much of the image the prediction covers."))
+        self._set(self._ui.drawingSelector, hidden, _("What of the prediction is drawn over the slices."))
         hasMap = segmentation is not None and PercentVolume(segmentation, "uncertainty").node is not None
         self._set(
             self._ui.uncertaintyCheckBox,
@@ -61,18 +70,24 @@ class ResultSection:
             _("Lays a map over the slices that is bright where the network is unsure."),
         )
 
+    @property
+    def whyBusy(self) -> str:
+        """Why nothing else can be done now; empty where it can."""
+        return _("Wait until the prediction has been accepted.") if self._chunks.isBusy else ""
+
+    def whyNotAccept(self, parameters: Parameters | None, state: State) -> str:
+        """Why the prediction cannot be accepted; empty where it can."""
+        volume = parameters.volume if parameters else None
+        segmentation = parameters.segmentation if parameters else None
+        return self.whyBusy or Readiness.whyNotAccept(state, volume, segmentation)
+
     @staticmethod
     def _set(widget: Any, whyNot: str, tip: str) -> None:
         widget.enabled = not whyNot
         widget.toolTip = PlainText.shown(whyNot or tip)
 
-    def show(self, parameters: Parameters | None, preview: bool = False) -> None:
-        """Applies the choices to the prediction's nodes.
-
-        Args:
-            parameters: The choices; None shows nothing.
-            preview: Leave surfaces as they are, as they may take long.
-        """
+    def show(self, parameters: Parameters | None) -> None:
+        """Applies the choices to the prediction's nodes; None shows nothing."""
         segmentation = parameters.segmentation if parameters else None
         if self._mapShown is not None and self._mapShown is not segmentation:
             PercentVolume(self._mapShown, "uncertainty").setShown(False)
@@ -83,27 +98,47 @@ class ResultSection:
         if PredictionLogic.predicted(segmentation) is not None:
             PredictionLogic.setVisible(segmentation, parameters.showPrediction)
             PredictionLogic.setOpacity(segmentation, parameters.opacity)
-            if not preview:
-                wanted = parameters.show3D and parameters.showPrediction
-                if wanted or not parameters.show3D:  # hidden surfaces are kept, unwanted ones are not
-                    PredictionLogic.setShown3D(segmentation, wanted)
+            PredictionLogic.setDrawing(segmentation, parameters.drawing)
+            wanted = parameters.show3D and parameters.showPrediction
+            if wanted or not parameters.show3D:  # hidden surfaces are kept, unwanted ones are not
+                PredictionLogic.setShown3D(segmentation, wanted)
         PercentVolume(segmentation, "uncertainty").setShown(parameters.showUncertainty)
         self._mapShown = segmentation if parameters.showUncertainty else None
 
-    def accept(self, parameters: Parameters, summary: AnnotationSummary) -> str:
-        """Copies the prediction into the user's segmentation; returns a sentence.
+    def accept(
+        self,
+        parameters: Parameters,
+        summary: AnnotationSummary,
+        done: Callable[[], None],
+        failed: Callable[[Exception], None],
+        segmentIds: list[str] | None = None,
+        slices: list[Slice] | None = None,
+    ) -> None:
+        """Copies the prediction into the user's segmentation; in pieces where it is large.
+
+        Args:
+            parameters: The chosen nodes.
+            summary: What the user has annotated, and what stays.
+            done: Called when all is copied.
+            failed: Called with what went wrong after the first piece.
+            segmentIds: Which segments; None for all.
+            slices: Which slices; None for the whole volume.
 
         Raises:
             UserError: There is no prediction.
         """
         volume, segmentation = parameters.volume, parameters.segmentation
         folder = RunFolder.of(volume, segmentation).create()
-        values = folder.segmentValues(list(summary.names))
-        slices = [one.slice for one in summary.slices]
-        self._accepting.accept(volume, segmentation, slices, values, accepted=folder.accepted)
-        return _("Accepted into '{name}'. The slices that you painted are as they were.").format(
-            name=segmentation.GetName()
+        steps = self._accepting.steps(
+            volume,
+            segmentation,
+            [one.slice for one in summary.slices],
+            folder.segmentValues(list(summary.names)),
+            segmentIds=segmentIds,
+            slices=slices,
+            accepted=folder.accepted,
         )
+        self._chunks.run(steps, done, failed, atOnce=volume.GetImageData().GetNumberOfPoints() < _FEW_VOXELS)
 
     def undo(self, parameters: Parameters) -> str:
         """Takes the last Accept back; returns a sentence.
@@ -117,4 +152,5 @@ class ResultSection:
     def forget(self) -> None:
         """Lets go of the scene's nodes."""
         self._mapShown = None
+        self._chunks.forget()
         self._accepting.forget()

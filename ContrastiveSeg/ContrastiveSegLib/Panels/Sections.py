@@ -14,8 +14,10 @@ from ContrastiveSegLib.Panels.EditorSection import EditorSection
 from ContrastiveSegLib.Panels.MethodSection import MethodSection
 from ContrastiveSegLib.Panels.MoreWeightsSection import MoreWeightsSection
 from ContrastiveSegLib.Panels.OtherPatientsSection import OtherPatientsSection
+from ContrastiveSegLib.Panels.ReviewSection import ReviewSection
 from ContrastiveSegLib.Panels.Section import Section
 from ContrastiveSegLib.Panels.SetUpSection import SetUpSection
+from ContrastiveSegLib.Panels.ShortcutsSection import ShortcutsSection
 from ContrastiveSegLib.Panels.SuggestionSection import SuggestionSection
 from ContrastiveSegLib.Panels.VolumeSection import VolumeSection
 from ContrastiveSegLib.Panels.WeightsLibrarySection import WeightsLibrarySection
@@ -30,6 +32,8 @@ SECTIONS: list[type[Section]] = [
     SuggestionSection,
     MethodSection,
     CurveSection,
+    ReviewSection,
+    ShortcutsSection,
     OtherPatientsSection,
     WeightsLibrarySection,
     MoreWeightsSection,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -108,4 +109,9 @@ def predict_case(
         items.append(ViewScores(item.view, scores, item.weight))
     found = combine(items, case.volume.shape, values, case.labels.array)
     undo = case.orientation.undo
-    return Prediction(undo(found.labels), undo(found.probability), undo(found.uncertainty))
+    return replace(
+        found,
+        labels=undo(found.labels),
+        probability=undo(found.probability),
+        uncertainty=undo(found.uncertainty),
+    )

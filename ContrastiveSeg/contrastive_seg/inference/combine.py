@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from contrastive_seg.data.sparse_labels import IGNORE
 from contrastive_seg.finetuning.view import View
 from contrastive_seg.inference.prediction import Prediction
+from contrastive_seg.inference.volume_error import sum_of_doubt
 
 OUTSIDE = -12.0
 """Score of every structure where no view looked: surely background."""
@@ -127,6 +128,7 @@ def combine(
     thickness = max(1, _SLAB_ELEMENTS // (plane * len(values)))
     total_weight = sum(item.weight for item in items)
     lookup = np.array(values, dtype=label_type)
+    doubt = np.zeros(len(values) - 1)
     for begin in range(region[0][0], region[0][1], thickness):
         end = min(begin + thickness, region[0][1])
         size = (end - begin, region[1][1] - region[1][0], region[2][1] - region[2][0])
@@ -142,13 +144,15 @@ def combine(
             scores[1:] += whole * share
         shares = torch.softmax(scores, dim=0)
         best, index = shares.max(dim=0)
-        background = shares[0].clone()
-        second = shares.scatter_(0, index[None], -1.0).amax(dim=0)
         target = (
             slice(begin, end),
             slice(region[1][0], region[1][1]),
             slice(region[2][0], region[2][1]),
         )
+        unknown = None if truth is None else torch.from_numpy(truth[target] == IGNORE)
+        doubt += sum_of_doubt(shares, unknown)
+        background = shares[0].clone()
+        second = shares.scatter_(0, index[None], -1.0).amax(dim=0)
         labels[target] = lookup[index.numpy()]
         probability[target] = ((1 - background) * 100).round().to(torch.uint8).numpy()
         margin = 1 - (best - second)
@@ -160,4 +164,5 @@ def combine(
                 labels[z][known] = truth[z][known]
                 probability[z][known] = np.where(truth[z][known] > 0, 100, 0)
                 uncertainty[z][known] = 0
-    return Prediction(labels, probability, uncertainty)
+    doubtful = {int(value): float(one) for value, one in zip(values[1:], doubt, strict=True)}
+    return Prediction(labels, probability, uncertainty, doubtful_voxels=doubtful)

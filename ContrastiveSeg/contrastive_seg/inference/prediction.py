@@ -18,9 +18,12 @@ class Prediction:
             0..100, shape (z, y, x). Percent in uint8 keeps a 512x512x1000 CT at 262 MB.
         uncertainty: Percent, 0 (sure) .. 100 (undecided); uint8, shape (z, y, x).
         dice_estimate: Dice by label value estimated on held-out annotated slices; may be empty.
+        doubtful_voxels: By label value how many voxels may be wrong, see
+            :func:`~contrastive_seg.inference.volume_error.sum_of_doubt`; may be empty.
     """
 
     labels: np.ndarray
     probability: np.ndarray
     uncertainty: np.ndarray
     dice_estimate: dict[int, float] = field(default_factory=dict)
+    doubtful_voxels: dict[int, float] = field(default_factory=dict)

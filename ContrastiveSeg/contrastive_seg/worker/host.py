@@ -16,7 +16,7 @@ from contrastive_seg.inference.prediction import Prediction
 from contrastive_seg.runs import RunFolder
 from contrastive_seg.worker.arrays import open_labels, open_volume
 from contrastive_seg.worker.channel import EventWriter
-from contrastive_seg.worker.outputs import volumes_ml, write_prediction
+from contrastive_seg.worker.outputs import doubtful_fields, volumes_ml, write_prediction
 from contrastive_seg.worker.protocol import Id, Open, Predict, Suggest, Train
 from contrastive_seg.worker.relay import Relay
 from contrastive_seg.worker.run import Run, job_of
@@ -147,12 +147,13 @@ class Host:
         id_, name = to
         names = write_prediction(run.folder.path, name, prediction)
         values = tuple(segment.value for segment in run.job.segments)
-        found = {
+        found: dict[str, Any] = {
             "dice_estimate": {str(k): v for k, v in prediction.dice_estimate.items() if math.isfinite(v)},
             "volume_ml": volumes_ml(prediction.labels, volume.ijk_to_ras, values),
         }
+        found["volume_error_ml"], places = doubtful_fields(prediction, volume.ijk_to_ras)
         self._writer.drop_progress()
-        self._writer.send("result", reply_to=id_, **about, **names, **found)
+        self._writer.send("result", reply_to=id_, **about, **names, **found, doubtful=places)
         return {"case": about["case"], **found}
 
     def _open_run(self) -> Run:

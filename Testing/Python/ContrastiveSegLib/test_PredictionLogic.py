@@ -4,12 +4,17 @@ import numpy as np
 import pytest
 import slicer
 import vtk
-from scene_parts import add_segmentation, ball
+from scene_parts import add_segmentation, ball, wait_until
+from vtk.util.numpy_support import vtk_to_numpy
 
 from ContrastiveSegLib.LabelledSegment import LabelledSegment
 from ContrastiveSegLib.PercentVolume import PercentVolume
+from ContrastiveSegLib.PredictionFiles import PredictionFiles
 from ContrastiveSegLib.PredictionLogic import PredictionLogic
+from ContrastiveSegLib.SurfaceMaker import SurfaceMaker
 from ContrastiveSegLib.UserError import UserError
+from ContrastiveSegLib.VolumeGrid import VolumeGrid
+from slicer_harness.views import ThreeDView
 
 SHAPE = (12, 30, 40)
 TERMINOLOGY = (
@@ -70,31 +75,64 @@ def test_a_later_prediction_goes_into_the_same_node(a_volume_node, a_coloured_se
     assert found is None or not found.any()
 
 
-def test_surfaces_follow_a_preview_only_where_they_are_made_quickly(
+def surface_of(node, name="L"):
+    surface = vtk.vtkPolyData()
+    node.GetClosedSurfaceRepresentation(name, surface)
+    return surface
+
+
+def test_surfaces_follow_each_mask(a_volume_node, a_coloured_segmentation):
+    node = PredictionLogic.update(a_volume_node, a_coloured_segmentation, two_labels(), SEGMENTS)
+    PredictionLogic.setShown3D(a_coloured_segmentation, True)
+    before = surface_of(node).GetNumberOfPoints()
+    smaller = two_labels()
+    smaller[:6] = 0
+    PredictionLogic.update(a_volume_node, a_coloured_segmentation, smaller, SEGMENTS)
+    assert 0 < surface_of(node).GetNumberOfPoints() < before
+
+
+def test_large_surfaces_come_later_and_lie_where_slicers_own_do(
+    a_volume_node, a_coloured_segmentation, monkeypatch
+):
+    mirrored = np.array([[-1.2, 0.1, 0, 4], [0, 1, 0.2, -9], [0.1, 0, 2, 7], [0, 0, 0, 1]], float)
+    a_volume_node.SetIJKToRASMatrix(VolumeGrid.toMatrix(mirrored))
+    node = PredictionLogic.update(a_volume_node, a_coloured_segmentation, two_labels(), SEGMENTS)
+    PredictionLogic.setShown3D(a_coloured_segmentation, True)
+    own = surface_of(node)
+    PredictionLogic.setShown3D(a_coloured_segmentation, False)
+    monkeypatch.setattr(SurfaceMaker, "isQuick", lambda node: False)
+    PredictionLogic.setShown3D(a_coloured_segmentation, True)
+    assert surface_of(node).GetNumberOfPoints() == 0  # the click came back at once
+    wait_until(lambda: surface_of(node).GetNumberOfPoints() > 0, 20)
+    ours = surface_of(node)
+    assert ours.GetBounds() == pytest.approx(own.GetBounds(), abs=0.3)
+    volumes = []
+    for one in (own, ours):
+        mass = vtk.vtkMassProperties()
+        mass.SetInputData(one)
+        volumes.append(mass.GetVolume())
+    assert volumes[1] == pytest.approx(volumes[0], rel=0.03)
+    outward = vtk_to_numpy(ours.GetPoints().GetData()) - ours.GetCenter()
+    facing = (vtk_to_numpy(ours.GetPointData().GetNormals()) * outward).sum(axis=1)
+    assert np.sign(facing).mean() > 0.8, "inside out"
+
+
+def test_surfaces_of_an_older_mask_are_not_given_to_a_newer_one(
     a_volume_node, a_coloured_segmentation, monkeypatch
 ):
     node = PredictionLogic.update(a_volume_node, a_coloured_segmentation, two_labels(), SEGMENTS)
+    monkeypatch.setattr(SurfaceMaker, "isQuick", lambda node: False)
     PredictionLogic.setShown3D(a_coloured_segmentation, True)
-
-    def points():
-        surface = vtk.vtkPolyData()
-        node.GetClosedSurfaceRepresentation("L", surface)
-        return surface.GetNumberOfPoints()
-
-    before = points()
     smaller = two_labels()
     smaller[:6] = 0
-    monkeypatch.setattr(PredictionLogic, "_surfaceSeconds", 0.1)
-    PredictionLogic.update(a_volume_node, a_coloured_segmentation, smaller, SEGMENTS, surfaces=False)
-    assert 0 < points() < before
-    monkeypatch.setattr(PredictionLogic, "_surfaceSeconds", 5.0)
-    PredictionLogic.update(a_volume_node, a_coloured_segmentation, two_labels(), SEGMENTS)
-    assert points() == before  # a result gets its surfaces in any case
-    monkeypatch.setattr(PredictionLogic, "_surfaceSeconds", 5.0)
-    PredictionLogic.update(a_volume_node, a_coloured_segmentation, smaller, SEGMENTS, surfaces=False)
-    assert points() == 0  # better none than those of another mask
+    PredictionLogic.update(a_volume_node, a_coloured_segmentation, smaller, SEGMENTS)
+    PredictionLogic.waitForSurfaces()
+    assert surface_of(node).GetBounds()[4] > 10  # the lower half (2 mm slices) is gone
+    PredictionLogic.setShown3D(a_coloured_segmentation, False)
     PredictionLogic.setShown3D(a_coloured_segmentation, True)
-    assert 0 < points() < before
+    PredictionLogic.setShown3D(a_coloured_segmentation, False)
+    PredictionLogic.waitForSurfaces()
+    assert surface_of(node).GetNumberOfPoints() == 0
 
 
 def test_it_is_known_again_as_a_prediction_of_this_volume(a_volume_node, a_coloured_segmentation):
@@ -111,10 +149,14 @@ def test_a_result_of_another_size_is_refused(a_volume_node, a_coloured_segmentat
         )
 
 
-def test_an_unreadable_result_is_explained(tmp_path):
-    (tmp_path / "half.npy").write_bytes(b"\x93NUMPY\x01\x00")
-    with pytest.raises(UserError, match=r"half.npy' cannot be read"):
-        PredictionLogic.read(tmp_path / "half.npy")
+def test_files_are_read_as_the_box_of_what_is_known(tmp_path):
+    labels = np.zeros((5, 6, 7), np.int16)
+    labels[1, 2:4, 3], labels[3, 5, 6], labels[0, 0, 0] = 1, 3, 9  # nobody knows a 9
+    np.save(tmp_path / "a.npy", labels)
+    box = PredictionFiles.labels(tmp_path / "a.npy", [1, 3])
+    assert np.array_equal(box.whole(), np.where(labels == 9, 0, labels)) and box.array.dtype == np.uint8
+    assert not PredictionFiles.boxed(np.zeros((5, 6, 7), np.uint8), [1]).array.size
+    assert PredictionFiles.boxed(np.full((2, 2, 2), 300, np.int16), [300]).array.dtype == np.int16
 
 
 def test_maps_lie_on_the_volume_with_their_own_colours_and_are_used_again(
@@ -138,3 +180,19 @@ def test_maps_lie_on_the_volume_with_their_own_colours_and_are_used_again(
     )
     assert again["uncertainty"] is maps["uncertainty"]
     assert PercentVolume(a_coloured_segmentation, "probability").node is maps["probability"]
+
+
+def test_surfaces_that_come_later_are_drawn_in_the_3d_view(
+    a_volume_node, a_coloured_segmentation, monkeypatch
+):
+    view = ThreeDView((120, 120))
+    node = PredictionLogic.update(a_volume_node, a_coloured_segmentation, two_labels(), SEGMENTS)
+    view.pixels()
+    monkeypatch.setattr(SurfaceMaker, "isQuick", lambda node: False)
+    made = []
+    monkeypatch.setattr(node, "CreateClosedSurfaceRepresentation", lambda: made.append(1), raising=False)
+    PredictionLogic.setShown3D(a_coloured_segmentation, True)
+    PredictionLogic.waitForSurfaces()
+    picture = view.pixels().astype(int)
+    assert np.ptp(picture.reshape(-1, 3), axis=0).max() > 60, "nothing is drawn"
+    assert not made

@@ -82,3 +82,29 @@ def test_every_painted_voxel_lies_on_some_annotated_slice(seed):
     for axis, index in found(painted):
         said[tuple(index if a == axis else slice(None) for a in range(3))] = True
     assert said[painted > 0].all()
+
+
+def test_empty_slices_between_painted_ones_change_nothing():
+    rng = np.random.default_rng(3)
+    for _trial in range(40):
+        small = np.zeros((7, 8, 9), np.int16)
+        for _stroke in range(rng.integers(1, 4)):
+            axis = rng.integers(3)
+            place = [
+                slice(int(a), int(a) + int(n))
+                for a, n in zip(rng.integers(0, 4, 3), rng.integers(2, 5, 3), strict=True)
+            ]
+            place[axis] = slice(int(rng.integers(0, 7)), None)
+            place[axis] = slice(place[axis].start, place[axis].start + 1)
+            small[tuple(place)] = 1
+        apart = [
+            np.flatnonzero(small.any(axis=tuple(a for a in range(3) if a != one)) == 0) for one in range(3)
+        ]
+        wide, moved = small, []
+        for axis in range(3):  # each empty slice becomes five
+            repeat = np.ones(small.shape[axis], int)
+            repeat[apart[axis]] = 5
+            wide = wide.repeat(repeat, axis)
+            moved.append(np.concatenate([[0], np.cumsum(repeat)]))
+        expected = [(axis, int(moved[axis][index])) for axis, index in SliceRule.find(LabelBox.of(small))]
+        assert SliceRule.find(LabelBox.of(wide)) == expected

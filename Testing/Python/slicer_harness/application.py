@@ -166,10 +166,20 @@ def install(slicer: Any) -> None:
     logic = slicer.vtkMRMLApplicationLogic()
     logic.SetMRMLScene(scene)
     slicer.mrmlScene = scene
+    _add_cache(slicer, scene, folder)
     slicer.app = Application(folder, logic)
     slicer.modules = make_modules(slicer, scene, logic)
     mrml_widgets.install(slicer)
     _install_translation()
+
+
+def _add_cache(slicer: Any, scene: Any, folder: Path) -> None:
+    """Where the scene unpacks an .mrb file; the application gives it such a folder, too."""
+    cache, manager = slicer.vtkCacheManager(), slicer.vtkDataIOManager()
+    cache.SetRemoteCacheDirectory(str(folder / "temporary"))
+    manager.SetCacheManager(cache)
+    scene.SetCacheManager(cache)
+    scene.SetDataIOManager(manager)
 
 
 def make_modules(slicer: Any, scene: Any, application_logic: Any) -> SimpleNamespace:

@@ -25,11 +25,13 @@ _WIDGETS = [
 ]  # fmt: skip
 _LAYOUTS = ("QVBoxLayout", "QHBoxLayout", "QFormLayout", "QGridLayout")
 _CORE = ("QTimer", "QProcess")
+_GUI = ("QShortcut",)
 _AS_THEY_ARE = {
     QtCore: "Qt QObject QByteArray QFile QIODevice QSettings QSize QUrl QProcessEnvironment QEventLoop QDir "
     "QStandardPaths",
-    QtGui: "QIcon QPixmap QColor QFont QPalette QFontMetrics QBrush",
-    QtWidgets: "QApplication QSizePolicy QSpacerItem QMessageBox QStyle QTableWidgetItem QHeaderView",
+    QtGui: "QIcon QPixmap QColor QFont QPalette QFontMetrics QKeySequence QCursor QBrush",
+    QtWidgets: "QApplication QSizePolicy QSpacerItem QMessageBox QStyle QTableWidgetItem QHeaderView "
+    "QToolTip",
 }
 _names: dict[type, dict[str, Any]] = {}
 
@@ -134,6 +136,8 @@ def install() -> ModuleType:
         setattr(module, name, stand_in(getattr(QtWidgets, name)))
     for name in _LAYOUTS:
         setattr(module, name, stand_in(getattr(QtWidgets, name)))
+    for name in _GUI:
+        setattr(module, name, stand_in(getattr(QtGui, name)))
     for name in _CORE:
         setattr(module, name, stand_in(getattr(QtCore, name)))
     from slicer_harness.ui_loader import make_loader

@@ -45,6 +45,9 @@ def test_a_run_from_open_to_result_and_a_second_round(
         percent = np.load(a_run_folder / result[kind])
         assert percent.dtype == np.uint8 and percent.shape == truth.shape and percent.max() <= 100
     assert result["volume_ml"] == {"1": pytest.approx((prediction == 1).sum() * 2.0 / 1000)}
+    assert set(result["volume_error_ml"]) == {"1"} and result["volume_error_ml"]["1"] >= 0
+    for place in result["doubtful"]:
+        assert len(place["index"]) == 3 and place["value"] in (0, 1) and place["ml"] > 0
     first_steps = [event["step"] for event in a_worker.of_type("metric")]
     assert first_steps and first_steps == sorted(first_steps)
     states = [event["state"] for event in a_worker.of_type("status")]

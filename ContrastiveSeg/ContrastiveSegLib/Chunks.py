@@ -1,0 +1,86 @@
+"""Long work in the main thread, a piece at a time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import qt
+
+_PIECE = 0.03
+
+
+class Chunks:
+    """Runs a generator between the application's events."""
+
+    def __init__(self) -> None:
+        self._steps: Iterator[None] | None = None
+        self._done: Callable[[], None] = lambda: None
+        self._failed: Callable[[Exception], None] = lambda error: None
+        self._timer = qt.QTimer()
+        self._timer.setSingleShot(True)
+        self._timer.connect("timeout()", self._go)
+
+    @property
+    def isBusy(self) -> bool:
+        """Whether something is under way."""
+        return self._steps is not None
+
+    def run(
+        self,
+        steps: Iterator[None],
+        done: Callable[[], None],
+        failed: Callable[[Exception], None],
+        atOnce: bool = False,
+    ) -> None:
+        """Begins, and returns after the first few hundredths of a second.
+
+        Args:
+            steps: Each of its steps should take less than that.
+            done: Called after the last step.
+            failed: Called with what a later step raises; the first ones raise here.
+            atOnce: Return only when all is done: for what is known to be short.
+        """
+        assert self._steps is None
+        self._steps, self._done, self._failed = steps, done, failed
+        try:
+            ended = self._some(float("inf") if atOnce else _PIECE)
+        except Exception:
+            self._steps = None
+            raise
+        if ended:
+            done()
+        else:
+            self._timer.start(0)
+
+    def forget(self) -> None:
+        """Leaves what is under way where it is."""
+        self._timer.stop()
+        self._steps = None
+
+    def _some(self, seconds: float = _PIECE) -> bool:
+        """A few steps; returns whether all are done."""
+        ending = time.monotonic() + seconds
+        while self._steps is not None:
+            try:
+                next(self._steps)
+            except StopIteration:
+                self._steps = None
+                return True
+            if time.monotonic() > ending:
+                break
+        return self._steps is None
+
+    def _go(self) -> None:
+        if self._steps is None:
+            return
+        try:
+            ended = self._some()
+        except Exception as error:
+            self._steps = None
+            self._failed(error)
+            return
+        if ended:
+            self._done()
+        else:
+            self._timer.start(0)

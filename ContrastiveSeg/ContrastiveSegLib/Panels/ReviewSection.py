@@ -1,0 +1,205 @@
+"""The part of the panel that helps to judge a prediction: volumes, doubtful places, parts to accept."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from slicer.i18n import tr as _
+
+from ContrastiveSegLib.Panels.Section import Section
+from ContrastiveSegLib.Panels.VolumeTable import VolumeTable
+from ContrastiveSegLib.Parameters import Parameters
+from ContrastiveSegLib.PredictionLogic import PredictionLogic
+from ContrastiveSegLib.ReviewRecord import DoubtfulPlace, ReviewRecord
+from ContrastiveSegLib.SliceRule import Slice
+from ContrastiveSegLib.SliceViews import SliceViews
+from ContrastiveSegLib.UserError import UserError
+from ContrastiveSegLib.VolumeGrid import VolumeGrid
+from ContrastiveSegLib.Words import Words
+
+
+class ReviewSection(Section):
+    """Fills the table, goes from one doubtful place to the next, accepts a structure or a slice."""
+
+    def __init__(self, panel: Any) -> None:
+        super().__init__(panel)
+        self._parameters: Parameters | None = None
+        self._table = VolumeTable(self.ui.volumeTable)
+        self._record = ReviewRecord()
+        self._at = -1
+        self.ui.doubtfulLabel.visible = False
+        for button, function in self._buttons():
+            button.connect("clicked(bool)", function)
+        self.ui.volumeTable.connect("itemSelectionChanged()", self._onSelected)
+
+    def _buttons(self) -> list[tuple[Any, Any]]:
+        ui = self.ui
+        return [
+            (ui.doubtfulButton, self._onDoubtful),
+            (ui.correctButton, self._onCorrect),
+            (ui.acceptSegmentButton, self._onAcceptSegment),
+            (ui.acceptSliceButton, self._onAcceptSlice),
+        ]
+
+    def setParameters(self, parameters: Parameters | None) -> None:
+        """Takes the choices of another scene."""
+        self._parameters = parameters
+
+    def update(self) -> None:
+        """Shows the numbers of the chosen prediction, and says why a button cannot be pressed."""
+        volume, segmentation = self.panel.nodes()
+        isFor = volume is not None and PredictionLogic.isFor(volume, segmentation)
+        record = ReviewRecord.stored(segmentation) if isFor else ReviewRecord()
+        if record.places != self._record.places:
+            self._at = -1
+            self._say("")
+        self._record = record
+        self._table.fill(segmentation, record)
+        none = "" if isFor else _("There is no prediction yet; press Start.")
+        state = self.panel.learning.machine.state
+        busy = _("Wait until the learning has finished, or press Stop.") if state.isBusy else ""
+        noPlace = _("Nothing is in doubt here, or the prediction comes from an earlier release; press Start.")
+        self._set(
+            self.ui.doubtfulButton,
+            none or busy or ("" if self._left() else noPlace),
+            _("Goes to the next place where the prediction is in doubt, the weightiest first."),
+        )
+        self._set(
+            self.ui.correctButton,
+            none or busy,
+            _("Opens the list of slices, so that you paint the slice shown; Start then goes on learning."),
+        )
+        whyNot = self.panel.result.whyNotAccept(self._parameters, state)
+        pick = "" if self._table.selected else _("Select a structure in the table first.")
+        self._set(
+            self.ui.acceptSegmentButton,
+            whyNot or pick,
+            _("Copies the structure selected in the table. What you painted on annotated slices stays."),
+        )
+        self._set(
+            self.ui.acceptSliceButton,
+            whyNot,
+            _("Copies all structures on the slice that is shown. What you painted on other slices stays."),
+        )
+
+    def forgetScene(self) -> None:
+        """The numbers belong to nodes that are gone."""
+        self._record, self._at = ReviewRecord(), -1
+        self._say("")
+
+    def close(self) -> None:
+        """Lets go of the widgets."""
+        for button, function in self._buttons():
+            button.disconnect("clicked(bool)", function)
+        self.ui.volumeTable.disconnect("itemSelectionChanged()", self._onSelected)
+
+    @staticmethod
+    def _set(widget: Any, whyNot: str, tip: str) -> None:
+        widget.enabled = not whyNot
+        widget.toolTip = whyNot or tip
+
+    def _say(self, sentence: str) -> None:
+        self.ui.doubtfulLabel.text = sentence
+        self.ui.doubtfulLabel.visible = bool(sentence)
+
+    def _left(self) -> list[int]:
+        """Numbers of the places on no slice that was annotated since."""
+        summary = self.panel.annotation.summary
+        known = {one.slice for one in summary.slices} if summary is not None else set()
+        return [
+            number
+            for number, one in enumerate(self._record.places)
+            if not any((axis, one.index[2 - axis]) in known for axis in range(3))
+        ]
+
+    def _onSelected(self) -> None:
+        self.update()
+
+    def _onDoubtful(self, checked: bool = False) -> None:
+        with self.panel.explained():
+            left = self._left()
+            if not left:
+                raise UserError(_("No doubtful place is left."))
+            self._at = next((number for number in left if number > self._at), left[0])
+            place = self._record.places[self._at]
+            SliceViews.centerOn(self._ras(place))
+            self._say(
+                _("Doubtful place {number} of {count}: {name}, {ml} ml").format(
+                    number=self._at + 1,
+                    count=len(self._record.places),
+                    name=self._nameOf(place),
+                    ml=Words.milliliters(place.ml),
+                )
+            )
+
+    def _ras(self, place: DoubtfulPlace) -> tuple[float, float, float]:
+        volume, _segmentation = self.panel.nodes()
+        world = VolumeGrid(volume).ijkToWorld() @ np.array([*place.index, 1.0])
+        return float(world[0]), float(world[1]), float(world[2])
+
+    def _nameOf(self, place: DoubtfulPlace) -> str:
+        _volume, segmentation = self.panel.nodes()
+        predicted = PredictionLogic.predicted(segmentation).GetSegmentation()
+        for segmentId in predicted.GetSegmentIDs():
+            if predicted.GetSegment(segmentId).GetLabelValue() == place.value:
+                return str(predicted.GetSegment(segmentId).GetName())
+        return _("outside of all structures")
+
+    def _onCorrect(self, checked: bool = False) -> None:
+        with self.panel.explained():
+            if 0 <= self._at < len(self._record.places):
+                SliceViews.centerOn(self._ras(self._record.places[self._at]))
+            section = self.ui.annotationCollapsibleButton
+            section.collapsed = False
+            self._scrollTo(section)
+            self.panel.say(
+                _(
+                    "Paint the slice shown where the prediction is wrong, all of it, in your segmentation; "
+                    "then press Start: the learning goes on from what it knows."
+                )
+            )
+
+    @staticmethod
+    def _scrollTo(widget: Any) -> None:
+        """Brings a section into view where the panel is longer than the window."""
+        parent = widget.parentWidget()
+        while parent is not None:
+            if parent.inherits("QScrollArea"):
+                parent.ensureWidgetVisible(widget, 0, 0)
+                return
+            parent = parent.parentWidget()
+
+    def _onAcceptSegment(self, checked: bool = False) -> None:
+        with self.panel.explained():
+            if not self._table.selected:
+                raise UserError(_("Select a structure in the table first."))
+            self.panel.accept(segmentIds=[self._table.selected])
+
+    def _onAcceptSlice(self, checked: bool = False) -> None:
+        with self.panel.explained():
+            self.panel.accept(slices=[self._shownSlice()])
+
+    def _shownSlice(self) -> Slice:
+        """The slice in the slice view, of the plane the user paints in.
+
+        Raises:
+            UserError: None is shown, or it was annotated by the user.
+        """
+        volume, _segmentation = self.panel.nodes()
+        assert self._parameters is not None
+        grid = VolumeGrid(volume)
+        summary = self.panel.annotation.summary
+        axis = self._parameters.planes.axis(grid.planeNames())
+        if axis is None:
+            axes = [one.slice[0] for one in (summary.painted if summary is not None else [])]
+            axis = max(set(axes), key=axes.count) if axes else grid.acquisitionAxis()
+        shown = SliceViews.shown(grid, axis)
+        if shown is None:
+            raise UserError(
+                _("No slice view shows a slice of the {plane} plane.").format(plane=grid.planeNames()[axis]),
+                _("Move such a slice view onto the volume."),
+            )
+        if summary is not None and shown in [one.slice for one in summary.slices]:
+            raise UserError(_("You annotated the slice that is shown; your painting stays."))
+        return shown
