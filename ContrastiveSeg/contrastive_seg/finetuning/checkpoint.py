@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
+from torch import nn
 
 from contrastive_seg.atomic import write_bytes, write_json
 from contrastive_seg.errors import ContrastiveSegError
@@ -119,6 +120,24 @@ def load_state(folder: Path) -> RunState:
         )
     except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, OSError) as error:
         raise _bad(path, error) from error
+
+
+def load_network(folder: Path) -> tuple[RunState, nn.Module]:
+    """The network that predicts, on the CPU and in evaluation mode, without anything for training.
+
+    Raises:
+        ContrastiveSegError: ``no-checkpoint`` or ``bad-checkpoint``.
+    """
+    state = load_state(folder)
+    path = folder / TENSORS
+    network = state.architecture.build()
+    try:
+        with safe_open(path, framework="pt") as file:
+            names = [name for name in file.keys() if name.startswith("average/")]  # noqa: SIM118
+            network.load_state_dict({name.removeprefix("average/"): file.get_tensor(name) for name in names})
+    except (SafetensorError, OSError, KeyError, RuntimeError) as error:
+        raise _bad(path, error) from error
+    return state, network.eval().requires_grad_(False)
 
 
 def load_tensors(folder: Path, trainer: Trainer) -> None:

@@ -13,6 +13,7 @@ from contrastive_seg.worker.protocol import (
     MAX_LINE,
     BadMessage,
     Command,
+    Export,
     Open,
     Predict,
     Quit,
@@ -22,7 +23,7 @@ from contrastive_seg.worker.protocol import (
     too_long,
 )
 
-Work = Open | Train | Predict
+Work = Open | Train | Predict | Export
 
 
 @dataclass

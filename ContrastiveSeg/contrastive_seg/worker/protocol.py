@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from contrastive_seg.errors import ContrastiveSegError
+from contrastive_seg.export.formats import FORMATS
 from contrastive_seg.finetuning.settings import FinetuneSettings, parse_budget
 from contrastive_seg.runs import JobCase, Segment
 
@@ -66,6 +67,16 @@ class Predict:
 
 
 @dataclass(frozen=True)
+class Export:
+    """Writes the network of a run for other programs; no run: the one that is open."""
+
+    id: Id
+    format: str
+    output: str
+    run: str | None = None
+
+
+@dataclass(frozen=True)
 class Stop:
     """Ends what is going on and keeps the best so far."""
 
@@ -79,7 +90,7 @@ class Quit:
     id: Id = None
 
 
-Command = Open | Train | Predict | Stop | Quit
+Command = Open | Train | Predict | Export | Stop | Quit
 
 
 class BadMessage(ContrastiveSegError):
@@ -149,6 +160,8 @@ def _command(message: dict[str, Any], id_: Id) -> Command:
         return Train(id_, None if budget is None else _budget(budget))
     if name == "predict":
         return _predict(message, id_)
+    if name == "export":
+        return _export(message, id_)
     if name == "stop":
         return Stop(id_)
     if name == "quit":
@@ -156,7 +169,7 @@ def _command(message: dict[str, Any], id_: Id) -> Command:
     raise BadMessage(
         "unknown-command",
         f"The worker does not know the command '{name[:40]}'.",
-        "Use open, train, predict, stop or quit, or a newer version of the engine.",
+        "Use open, train, predict, export, stop or quit, or a newer version of the engine.",
         id_,
     )
 
@@ -195,6 +208,14 @@ def _predict(message: dict[str, Any], id_: Id) -> Predict:
             raise _bad("case", "left out where 'image' is given", id_)
         return Predict(id_, case=index, output=output)
     return Predict(id_, image=_case(message, "predict", id_, labels_needed=False), output=output)
+
+
+def _export(message: dict[str, Any], id_: Id) -> Export:
+    kind = message.get("format")
+    if not isinstance(kind, str) or kind not in FORMATS:
+        raise _bad("format", f"one of {', '.join(FORMATS)}", id_)
+    run = None if message.get("run") is None else _text(message, "run", id_)
+    return Export(id_, kind, _text(message, "output", id_), run)
 
 
 def _case(case: Any, where: str, id_: Id, labels_needed: bool = True) -> JobCase:
