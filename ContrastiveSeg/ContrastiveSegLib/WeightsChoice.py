@@ -7,6 +7,7 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
+from ContrastiveSegLib.ModelsFolder import ModelsFolder
 from ContrastiveSegLib.Words import Words
 
 _METHODS = {
@@ -37,9 +38,7 @@ class WeightsChoice:
     @classmethod
     def all(cls) -> list[WeightsChoice]:
         """All weights on this computer whose cards can be read."""
-        from contrastive_seg.weights.store import Store
-
-        return [cls.of(found.card) for found in Store().list() if found.card is not None]
+        return [cls.of(one.card) for one in ModelsFolder.store().list() if one.card is not None]
 
     @classmethod
     def of(cls, card: Any) -> WeightsChoice:

@@ -13,6 +13,7 @@ import qt
 from slicer.i18n import tr as _
 
 from ContrastiveSegLib.JsonLines import JsonLines
+from ContrastiveSegLib.ModelsFolder import ModelsFolder
 from ContrastiveSegLib.ProcessTree import ProcessTree
 from ContrastiveSegLib.Signal import Signal
 from ContrastiveSegLib.UserError import UserError
@@ -119,6 +120,8 @@ class WorkerProcess:
         environment.insert("PYTHONUNBUFFERED", "1")
         environment.insert("PYTHONIOENCODING", "utf-8")
         environment.insert("CONTRASTIVE_SEG_PARENT_PID", str(os.getpid()))
+        for name, value in ModelsFolder.environment().items():
+            environment.insert(name, value)
         paths = [str(Path(__file__).resolve().parent.parent), os.environ.get("PYTHONPATH", "")]
         environment.insert("PYTHONPATH", os.pathsep.join(path for path in paths if path))
         return environment

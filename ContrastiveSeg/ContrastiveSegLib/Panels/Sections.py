@@ -9,12 +9,15 @@ import qt
 import slicer
 import slicer.util
 
+from ContrastiveSegLib.Panels.ExportSection import ExportSection
+from ContrastiveSegLib.Panels.ModelsSection import ModelsSection
+from ContrastiveSegLib.Panels.PretrainingSection import PretrainingSection
 from ContrastiveSegLib.Panels.Section import Section
 
-FORMS = ["Installation", "Volume", "Annotation", "Learning", "Review"]
+FORMS = ["Installation", "Volume", "Annotation", "Learning", "Review", "Models"]
 """Names of the .ui files, in the order in which they stand."""
 
-SECTIONS: list[type[Section]] = []
+SECTIONS: list[type[Section]] = [ModelsSection, ExportSection, PretrainingSection]
 """Classes that the panel makes and keeps up to date, beside those that it knows by name."""
 
 

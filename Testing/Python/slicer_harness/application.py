@@ -170,6 +170,7 @@ def make_modules(slicer: Any, scene: Any, application_logic: Any) -> SimpleNames
         subjecthierarchy=module("vtkSlicerSubjectHierarchyModuleLogic"),
         segmentations=module("vtkSlicerSegmentationsModuleLogic"),
         volumes=module("vtkSlicerVolumesLogic"),
+        plots=module("vtkSlicerPlotsLogic"),
     )
     application_logic.SetColorLogic(modules.colors.logic())
     return modules
