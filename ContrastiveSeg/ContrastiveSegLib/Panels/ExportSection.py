@@ -42,7 +42,6 @@ class ExportSection(Section):
         self.exporting.changed.connect(self.update)
         self._say("")
         self._onFormat(0)
-        self.update()
 
     def close(self) -> None:
         """Lets go of the widgets and ends an export."""
