@@ -269,7 +269,7 @@ def test_own_volumes_become_weights_that_stand_in_the_lists_at_once(
     assert "our abdomen" in names(a_panel) and "our abdomen" in offered(a_panel)
     text = ui.modelDetailsLabel.text
     assert "MR, two organs" in text and "PCL" in text and "-- ours --" in text and "2 volumes" in text
-    assert "Loss" in ui.pretrainMonitorLabel.text and "Effective rank" in ui.pretrainMonitorLabel.text
+    assert "Loss" in ui.pretrainMonitorLabel.text and "effective rank" in ui.pretrainMonitorLabel.text
 
     table, series, chart = part.plot.nodes("loss")
     rows = table.GetTable().GetNumberOfRows()

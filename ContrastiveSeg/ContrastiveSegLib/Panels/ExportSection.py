@@ -32,6 +32,7 @@ class ExportSection(Section):
         super().__init__(panel)
         self.questions, self.exporting = FileQuestions(), ModelExport()
         ui = self.ui
+        ui.exportCollapsibleButton.collapsed = True
         for kind, name, _help in ModelExport.formats():
             ui.exportFormatSelector.addItem(name, kind)
         ui.exportProgressBar.setRange(0, _STEPS)

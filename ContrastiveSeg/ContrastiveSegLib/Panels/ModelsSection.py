@@ -37,11 +37,13 @@ class ModelsSection(Section):
         self._import: CommandProcess | None = None
         self._checksum = FileChecksum()
         self._checksum.changed.connect(self._showDetails)
+        # here and not in the .ui file, where the contents do not exist yet when it is read
+        self.ui.modelsCollapsibleButton.collapsed = True
         table = self.ui.modelsTable
         table.setColumnCount(3)
         table.setHorizontalHeaderLabels([_("Weights"), _("Images"), _("From")])
         header = table.horizontalHeader()
-        header.setSectionResizeMode(0, qt.QHeaderView.ResizeToContents)
+        header.setSectionResizeMode(0, qt.QHeaderView.Stretch)
         header.setSectionResizeMode(1, qt.QHeaderView.Stretch)
         header.setSectionResizeMode(2, qt.QHeaderView.ResizeToContents)
         table.verticalHeader().setVisible(False)

@@ -34,6 +34,11 @@ class PretrainingSection(Section):
         self.questions, self.pretraining, self.plot = FileQuestions(), Pretraining(), PretrainingPlot()
         self._rank: float | None = None
         ui = self.ui
+        ui.pretrainCollapsibleButton.collapsed = True
+        ui.pretrainHelpLabel.text = _(
+            "Teaches an encoder what your images look like, without any labels. It needs a folder of volumes "
+            "and time; nothing leaves this computer."
+        )
         for value, name, _help in PretrainingMethod.all():
             ui.pretrainMethodSelector.addItem(name, value)
         for modality in ("MR", "CT", "US"):
@@ -46,6 +51,11 @@ class PretrainingSection(Section):
             widget.connect(signal, function)
         for told, receiver in self._signals():
             told.connect(receiver)
+        ui.pretrainMonitorLabel.toolTip = _(
+            "The loss falls while it learns. Where features differ in hardly any direction, all images look "
+            "alike to the network: 1 is a collapse, 2 to 3 are normal for PCL, GCL and MACL, others have "
+            "more."
+        )
         self._say("")
         self._showMonitor("")
         self._onMethod(0)
@@ -194,17 +204,12 @@ class PretrainingSection(Section):
             step=event.get("step"), loss=float(event.get("loss") or 0.0)
         )
         if self._rank is not None:
-            words += " " + _("Effective rank {rank:.1f}: {meaning}").format(
-                rank=self._rank, meaning=self._meaning()
+            words += " " + _("Features differ in about {rank:.1f} directions (effective rank).").format(
+                rank=self._rank
             )
         self._showMonitor(words)
         if first:
             self.update()
-
-    def _meaning(self) -> str:
-        if self.pretraining.hasCollapsed:
-            return _("the features collapse.")
-        return _("in about so many directions the features differ.")
 
     def _onStored(self, name: str) -> None:
         for section in self.panel.sections:
