@@ -47,6 +47,13 @@ class ModelDetails:
             return _("your own")
         return _("ContrastiveSeg") if self._comesWith else _("another folder")
 
+    @property
+    def shortSource(self) -> str:
+        """The same for a narrow column."""
+        if self.isOwn:
+            return _("your own")
+        return _("built-in") if self._comesWith else _("other")
+
     def text(self, sha256: str | None) -> str:
         """All that is said about them.
 

@@ -26,7 +26,8 @@ class Pretraining:
     """
 
     def __init__(self) -> None:
-        self.changed, self.progressed, self.measured = Signal("changed"), Signal("progressed"), Signal("m")
+        self.changed, self.progressed = Signal("changed"), Signal("progressed")
+        self.measured = Signal("measured")
         self.said, self.stored = Signal("said"), Signal("stored")
         self.extra: list[str] = []  # further arguments of the command line, for scripts and tests
         self.hasFailed = self.hasCollapsed = self.isStopping = False

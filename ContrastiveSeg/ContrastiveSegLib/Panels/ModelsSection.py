@@ -104,9 +104,10 @@ class ModelsSection(Section):
         self._items = []  # PythonQt of some releases leaves the items to us
         for row, one in enumerate(self.found):
             details = ModelDetails(one, folder)
-            for column, text in enumerate((details.name, details.shows, details.source)):
+            tip = details.name + "\n" + details.shows
+            for column, text in enumerate((details.name, details.shows, details.shortSource)):
                 item = qt.QTableWidgetItem(text)
-                item.setToolTip(text)
+                item.setToolTip(tip)
                 self._items.append(item)
                 table.setItem(row, column, item)
         names = [str(one.name) for one in self.found]
@@ -139,11 +140,17 @@ class ModelsSection(Section):
         )
         self._set(
             ui.chooseModelsFolderButton,
-            ModelsFolder.whyNotChoose(),
+            ModelsFolder.whyNotChoose() or self._whyNotNow(),
             _("Weights of your own are in '{folder}'. Takes another folder; nothing is moved.").format(
                 folder=folder
             ),
         )
+
+    def _whyNotNow(self) -> str:
+        """The worker finds another folder only when it is started again."""
+        if self.panel.learning.machine.state.isBusy:
+            return _("Wait until the learning has finished, or press Stop.")
+        return ""
 
     @staticmethod
     def _set(widget: Any, whyNot: str, tip: str) -> None:

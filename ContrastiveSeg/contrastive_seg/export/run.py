@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import time
@@ -23,6 +24,7 @@ from contrastive_seg.inference.scores import Stopped
 
 _CARD = "model.json"
 _README = "README.txt"
+_PART_AGE = 600.0
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,7 @@ def export_run(
     model = ExportedModel(source.network, len(source.state.architecture.values)).eval()
     title = name or plain_name(output.name)
     make_folder(output.parent)
+    _remove_old_parts(output)
     part = output.with_name(f"{PART_PREFIX}{os.getpid()}-{output.name}")
     try:
         part.mkdir()
@@ -113,6 +116,15 @@ def export_run(
         shutil.rmtree(part, ignore_errors=True)
     on_event(Progress("exporting", 1.0, 0.0))
     return Exported(kind, output, path.relative_to(part).as_posix(), compared, time.monotonic() - begin)
+
+
+def _remove_old_parts(output: Path) -> None:
+    """Deletes what an export that was killed has left beside this place; younger ones may be at work."""
+    for part in output.parent.glob(f"{PART_PREFIX}*"):
+        with contextlib.suppress(OSError):
+            old = time.time() - part.stat().st_mtime > _PART_AGE
+            if old and part.is_dir() and part.name.endswith(f"-{output.name}"):
+                shutil.rmtree(part, ignore_errors=True)
 
 
 def _failed(output: Path, error: Exception) -> ContrastiveSegError:

@@ -30,8 +30,8 @@ def torchscript_bytes(model: nn.Module, card: dict[str, Any]) -> bytes:
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # of the tracer: sizes stay variable, which is compared later
         traced = torch.jit.trace(model, example(), check_trace=False)  # type: ignore[no-untyped-call]
-    content = io.BytesIO()
-    torch.jit.save(traced, content, _extra_files={"model.json": json.dumps(card)})
+        content = io.BytesIO()
+        torch.jit.save(traced, content, _extra_files={"model.json": json.dumps(card)})
     return content.getvalue()
 
 
@@ -83,7 +83,9 @@ def write_bundle(model: nn.Module, folder: Path, card: dict[str, Any]) -> Path:
 
 def load_torchscript(path: Path) -> Runner:
     """What the file gives when it is loaded anew."""
-    loaded = torch.jit.load(str(path), map_location="cpu").eval()  # type: ignore[no-untyped-call]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        loaded = torch.jit.load(str(path), map_location="cpu").eval()  # type: ignore[no-untyped-call]
 
     def run(slices: torch.Tensor) -> np.ndarray:
         with torch.inference_mode():

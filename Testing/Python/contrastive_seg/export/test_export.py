@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import zipfile
 from pathlib import Path
 
@@ -166,6 +167,15 @@ def test_a_stopped_export_leaves_nothing(a_run: Path, tmp_path: Path):
     with pytest.raises(Stopped):
         export_run(a_run, "onnx", tmp_path / "model", on_event=tell, should_stop=lambda: len(seen) >= 3)
     assert len(seen) == 3 and not list(tmp_path.iterdir())
+
+
+def test_what_a_killed_export_has_left_is_removed_by_the_next_one(a_run: Path, tmp_path: Path):
+    left, young = tmp_path / ".part-1-model", tmp_path / ".part-2-model"
+    for folder in (left, young, tmp_path / ".part-3-other"):
+        folder.mkdir()
+    os.utime(left, (0, 0))
+    export_run(a_run, "torchscript", tmp_path / "model")
+    assert {one.name for one in tmp_path.iterdir()} == {"model", young.name, ".part-3-other"}
 
 
 def test_without_its_image_a_run_is_compared_on_another_one(tmp_path: Path):
