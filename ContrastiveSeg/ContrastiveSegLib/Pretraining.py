@@ -30,7 +30,7 @@ class Pretraining:
         self.measured = Signal("measured")
         self.said, self.stored = Signal("said"), Signal("stored")
         self.extra: list[str] = []  # further arguments of the command line, for scripts and tests
-        self.hasFailed = self.hasCollapsed = self.isStopping = False
+        self.hasFailed = self.hasCollapsed = self.isStopping = self._hasBegun = False
         self._process: CommandProcess | None = None
         self._folder: PretrainingFolder | None = None
 
@@ -142,7 +142,7 @@ class Pretraining:
         process.finished.connect(self._onFinished)
         process.failed.connect(self._onFailed)
         self._process, self._folder = process, folder
-        self.hasFailed = self.hasCollapsed = self.isStopping = False
+        self.hasFailed = self.hasCollapsed = self.isStopping = self._hasBegun = False
         process.start()
         self.said.emit(
             _("Going on from where it was interrupted.") if resume else _("Reading the volumes ...")
@@ -151,13 +151,16 @@ class Pretraining:
 
     def _onProgress(self, event: dict[str, Any]) -> None:
         left = event.get("seconds_left")
-        if event.get("stage") != "reading" and not self.isStopping:
-            self.said.emit(_("Learning what the images look like."))
+        if event.get("stage") != "reading" and not self._hasBegun:
+            self._hasBegun = True
+            if not self.isStopping:
+                self.said.emit(_("Learning what the images look like."))
         self.progressed.emit(float(event.get("fraction") or 0.0), None if left is None else float(left))
 
     def _onNote(self, event: dict[str, Any]) -> None:
         if event.get("code") == "collapse":
             self.hasCollapsed = True
+            self.changed.emit()
         self.said.emit(str(event.get("message", "")))
 
     def _onFinished(self, event: dict[str, Any]) -> None:

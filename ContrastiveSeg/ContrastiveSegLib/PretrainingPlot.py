@@ -42,6 +42,7 @@ class PretrainingPlot:
                 table = self._nodes[curve][0]
                 self._append(table, self._points[curve][-1])
                 table.Modified()
+                self._setRange(curve, self._nodes[curve][2])
 
     def count(self, curve: str) -> int:
         """Points of ``loss`` or ``rank``."""
@@ -92,7 +93,15 @@ class PretrainingPlot:
         chart.SetYAxisTitle(_("Loss") if curve == "loss" else _("Effective rank of the features"))
         chart.SetLegendVisibility(False)
         chart.AddAndObservePlotSeriesNodeID(series.GetID())
+        self._setRange(curve, chart)
         return table, series, chart
+
+    def _setRange(self, curve: str, chart: Any) -> None:
+        """The rank is shown from 0: small changes of it mean nothing and should not look dramatic."""
+        if curve == "rank":
+            highest = max((value for _step, value in self._points[curve]), default=1.0)
+            chart.YAxisRangeAutoOff()
+            chart.SetYAxisRange(0.0, 1.1 * highest)
 
     @staticmethod
     def _append(table: Any, point: tuple[float, float]) -> None:

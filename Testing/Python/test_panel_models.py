@@ -278,6 +278,8 @@ def test_own_volumes_become_weights_that_stand_in_the_lists_at_once(
     assert series.GetTableNodeID() == table.GetID() and chart.GetNumberOfPlotSeriesNodes() == 1
     part.plot.add({"step": 7, "loss": 0.5, "effective_rank": 3.0})
     assert part.plot.nodes("loss")[0] is table and table.GetTable().GetNumberOfRows() == rows + 1
+    ranks = part.plot.nodes("rank")[2].GetYAxisRange()
+    assert ranks[0] == 0 and ranks[1] > 3.0, "small changes must not look dramatic"
     slicer.mrmlScene.Clear(0)
     again = part.plot.nodes("loss")[0]  # the scene has gone, the curve has not
     assert again.GetTable().GetNumberOfRows() == rows + 1
@@ -346,6 +348,19 @@ def test_closing_the_panel_ends_a_pretraining(a_models_folder, no_pretraining, a
     a_panel.onReload()
     wait_until(lambda: not any(is_alive(pid) for pid in pids), 40)
     assert PretrainingFolder.of("our abdomen").hasCheckpoint()
+
+
+def test_a_collapse_is_told_and_stays_to_be_read(a_models_folder, no_pretraining, a_panel, some_volumes):
+    part, ui = prepare(a_panel, some_volumes, ["--steps", "100000"]), a_panel.ui
+    ui.pretrainButton.click()
+    wait_until(lambda: part.plot.count("loss") > 0, 200)
+    events = part.pretraining._process.signals  # as the engine would tell it after hours
+    events["note"].emit({"type": "note", "code": "collapse", "message": "The features collapse."})
+    told = part.plot.count("loss")
+    wait_until(lambda: part.plot.count("loss") > told + 1)
+    assert ui.pretrainStatusLabel.text == "The features collapse."
+    assert "fdecea" in ui.pretrainStatusLabel.styleSheet
+    part.pretraining.close()
 
 
 def test_a_folder_without_volumes_is_explained(a_models_folder, no_pretraining, a_panel, tmp_path):
