@@ -97,11 +97,20 @@ class PretrainingPlot:
         return table, series, chart
 
     def _setRange(self, curve: str, chart: Any) -> None:
-        """The rank is shown from 0: small changes of it mean nothing and should not look dramatic."""
-        if curve == "rank":
-            highest = max((value for _step, value in self._points[curve]), default=1.0)
-            chart.YAxisRangeAutoOff()
-            chart.SetYAxisRange(0.0, 1.1 * highest)
+        """Keeps all points in view: the application's plot does not follow points that are added.
+
+        The rank is shown from 0, as small changes of it mean nothing and should not look dramatic.
+        """
+        points = self._points[curve]
+        if not points:
+            return
+        values = [value for _step, value in points]
+        lowest, highest = min(values), max(values)
+        margin = 0.05 * max(highest - lowest, 1e-3 * max(1.0, abs(highest)))
+        chart.XAxisRangeAutoOff()
+        chart.SetXAxisRange(0.0, max(1.0, points[-1][0]))
+        chart.YAxisRangeAutoOff()
+        chart.SetYAxisRange(0.0 if curve == "rank" else lowest - margin, highest + margin)
 
     @staticmethod
     def _append(table: Any, point: tuple[float, float]) -> None:
@@ -110,6 +119,7 @@ class PretrainingPlot:
         for index, value in enumerate(point):
             content.GetColumn(index).SetValue(row, value)
             content.GetColumn(index).Modified()
+        content.Modified()
 
     @staticmethod
     def _node(kind: str, name: str) -> Any:

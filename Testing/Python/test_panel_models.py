@@ -280,6 +280,7 @@ def test_own_volumes_become_weights_that_stand_in_the_lists_at_once(
     assert part.plot.nodes("loss")[0] is table and table.GetTable().GetNumberOfRows() == rows + 1
     ranks = part.plot.nodes("rank")[2].GetYAxisRange()
     assert ranks[0] == 0 and ranks[1] > 3.0, "small changes must not look dramatic"
+    assert chart.GetXAxisRange()[1] == 7, "the newest point is out of view"
     slicer.mrmlScene.Clear(0)
     again = part.plot.nodes("loss")[0]  # the scene has gone, the curve has not
     assert again.GetTable().GetNumberOfRows() == rows + 1
