@@ -72,7 +72,7 @@ def test_a_resume_needs_no_cases() -> None:
         (b'{"command": "train", "budget": [60]}', "bad-budget"),
         (b'{"command": "train", "budget": "soon"}', "bad-budget"),
         (b'{"command": "suggest"}', "unknown-command"),
-        (b'{"command": "export"}', "unknown-command"),
+        (b'{"command": "dance"}', "unknown-command"),
         (b'{"command": "predict", "case": -1}', "bad-command"),
         (b'{"command": "predict", "case": 0, "output": "../../x"}', "bad-command"),
         (b'{"command": "predict", "case": 0, "output": "a/b"}', "bad-command"),
