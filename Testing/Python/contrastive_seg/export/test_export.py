@@ -12,7 +12,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from command_line import array_of, same_grid
+from command_line import array_of, call, same_grid
 from contrastive_seg_phantom import dice
 from exported_runs import trained_run
 
@@ -186,6 +186,17 @@ def test_without_its_image_a_run_is_compared_on_another_one(tmp_path: Path):
         export_run(run, "torchscript", tmp_path / "model")
     assert told.value.code == "no-image" and "--image" in told.value.what_to_do
     assert export_run(run, "torchscript", tmp_path / "model", image=other).compared.slices == 4
+
+
+def test_the_command_prints_the_comparison_or_a_sentence(a_run: Path, tmp_path: Path, capsys):
+    asked = ("export", a_run, "--format", "torchscript", "--output", tmp_path / "model", "--json")
+    status, printed, _ = call(capsys, *asked)
+    found = json.loads(printed)
+    assert status == 0 and not found["stopped"] and found["slices"] == 4
+    assert (tmp_path / "model" / found["model"]).is_file() and found["max_abs_difference"] < 1e-3
+    status, printed, told = call(capsys, *asked)
+    assert status == 2 and json.loads(printed)["error"]["code"] == "output-exists"
+    assert "is there already" in told and "Traceback" not in told
 
 
 def test_mistakes_are_told_in_a_sentence(a_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
