@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import slicer
+from slicer.i18n import tr as _
 
 SETTING = "ContrastiveSeg/ModelsFolder"
 """The application setting that names the folder of the user's own weights."""
@@ -27,6 +28,20 @@ class WeightsFolders:
         if named and not os.environ.get(sources.FOLDER_VARIABLE, "").strip():
             return Path(named).expanduser()
         return sources.user_folder()
+
+    @staticmethod
+    def whyNotChoose() -> str:
+        """Why another folder cannot be chosen; empty where it can."""
+        from contrastive_seg.weights.sources import FOLDER_VARIABLE
+
+        if not os.environ.get(FOLDER_VARIABLE, "").strip():
+            return ""
+        return _("The environment variable {name} decides which folder it is.").format(name=FOLDER_VARIABLE)
+
+    @staticmethod
+    def choose(folder: str) -> None:
+        """Takes another folder from now on; weights are not moved. Empty: the default one."""
+        slicer.app.userSettings().setValue(SETTING, folder.strip())
 
     @classmethod
     def extensions(cls) -> list[Any]:

@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from contrastive_seg import __version__
+from contrastive_seg.cli_export import export
 from contrastive_seg.cli_pretrain import linear_eval, pretrain
 from contrastive_seg.cli_reproduce import reproduce
 from contrastive_seg.cli_weights import weights_app
@@ -29,6 +30,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(weights_app, name="weights")
+app.command()(export)
 app.command()(pretrain)
 app.command("linear-eval")(linear_eval)
 app.command()(reproduce)
@@ -288,7 +290,18 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         app(arguments, standalone_mode=True)
     except ContrastiveSegError as error:
-        Output("--json" in arguments).error(error)
+        from contrastive_seg.commands.events import EventOutput
+
+        (EventOutput.current or Output("--json" in arguments)).error(error)
+        sys.exit(2)
+    except Exception as error:
+        from contrastive_seg.commands.events import EventOutput
+
+        if EventOutput.current is None:
+            raise
+        from contrastive_seg.worker.failures import as_user_error
+
+        EventOutput.current.error(as_user_error(error))
         sys.exit(2)
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from contrastive_seg.commands.console import Output
+from contrastive_seg.commands.events import output_for
 from contrastive_seg.errors import ContrastiveSegError
 
 
@@ -24,6 +25,9 @@ def pretrain(
     batch: Annotated[int | None, typer.Option(help="Slices a step, over all processes.")] = None,
     epochs: Annotated[float | None, typer.Option(help="Passes over the slices.")] = None,
     steps: Annotated[int | None, typer.Option(help="Steps in all, instead of epochs.")] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="Train so long by the clock, instead of epochs.")
+    ] = None,
     optimizer: Annotated[str | None, typer.Option(help="sgd or adam.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
     temperature: Annotated[float | None, typer.Option(help="Of the similarities.")] = None,
@@ -56,10 +60,16 @@ def pretrain(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the folder's checkpoint.")] = False,
+    into_store: Annotated[
+        bool, typer.Option("--into-store", help="Put the weights among your own weights, too.")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
+    events: Annotated[
+        bool, typer.Option("--events", help="For programs: progress, curves and result as lines of JSON.")
+    ] = False,
 ) -> None:
     """Pretrain an encoder on unlabelled volumes; also under torchrun, on several machines."""
-    from contrastive_seg.pretraining.settings import settings_for
+    from contrastive_seg.pretraining.settings import replace_batch, settings_for
 
     settings = settings_for(
         method,
@@ -69,6 +79,7 @@ def pretrain(
         batch=batch,
         epochs=epochs,
         steps=steps,
+        minutes=minutes,
         optimizer=optimizer,
         learning_rate=learning_rate,
         temperature=temperature,
@@ -83,28 +94,47 @@ def pretrain(
     )
     from contrastive_seg.commands.pretrain import About
     from contrastive_seg.commands.pretrain import pretrain as work
+    from contrastive_seg.inference.scores import Stopped
     from contrastive_seg.pretraining.data.slices import SliceData
 
     if positions not in ("relative", "mm"):
         raise ContrastiveSegError("bad-setting", f"The positions are '{positions}'.", "Use relative or mm.")
-    printed = Output(json)
-    slices = SliceData(
-        data,
-        size=size,
-        plane=plane,
-        pixel=pixel,
-        positions="mm" if positions == "mm" else "relative",
-        window=window,
-        context=context,
-        strict=strict,
-        neighbours=neighbours,
-        on_note=printed.note,
-    )
+    printed = output_for("pretrain", json, events)
+
+    def read(done: int, count: int) -> None:
+        show("reading", done / count, None)
+        if printed.should_stop():
+            raise Stopped
+
+    with printed.progress() as show:
+        try:
+            slices = SliceData(
+                data,
+                size=size,
+                plane=plane,
+                pixel=pixel,
+                positions="mm" if positions == "mm" else "relative",
+                window=window,
+                context=context,
+                strict=strict,
+                neighbours=neighbours,
+                on_note=printed.note,
+                on_progress=read,
+            )
+        except Stopped:
+            printed.result({"complete": False, "steps": 0}, [], ["Stopped before the first step."])
+            return
+    if batch is None and slices.count < settings.batch:  # nobody has asked for a large one
+        settings = replace_batch(settings, slices.count)
     command = f"contrastive-seg pretrain --method {method} --preset {preset} --network {network}"
     command += f" --width {settings.width} --size {size} --context {context} --batch {settings.batch}"
-    command += f" --steps {settings.step_count(slices.count)} --seed {seed}"
+    if minutes is None:
+        command += f" --steps {settings.step_count(slices.count)}"
+    else:
+        command += f" --minutes {minutes:g}"
+    command += f" --seed {seed}"
     about = About(name or f"{method}-{network}", modality, anatomy, licence, command)
-    work(slices, settings, output, about, resume, half, printed, tensorboard)
+    work(slices, settings, output, about, resume, half, printed, tensorboard, into_store)
 
 
 def linear_eval(

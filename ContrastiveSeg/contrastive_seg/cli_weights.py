@@ -10,6 +10,7 @@ import typer
 from contrastive_seg import cli_catalogue
 from contrastive_seg.cli_weights_pack import archive, pack
 from contrastive_seg.commands.console import Output
+from contrastive_seg.commands.events import output_for
 from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.weights.store import Store
 
@@ -89,6 +90,9 @@ def import_(
         bool, typer.Option("--overwrite", help="Replace weights that have this name.")
     ] = False,
     json: Json = False,
+    events: Annotated[
+        bool, typer.Option("--events", help="For programs: the result as a line of JSON.")
+    ] = False,
 ) -> None:
     """Take in weights that were exported, or convert a checkpoint of an original repository.
 
@@ -108,7 +112,7 @@ def import_(
     import_weights(
         source,
         output or Store().user,
-        Output(json),
+        output_for("import", json, events),
         origin=origin,
         about=about,
         name=name,

@@ -11,9 +11,12 @@ import slicer.util
 
 from ContrastiveSegLib.Panels.CurveSection import CurveSection
 from ContrastiveSegLib.Panels.EditorSection import EditorSection
+from ContrastiveSegLib.Panels.ExportSection import ExportSection
 from ContrastiveSegLib.Panels.MethodSection import MethodSection
+from ContrastiveSegLib.Panels.ModelsSection import ModelsSection
 from ContrastiveSegLib.Panels.MoreWeightsSection import MoreWeightsSection
 from ContrastiveSegLib.Panels.OtherPatientsSection import OtherPatientsSection
+from ContrastiveSegLib.Panels.PretrainingSection import PretrainingSection
 from ContrastiveSegLib.Panels.ReviewSection import ReviewSection
 from ContrastiveSegLib.Panels.Section import Section
 from ContrastiveSegLib.Panels.SetUpSection import SetUpSection
@@ -22,7 +25,7 @@ from ContrastiveSegLib.Panels.SuggestionSection import SuggestionSection
 from ContrastiveSegLib.Panels.VolumeSection import VolumeSection
 from ContrastiveSegLib.Panels.WeightsLibrarySection import WeightsLibrarySection
 
-FORMS = ["SetUp", "Volume", "Annotation", "Learning", "Review", "OtherPatients", "WeightsLibrary"]
+FORMS = ["SetUp", "Volume", "Annotation", "Learning", "Review", "OtherPatients", "Models", "WeightsLibrary"]
 """Names of the .ui files, in the order in which they stand."""
 
 SECTIONS: list[type[Section]] = [
@@ -35,8 +38,11 @@ SECTIONS: list[type[Section]] = [
     ReviewSection,
     ShortcutsSection,
     OtherPatientsSection,
+    ModelsSection,
     WeightsLibrarySection,
     MoreWeightsSection,
+    ExportSection,
+    PretrainingSection,
 ]
 """Classes that the panel makes and keeps up to date, beside those that it knows by name."""
 

@@ -31,11 +31,18 @@ class Output:
         self.messages = Console(stderr=True, highlight=False)
         self._noted: set[str] = set()
 
-    def note(self, sentence: str) -> None:
+    def note(self, sentence: str, code: str = "note") -> None:
         """Something the user should know; the same sentence only once."""
         if sentence not in self._noted:
             self._noted.add(sentence)
             self.messages.print(sentence, markup=False, soft_wrap=True)
+
+    def should_stop(self) -> bool:
+        """Whether whoever reads this has asked to stop; a person presses Ctrl+C instead."""
+        return False
+
+    def metric(self, **values: Any) -> None:
+        """A point of the curves, for a program that draws them."""
 
     def result(self, values: dict[str, Any], tables: list[Table], sentences: list[str]) -> None:
         """Prints what came out: the values as JSON, or tables and sentences."""

@@ -13,7 +13,9 @@ from contrastive_seg.atomic import make_folder, write_json
 from contrastive_seg.commands.console import Output
 from contrastive_seg.commands.interrupt import stop_on_interrupt
 from contrastive_seg.commands.pretrain_log import PICTURE, TensorBoardLog, draw_history
+from contrastive_seg.commands.pretrain_store import PretrainStore
 from contrastive_seg.pretraining.checkpoint import NAME as CHECKPOINT
+from contrastive_seg.pretraining.collapse import Spectrum
 from contrastive_seg.pretraining.data.slices import SliceData
 from contrastive_seg.pretraining.loop import Pretraining, PretrainProgress
 from contrastive_seg.pretraining.record import write_pretraining_provenance
@@ -50,10 +52,23 @@ def pretrain(
     half: bool,
     output: Output,
     tensorboard: bool = False,
+    store: bool = False,
 ) -> dict[str, Any]:
     """Pretrains and writes ``NAME.safetensors`` with its card into the folder.
 
-    Stopped early (Ctrl+C) it leaves a checkpoint, from which ``--resume`` goes on, and no weights.
+    Stopped early it leaves the weights as they are by then, and a checkpoint, from which ``--resume``
+    goes on.
+
+    Args:
+        data: The slices.
+        settings: Of the pretraining.
+        folder: For weights, card and checkpoint.
+        about: What the card says.
+        resume: Whether to go on from the folder's checkpoint.
+        half: Store the weights in float16.
+        output: Gets progress, the curves and the result.
+        tensorboard: Write its log, too.
+        store: Put the weights among the user's own, too.
 
     Returns:
         What ``--json`` prints.
@@ -62,15 +77,17 @@ def pretrain(
         ContrastiveSegError: Anything a user can put right.
     """
     make_folder(folder)
+    place = PretrainStore(folder, about.name) if store else None
     job = Pretraining(data, settings, folder)
     if resume:
         job.resume()
+        _tell_earlier(job, output)
     log = TensorBoardLog(folder / "tensorboard") if tensorboard and job.processes.is_first else None
     last: list[PretrainProgress] = []
     warned = False
 
     with (
-        stop_on_interrupt(lambda: output.note("Stopping; --resume goes on from here.")) as should_stop,
+        stop_on_interrupt(lambda: output.note("Stopping; --resume goes on from here.")) as interrupted,
         output.progress() as show,
     ):
 
@@ -80,19 +97,27 @@ def pretrain(
             if log is not None:
                 log.add(progress)
             loss = progress.losses["loss"]
-            show(f"loss {loss:.3f}", progress.step / progress.steps, progress.seconds_left)
+            show(f"loss {loss:.3f}", progress.fraction, progress.seconds_left)
             found = progress.spectrum
-            late = progress.step >= 0.2 * progress.steps  # at first few directions are normal
-            if found is not None and found.is_collapsed and late and not warned:
+            output.metric(
+                step=progress.step,
+                steps=progress.steps,
+                loss=loss,
+                images_per_second=round(progress.images_per_second, 2),
+                **_spectrum(found),
+            )
+            late = progress.fraction >= 0.2  # at first few directions are normal
+            if found is not None and found.is_collapsed(settings.method) and late and not warned:
                 warned = True
                 output.note(
                     f"Step {progress.step}: the features collapse (effective rank "
                     f"{found.effective_rank:.1f}). Use a smaller learning rate, a larger batch "
-                    "or another method."
+                    "or another method.",
+                    "collapse",
                 )
 
         try:
-            complete = job.run(tell, should_stop)
+            complete = job.run(tell, lambda: interrupted() or output.should_stop())
         finally:
             if log is not None:
                 log.close()
@@ -109,16 +134,36 @@ def pretrain(
     if not job.processes.is_first:
         return found
     _write_history(folder, job)
-    draw_history(folder / PICTURE, job.losses, job.spectra)
-    if not complete:
-        output.result(found, [_table(found)], [f"Stopped after {job.step} of {job.steps} steps."])
+    draw_history(folder / PICTURE, job.losses, job.spectra, settings.method)
+    if job.step == 0:
+        output.result(found, [_table(found)], ["Stopped before the first step; there are no weights."])
         return found
     card = save_weights(folder, job.weights(), _card(job, data, settings, about, found), half)
     write_pretraining_provenance(folder, card, job, data)
-    (folder / CHECKPOINT).unlink(missing_ok=True)
-    found |= {"weights": str(folder / f"{card.name}.safetensors"), "sha256": card.sha256}
-    output.result(found, [_table(found)], [f"The weights are '{found['weights']}'."])
+    weights = folder / f"{card.name}.safetensors"
+    found |= {"weights": str(weights), "name": card.name, "sha256": card.sha256}
+    if place is not None:
+        found["weights"] = str(place.put(weights))
+    sentences = [f"The weights are '{found['weights']}'."]
+    if complete:
+        (folder / CHECKPOINT).unlink(missing_ok=True)
+    else:
+        sentences.insert(0, f"Stopped after {job.step} of {job.steps} steps; --resume goes on from here.")
+    output.result(found, [_table(found)], sentences)
     return found
+
+
+def _spectrum(found: Spectrum | None) -> dict[str, float | None]:
+    if found is None:
+        return {}
+    return {"effective_rank": found.effective_rank, "deviation": found.deviation}
+
+
+def _tell_earlier(job: Pretraining, output: Output) -> None:
+    """The curves up to where an interrupted pretraining was."""
+    spectra = dict(job.spectra)
+    for step, loss in job.losses:
+        output.metric(step=step, loss=loss, earlier=True, **_spectrum(spectra.get(step)))
 
 
 def _write_history(folder: Path, job: Pretraining) -> None:

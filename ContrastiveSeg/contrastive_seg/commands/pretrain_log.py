@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from contrastive_seg.atomic import replacing
 from contrastive_seg.errors import ContrastiveSegError
-from contrastive_seg.pretraining.collapse import LEAST_RANK, Spectrum
+from contrastive_seg.pretraining.collapse import Spectrum, least_rank
 
 if TYPE_CHECKING:
     from contrastive_seg.pretraining.loop import PretrainProgress
@@ -55,7 +55,7 @@ class TensorBoardLog:
 
 
 def draw_history(
-    path: Path, losses: Sequence[tuple[int, float]], spectra: Sequence[tuple[int, Spectrum]]
+    path: Path, losses: Sequence[tuple[int, float]], spectra: Sequence[tuple[int, Spectrum]], method: str
 ) -> bool:
     """Draws loss, effective rank and singular values of the features into a PNG.
 
@@ -71,7 +71,7 @@ def draw_history(
     loss.plot(*zip(*losses, strict=True), linewidth=1)
     loss.set(title="Loss", xlabel="step")
     rank.plot([step for step, _ in spectra], [one.effective_rank for _, one in spectra], marker="o")
-    rank.axhline(LEAST_RANK, color="tab:red", linestyle="--", label="collapse below")
+    rank.axhline(least_rank(method), color="tab:red", linestyle="--", label="collapse below")
     rank.set(title="Effective rank of the features", xlabel="step", ylim=(0, None))
     rank.legend(loc="lower right")
     for step, one in (spectra[0], spectra[-1]):

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
+from torch import nn
 
 from contrastive_seg import strict_json
 from contrastive_seg.atomic import write_bytes, write_json
@@ -146,6 +147,24 @@ def _architecture(stored: Any) -> Architecture:
     if network not in NETWORKS or not 1 <= width <= _WIDEST or not 0 < pixel < 1e4:
         raise ValueError("its network cannot be")
     return Architecture(tuple(values), width, pixel, tuple(axes), network)
+
+
+def load_network(folder: Path) -> tuple[RunState, nn.Module]:
+    """The network that predicts, on the CPU and in evaluation mode, without anything for training.
+
+    Raises:
+        ContrastiveSegError: ``no-checkpoint`` or ``bad-checkpoint``.
+    """
+    state = load_state(folder)
+    path = folder / TENSORS
+    network = state.architecture.build()
+    try:
+        with safe_open(path, framework="pt") as file:
+            names = [name for name in file.keys() if name.startswith("average/")]  # noqa: SIM118
+            network.load_state_dict({name.removeprefix("average/"): file.get_tensor(name) for name in names})
+    except (SafetensorError, OSError, KeyError, RuntimeError) as error:
+        raise _bad(path, error) from error
+    return state, network.eval().requires_grad_(False)
 
 
 def load_tensors(folder: Path, trainer: Trainer) -> None:

@@ -20,7 +20,7 @@ class Progress:
         seconds_left: Estimated seconds to the end of the whole call, or None when unknown.
     """
 
-    stage: Literal["preparing", "training", "predicting", "saving"]
+    stage: Literal["preparing", "training", "predicting", "saving", "exporting"]
     fraction: float
     seconds_left: float | None = None
 

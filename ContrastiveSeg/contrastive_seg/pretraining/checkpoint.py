@@ -19,7 +19,7 @@ from contrastive_seg.pretraining.settings import PretrainSettings
 
 NAME = "pretraining.safetensors"
 _FORMAT = "1"
-_FREE = {"device", "threads", "steps", "epochs"}
+_FREE = {"device", "threads", "steps", "epochs", "minutes"}
 
 
 def save_checkpoint(

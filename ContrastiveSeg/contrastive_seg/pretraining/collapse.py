@@ -10,8 +10,22 @@ from dataclasses import dataclass
 
 import torch
 
+from contrastive_seg.pretraining.settings import POSITIONAL
+
 LEAST_RANK = 3.0
 """An effective rank below this is reported as a collapse."""
+
+LEAST_POSITIONAL_RANK = 1.5
+"""The same for methods whose positives are neighbours along the volume.
+
+All that they ask for is that features follow the position, which is a curve: an effective rank of 2 to 3
+is what they are meant to end at.
+"""
+
+
+def least_rank(method: str) -> float:
+    """Effective rank below which the features of a method have collapsed."""
+    return LEAST_POSITIONAL_RANK if method in POSITIONAL else LEAST_RANK
 
 
 @dataclass(frozen=True)
@@ -29,10 +43,9 @@ class Spectrum:
     effective_rank: float
     deviation: float
 
-    @property
-    def is_collapsed(self) -> bool:
-        """Whether hardly any direction is left."""
-        return self.effective_rank < LEAST_RANK or self.deviation < 1e-4
+    def is_collapsed(self, method: str) -> bool:
+        """Whether hardly any direction is left, for features of this method."""
+        return self.effective_rank < least_rank(method) or self.deviation < 1e-4
 
 
 def spectrum(features: torch.Tensor) -> Spectrum:

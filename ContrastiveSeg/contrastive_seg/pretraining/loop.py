@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,9 @@ from contrastive_seg.pretraining.settings import GROUP, POSITIONAL, PretrainSett
 
 _MONITORED = 256
 _TOLD_EVERY = 0.5
+_LOOKS = 20
+"""Spectra of the features, spread over the training."""
+_FINE = 1000.0
 
 
 def placed(method: Method, device: torch.device) -> Method:
@@ -51,11 +54,12 @@ class PretrainProgress:
 
     Attributes:
         step: Steps done.
-        steps: Steps in all.
+        steps: Steps in all; estimated where the clock decides.
         losses: The loss and its parts, averaged since the last report.
         learning_rate: Of the last step.
         images_per_second: Slices a second, over all processes.
         seconds_left: Estimated.
+        fraction: Done part, 0 to 1.
         spectrum: Of the features, now and then.
     """
 
@@ -65,6 +69,7 @@ class PretrainProgress:
     learning_rate: float
     images_per_second: float
     seconds_left: float
+    fraction: float
     spectrum: Spectrum | None = None
 
 
@@ -116,8 +121,16 @@ class Pretraining:
         join_batch_norms(self.method, self.processes)
         placed(self.method, self.compute.device)
         self.optimizer = optimizer_for(self.method, settings)
+        if count > 1 and settings.minutes is not None:
+            raise ContrastiveSegError(
+                "bad-setting",
+                "Several processes cannot train by the clock: each has its own.",
+                "Use --steps or --epochs instead of --minutes.",
+            )
         self.step = 0
         self.steps = settings.step_count(self.data.count)
+        self.budget = None if settings.minutes is None else 60 * settings.minutes
+        self.elapsed = 0.0
 
     def resume(self) -> int:
         """Goes on from the folder's checkpoint; returns the steps done.
@@ -127,12 +140,18 @@ class Pretraining:
         """
         self.step, about = load_checkpoint(self.folder, self.method, self.optimizer)
         self.losses = [(int(s), float(v)) for s, v in about.get("losses", [])]
+        self.spectra = [(int(one.pop("step")), Spectrum(**one)) for one in about.get("spectra", [])]
+        self.elapsed = float(about.get("elapsed", 0.0))
         return self.step
 
     def save(self) -> None:
         """Writes a checkpoint (the first process only)."""
         if self.processes.is_first:
-            about: dict[str, Any] = {"losses": self.losses}
+            about: dict[str, Any] = {
+                "losses": self.losses,
+                "spectra": [{"step": step, **asdict(found)} for step, found in self.spectra],
+                "elapsed": self.elapsed,
+            }
             save_checkpoint(self.folder, self.method, self.optimizer, self.step, about)
 
     def run(
@@ -145,34 +164,67 @@ class Pretraining:
         Returns:
             Whether it was completed.
         """
-        saved = told = time.monotonic()
-        told_step, sums = self.step, dict[str, float]()
-        monitor_every = max(1, self.steps // 20)
+        saved = told = clock = time.monotonic()
+        told_step, looked, sums = self.step, -1, dict[str, float]()
+        monitor_every = max(1, self.steps // _LOOKS)
         if self.step == 0:
             self.save()  # killed before the next one, it can be resumed all the same
-        while self.step < self.steps and not should_stop():
+        while not self.is_complete and not should_stop():
             for name, value in self.train_step().items():
                 sums[name] = sums.get(name, 0.0) + value
             now = time.monotonic()
-            monitored = self.step % monitor_every == 0 or self.step == self.steps
+            self.elapsed, clock = self.elapsed + now - clock, now
+            if self.budget is None:
+                monitored = self.step % monitor_every == 0 or self.step == self.steps
+            else:
+                monitored = int(_LOOKS * self.share) > looked
+                looked = int(_LOOKS * self.share)
             if monitored or now - told >= _TOLD_EVERY:
                 done = self.step - told_step
                 means = {name: value / done for name, value in sums.items()}
                 self.losses.append((self.step, means["loss"]))
                 found = self.monitor() if monitored else None
-                rate = done * self.settings.batch / max(1e-9, now - told)
-                left = (self.steps - self.step) * (now - told) / done
-                on_progress(
-                    PretrainProgress(
-                        self.step, self.steps, means, self.learning_rate(self.step), rate, left, found
-                    )
-                )
+                on_progress(self._progress(means, done / max(1e-9, now - told), found))
                 told, told_step, sums = time.monotonic(), self.step, {}
             if now - saved >= self.save_every:
                 self.save()
                 saved = time.monotonic()
         self.save()
+        return self.is_complete
+
+    @property
+    def share(self) -> float:
+        """Done part of the training, 0 to 1."""
+        if self.budget is not None:
+            return min(1.0, self.elapsed / self.budget)
+        return self.step / self.steps
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the last step is done, or the time is up (after one step at least)."""
+        if self.budget is not None:
+            return self.step > 0 and self.elapsed >= self.budget
         return self.step >= self.steps
+
+    def _progress(
+        self, means: dict[str, float], steps_per_second: float, found: Spectrum | None
+    ) -> PretrainProgress:
+        share = self.share
+        if self.budget is not None:
+            left = self.budget - self.elapsed
+            self.steps = max(self.step, round(self.step / max(share, 1e-6)))
+        else:
+            left = (self.steps - self.step) / steps_per_second
+        return PretrainProgress(
+            self.step,
+            self.steps,
+            means,
+            self.learning_rate(self.step),
+            steps_per_second * self.settings.batch,
+            max(0.0, left),
+            share,
+            found,
+        )
 
     def train_step(self) -> dict[str, float]:
         """One step; the losses.
@@ -182,7 +234,7 @@ class Pretraining:
         """
         method, settings = self.method, self.settings
         method.train()
-        method.before_step(self.step / self.steps)
+        method.before_step(self.share)
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate(self.step)
         batch = self._share(self.data.batch(self.step, settings.batch, settings.seed))
@@ -203,14 +255,19 @@ class Pretraining:
         return {name: float(value.detach()) for name, value in losses.items()}
 
     def learning_rate(self, step: int) -> float:
-        """Of a step (from 0)."""
+        """Of a step (from 0); where the clock decides, of the present moment."""
+        if self.budget is not None:  # the shares of the time in place of those of the steps
+            return self._rate_at(_FINE * self.share, _FINE)
+        return self._rate_at(step, self.steps)
+
+    def _rate_at(self, step: float, steps: float) -> float:
         settings = self.settings
-        warm = settings.warm_up * self.steps
+        warm = settings.warm_up * steps
         if step < warm:
             return settings.learning_rate * (step + 1) / max(1.0, warm)
         if settings.schedule == "constant":
             return settings.learning_rate
-        done = (step - warm) / max(1.0, self.steps - warm)
+        done = (step - warm) / max(1.0, steps - warm)
         return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
 
     @torch.no_grad()

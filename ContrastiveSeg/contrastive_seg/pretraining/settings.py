@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from contrastive_seg.errors import ContrastiveSegError
@@ -28,6 +28,7 @@ class PretrainSettings:
         batch: Slices a step, over all processes.
         steps: Optimiser steps in all; None to derive them from ``epochs``.
         epochs: Passes over the slices.
+        minutes: The clock decides instead: so long, however many steps that are.
         optimizer: ``sgd`` or ``adam``.
         learning_rate: The highest.
         weight_decay: Of all parameters.
@@ -56,6 +57,7 @@ class PretrainSettings:
     batch: int = 32
     steps: int | None = None
     epochs: float = 100.0
+    minutes: float | None = None
     optimizer: str = "sgd"
     learning_rate: float = 0.1
     weight_decay: float = 1e-5
@@ -90,6 +92,8 @@ class PretrainSettings:
         _check("momentum", self.momentum, 0 <= self.momentum <= 1, "between 0 and 1")
         if self.steps is not None:
             _check("steps", self.steps, self.steps >= 1, "at least 1")
+        if self.minutes is not None:
+            _check("minutes", self.minutes, self.minutes > 0, "a number above zero")
         if self.method.startswith("moco") and self.queue % self.batch:
             raise ContrastiveSegError(
                 "bad-setting",
@@ -211,6 +215,12 @@ def settings_for(
     if unknown := sorted(set(values) - known):
         raise TypeError(f"unknown settings: {', '.join(unknown)}")
     return PretrainSettings(method=method, preset=preset, network=network, **values)
+
+
+def replace_batch(settings: PretrainSettings, slices: int) -> PretrainSettings:
+    """The settings with the largest batch that so few slices allow, in whole groups where possible."""
+    batch = max(2, slices // GROUP * GROUP or slices)
+    return replace(settings, batch=batch, queue=max(1, settings.queue // batch) * batch)
 
 
 def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:

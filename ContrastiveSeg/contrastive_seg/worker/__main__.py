@@ -14,7 +14,7 @@ from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.worker.channel import EventWriter, claim_stdin, claim_stdout
 from contrastive_seg.worker.inbox import Inbox, Task, read_commands, send_error
 from contrastive_seg.worker.lifecycle import Lifecycle, end_on_signals, end_process, repeat
-from contrastive_seg.worker.protocol import PROTOCOL, Open, Predict, Suggest, Train
+from contrastive_seg.worker.protocol import PROTOCOL, Export, Open, Predict, Suggest, Train
 
 if TYPE_CHECKING:
     from contrastive_seg.worker.host import Host
@@ -120,6 +120,8 @@ def _carry_out(host: Host, task: Task) -> str:
         host.predict(command, task.stop.is_set)
     elif isinstance(command, Suggest):
         host.suggest(command, task.stop.is_set)
+    elif isinstance(command, Export):
+        host.export(command, task.stop.is_set)
     return "Done."
 
 

@@ -11,13 +11,15 @@ from typing import Any
 
 from contrastive_seg.data.volume import Volume
 from contrastive_seg.errors import ContrastiveSegError
+from contrastive_seg.export.run import export_run
+from contrastive_seg.finetuning.events import Event, Progress
 from contrastive_seg.finetuning.session import Case
 from contrastive_seg.inference.prediction import Prediction
 from contrastive_seg.runs import RunFolder
 from contrastive_seg.worker.arrays import open_labels, open_volume
 from contrastive_seg.worker.channel import EventWriter
 from contrastive_seg.worker.outputs import doubtful_fields, volumes_ml, write_prediction
-from contrastive_seg.worker.protocol import Id, Open, Predict, Suggest, Train
+from contrastive_seg.worker.protocol import Export, Id, Open, Predict, Suggest, Train
 from contrastive_seg.worker.relay import Relay
 from contrastive_seg.worker.run import Run, job_of
 
@@ -137,6 +139,35 @@ class Host:
             reply_to=command.id,
             **{"for": "suggest", "case": command.case},
             suggestions=[one.as_dict() for one in found],
+        )
+
+    def export(self, command: Export, should_stop: Callable[[], bool]) -> None:
+        """Writes the network of the last checkpoint for other programs."""
+        folder = self._open_run().folder.path if command.run is None else Path(command.run).absolute()
+        self._status("exporting", "Writing the model and comparing it with the original.", command.id)
+
+        def tell(event: Event) -> None:
+            if isinstance(event, Progress):
+                self._writer.progress(
+                    reply_to=command.id,
+                    stage=event.stage,
+                    fraction=round(event.fraction, 4),
+                    seconds_left=event.seconds_left,
+                )
+
+        done = export_run(
+            folder, command.format, folder / command.output, on_event=tell, should_stop=should_stop
+        )
+        self._writer.drop_progress()
+        self._writer.send(
+            "result",
+            reply_to=command.id,
+            **{"for": "export", "case": None, "format": done.kind},
+            output=str(done.folder),
+            model=done.model,
+            max_abs_difference=done.compared.max_difference,
+            same_labels=done.compared.same_labels,
+            slices=done.compared.slices,
         )
 
     def _result(

@@ -13,6 +13,7 @@ from contrastive_seg.worker.protocol import (
     MAX_LINE,
     BadMessage,
     Command,
+    Export,
     Open,
     Predict,
     Quit,
@@ -23,7 +24,7 @@ from contrastive_seg.worker.protocol import (
     too_long,
 )
 
-Work = Open | Train | Predict | Suggest
+Work = Open | Train | Predict | Suggest | Export
 
 
 @dataclass

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from contrastive_seg.errors import ContrastiveSegError
+from contrastive_seg.export.formats import FORMATS
 from contrastive_seg.finetuning.settings import FinetuneSettings, parse_budget
 from contrastive_seg.runs import JobCase, Segment
 
@@ -81,6 +82,16 @@ class Suggest:
 
 
 @dataclass(frozen=True)
+class Export:
+    """Writes the network of a run for other programs; no run: the one that is open."""
+
+    id: Id
+    format: str
+    output: str
+    run: str | None = None
+
+
+@dataclass(frozen=True)
 class Stop:
     """Ends what is going on and keeps the best so far."""
 
@@ -94,7 +105,7 @@ class Quit:
     id: Id = None
 
 
-Command = Open | Train | Predict | Suggest | Stop | Quit
+Command = Open | Train | Predict | Suggest | Export | Stop | Quit
 
 
 class BadMessage(ContrastiveSegError):
@@ -166,6 +177,8 @@ def _command(message: dict[str, Any], id_: Id) -> Command:
         return _predict(message, id_)
     if name == "suggest":
         return _suggest(message, id_)
+    if name == "export":
+        return _export(message, id_)
     if name == "stop":
         return Stop(id_)
     if name == "quit":
@@ -173,7 +186,7 @@ def _command(message: dict[str, Any], id_: Id) -> Command:
     raise BadMessage(
         "unknown-command",
         f"The worker does not know the command '{name[:40]}'.",
-        "Use open, train, predict, suggest, stop or quit, or a newer version of the engine.",
+        "Use open, train, predict, suggest, export, stop or quit, or a newer version of the engine.",
         id_,
     )
 
@@ -225,6 +238,14 @@ def _suggest(message: dict[str, Any], id_: Id) -> Suggest:
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
             raise _bad(name, f"a whole number from {least} to {most}", id_)
     return Suggest(id_, **numbers)
+
+
+def _export(message: dict[str, Any], id_: Id) -> Export:
+    kind = message.get("format")
+    if not isinstance(kind, str) or kind not in FORMATS:
+        raise _bad("format", f"one of {', '.join(FORMATS)}", id_)
+    run = None if message.get("run") is None else _text(message, "run", id_)
+    return Export(id_, kind, _text(message, "output", id_), run)
 
 
 def _case(case: Any, where: str, id_: Id, labels_needed: bool = True) -> JobCase:

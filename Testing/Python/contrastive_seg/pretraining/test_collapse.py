@@ -10,12 +10,20 @@ def test_independent_channels_have_full_rank_and_one_direction_has_rank_one():
     assert spread.effective_rank == pytest.approx(8, rel=0.02)
     line = spectrum(torch.randn(100, 1, generator=generator) * torch.ones(8))
     assert line.effective_rank == pytest.approx(1, abs=1e-6)
-    assert line.is_collapsed and not spread.is_collapsed
+    assert line.is_collapsed("simclr") and line.is_collapsed("pcl")
+    assert not spread.is_collapsed("simclr")
+
+
+def test_features_along_a_curve_are_what_positional_methods_are_meant_to_find():
+    angle = torch.linspace(0, 3, 200, dtype=torch.float64)
+    curve = spectrum(torch.stack([angle.cos(), angle.sin(), 0.3 * (2 * angle).sin()], dim=1))
+    assert 1.5 < curve.effective_rank < 3
+    assert curve.is_collapsed("simclr") and not curve.is_collapsed("pcl")
 
 
 def test_features_that_are_all_the_same_are_collapsed():
     found = spectrum(torch.ones(10, 4))
-    assert found.is_collapsed and found.deviation == 0
+    assert found.is_collapsed("pcl") and found.deviation == 0
 
 
 def test_singular_values_are_those_of_the_covariance():

@@ -1,0 +1,37 @@
+"""Dialogs that ask for files and folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import qt
+import slicer.util
+
+
+class FileQuestions:
+    """Each returns an empty text where the user has changed their mind."""
+
+    @staticmethod
+    def openFile(title: str, kinds: str, folder: Path | None = None) -> str:
+        """A file that is there.
+
+        Args:
+            title: Of the dialog.
+            kinds: Such as ``Weights (*.zip)``.
+            folder: Where to begin.
+        """
+        return str(
+            qt.QFileDialog.getOpenFileName(slicer.util.mainWindow(), title, str(folder or ""), kinds) or ""
+        )
+
+    @staticmethod
+    def folder(title: str, folder: Path | None = None) -> str:
+        """A folder that is there."""
+        return str(
+            qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), title, str(folder or "")) or ""
+        )
+
+    @staticmethod
+    def newFolder(title: str, folder: Path | None = None) -> str:
+        """A folder that is not there yet."""
+        return str(qt.QFileDialog.getSaveFileName(slicer.util.mainWindow(), title, str(folder or "")) or "")

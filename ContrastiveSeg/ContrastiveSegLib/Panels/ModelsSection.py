@@ -1,0 +1,284 @@
+"""The part of the panel with all weights, and the export of what was learnt."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import qt
+import slicer.util
+from slicer.i18n import tr as _
+
+from ContrastiveSegLib.CommandProcess import CommandProcess
+from ContrastiveSegLib.FileChecksum import FileChecksum
+from ContrastiveSegLib.FileQuestions import FileQuestions
+from ContrastiveSegLib.ModelDetails import ModelDetails
+from ContrastiveSegLib.Panels.Section import Section
+from ContrastiveSegLib.UserError import UserError
+from ContrastiveSegLib.WeightsFolders import WeightsFolders
+
+if TYPE_CHECKING:
+    from ContrastiveSegLib.Panels.Panel import Panel
+
+
+class ModelsSection(Section):
+    """Lists weights with what their cards say; imports, deletes, and shows their folder.
+
+    Args:
+        panel: Whose part it is.
+    """
+
+    def __init__(self, panel: Panel) -> None:
+        super().__init__(panel)
+        self.questions = FileQuestions()
+        self.found: list[Any] = []
+        self._items: list[Any] = []
+        self._import: CommandProcess | None = None
+        self._checksum = FileChecksum()
+        self._checksum.changed.connect(self._showDetails)
+        # here and not in the .ui file, where the contents do not exist yet when it is read
+        self.ui.modelsCollapsibleButton.collapsed = True
+        table = self.ui.modelsTable
+        table.setColumnCount(3)
+        table.setHorizontalHeaderLabels([_("Weights"), _("Images"), _("From")])
+        header = table.horizontalHeader()
+        header.setSectionResizeMode(0, qt.QHeaderView.Stretch)
+        header.setSectionResizeMode(1, qt.QHeaderView.Stretch)
+        header.setSectionResizeMode(2, qt.QHeaderView.ResizeToContents)
+        table.verticalHeader().setVisible(False)
+        table.verticalHeader().setDefaultSectionSize(22)
+        table.setWordWrap(False)
+        for widget, signal, function in self._connections():
+            widget.connect(signal, function)
+        self.say("")
+
+    def _connections(self) -> list[tuple[Any, str, Any]]:
+        ui = self.ui
+        return [
+            (ui.modelsCollapsibleButton, "contentsCollapsed(bool)", self._onCollapsed),
+            (ui.modelsTable, "itemSelectionChanged()", self._showDetails),
+            (ui.importModelButton, "clicked(bool)", self._onImport),
+            (ui.deleteModelButton, "clicked(bool)", self._onDelete),
+            (ui.openModelsFolderButton, "clicked(bool)", self._onOpenFolder),
+            (ui.chooseModelsFolderButton, "clicked(bool)", self._onChooseFolder),
+        ]
+
+    def enter(self) -> None:
+        """Looks which weights there are; not while nobody sees the list."""
+        if not self.ui.modelsCollapsibleButton.collapsed:
+            self.fill()
+
+    def exit(self) -> None:
+        """No file is read for a panel that nobody sees."""
+        self._checksum.stop()
+
+    def close(self) -> None:
+        """Lets go of the widgets and ends an import."""
+        self._checksum.stop()
+        for widget, signal, function in self._connections():
+            widget.disconnect(signal, function)
+        process, self._import = self._import, None
+        if process is not None:
+            process.quit(wait=True, graceSeconds=1.0)
+
+    def say(self, sentence: str, isWarning: bool = False) -> None:
+        """Puts a sentence under the buttons."""
+        label = self.ui.modelsStatusLabel
+        label.text, label.visible = sentence, bool(sentence)
+        label.styleSheet = WARNING if isWarning else ""
+
+    def fill(self, choose: str = "") -> None:
+        """Reads all cards again.
+
+        Args:
+            choose: Name of weights to select; those selected now stay so otherwise.
+        """
+        chosen = self._chosen()
+        wanted = choose or (chosen.name if chosen is not None else "")
+        folder = WeightsFolders.user()
+        self.found = WeightsFolders.store().list()
+        table = self.ui.modelsTable
+        blocked = table.blockSignals(True)
+        table.setRowCount(len(self.found))
+        self._items = []  # PythonQt of some releases leaves the items to us
+        for row, one in enumerate(self.found):
+            details = ModelDetails(one, folder)
+            tip = details.name + "\n" + details.shows
+            for column, text in enumerate((details.name, details.shows, details.shortSource)):
+                item = qt.QTableWidgetItem(text)
+                item.setToolTip(tip)
+                self._items.append(item)
+                table.setItem(row, column, item)
+        names = [str(one.name) for one in self.found]
+        if wanted in names:
+            table.selectRow(names.index(wanted))
+        else:
+            table.clearSelection()
+            table.setCurrentCell(-1, -1)
+        table.blockSignals(blocked)
+        self._showDetails()
+
+    def update(self) -> None:
+        """Enables what can be used, and says why the rest cannot."""
+        chosen, ui = self._chosen(), self.ui
+        own = chosen is not None and ModelDetails(chosen, WeightsFolders.user()).isOwn
+        if chosen is None:
+            whyNot = _("Choose weights in the list.")
+        else:
+            whyNot = "" if own else _("Only weights of your own can be deleted.")
+        busy = _("Weights are being taken in.") if self._import is not None else ""
+        self._set(ui.deleteModelButton, busy or whyNot, _("Deletes the chosen weights, after asking."))
+        self._set(
+            ui.importModelButton,
+            busy,
+            _("Takes in a file of weights with its card (.zip, or .safetensors with .card.json beside it)."),
+        )
+        folder = str(WeightsFolders.user())
+        self._set(
+            ui.openModelsFolderButton, "", _("Shows '{folder}' in the file browser.").format(folder=folder)
+        )
+        self._set(
+            ui.chooseModelsFolderButton,
+            WeightsFolders.whyNotChoose() or self._whyNotNow(),
+            _("Weights of your own are in '{folder}'. Takes another folder; nothing is moved.").format(
+                folder=folder
+            ),
+        )
+
+    def _whyNotNow(self) -> str:
+        """The worker finds another folder only when it is started again."""
+        if self.panel.learning.machine.state.isBusy:
+            return _("Wait until the learning has finished, or press Stop.")
+        return ""
+
+    @staticmethod
+    def _set(widget: Any, whyNot: str, tip: str) -> None:
+        widget.enabled = not whyNot
+        widget.toolTip = whyNot or tip
+
+    def _chosen(self) -> Any:
+        row = self.ui.modelsTable.currentRow()
+        return self.found[row] if 0 <= row < len(self.found) else None
+
+    def _showDetails(self) -> None:
+        chosen = self._chosen()
+        text = ""
+        if chosen is not None:
+            sha256 = self._checksum.of(chosen.path) if chosen.card is not None else None
+            text = ModelDetails(chosen, WeightsFolders.user()).text(sha256)
+        self.ui.modelDetailsLabel.text = text
+        self.ui.modelDetailsLabel.visible = bool(text)
+        self.update()
+
+    def _onCollapsed(self, isCollapsed: bool) -> None:
+        if isCollapsed:
+            self._checksum.stop()
+        else:
+            self.fill()
+
+    @contextlib.contextmanager
+    def _told(self) -> Any:
+        """For what buttons do: what users can put right stands under the buttons."""
+        with slicer.util.tryWithErrorDisplay(_("ContrastiveSeg failed."), show=True):
+            try:
+                yield
+            except UserError as error:
+                self.say(str(error), isWarning=True)
+        self.update()
+
+    def _onImport(self, checked: bool = False) -> None:
+        with self._told():
+            name = self.questions.openFile(
+                _("Import weights"), _("Weights (*.zip *.safetensors *.card.json);;All files (*)")
+            )
+            if name:
+                self.takeIn(name)
+
+    def takeIn(self, name: str, overwrite: bool = False) -> None:
+        """Imports a file of weights in a child process, as it is read and checked as a whole.
+
+        Raises:
+            UserError: The application's Python cannot be found.
+        """
+        arguments = ["weights", "import", name, *(["--overwrite"] if overwrite else [])]
+        process = CommandProcess(arguments)
+        process.finished.connect(self._onImported)
+        process.failed.connect(lambda sentence, code: self._onNotImported(name, sentence, code))
+        self._import = process
+        process.start()
+        self.say(_("Checking and copying '{file}' ...").format(file=Path(name).name))
+        self.update()
+
+    def _onImported(self, event: dict[str, Any]) -> None:
+        self._import = None
+        self.say(_("The weights '{name}' are among your own now.").format(name=event.get("name")))
+        self.fill(str(event.get("name") or ""))
+        self.panel.weights.fill()
+
+    def _onNotImported(self, name: str, sentence: str, code: str) -> None:
+        self._import = None
+        question = _("There are other weights of that name among your own. Replace them?")
+        if code == "weights-exist":
+            if slicer.util.confirmYesNoDisplay(question, _("Import weights")):
+                with self._told():
+                    self.takeIn(name, overwrite=True)
+                return
+            sentence = _("Nothing was imported; the weights of that name are as they were.")
+        self.say(sentence, isWarning=True)
+        self.update()
+
+    def _onDelete(self, checked: bool = False) -> None:
+        with self._told():
+            chosen = self._chosen()
+            if chosen is None or not ModelDetails(chosen, WeightsFolders.user()).isOwn:
+                return
+            name = str(chosen.name)
+            question = _("Delete the weights '{name}' from this computer? This cannot be undone.")
+            if slicer.util.confirmYesNoDisplay(question.format(name=name), _("Delete weights")):
+                self._remove(chosen.path)
+                self.say(_("The weights '{name}' are deleted.").format(name=name))
+                self.fill()
+                self.panel.weights.fill()
+
+    @staticmethod
+    def _remove(path: Path) -> None:
+        from contrastive_seg.weights.store import card_of
+
+        card = card_of(path)
+        try:
+            path.unlink(missing_ok=True)
+            card.unlink(missing_ok=True)
+        except OSError as error:
+            raise UserError(
+                _("'{path}' cannot be deleted ({reason}).").format(path=path, reason=error.strerror or error),
+                _("Check the permissions of the folder."),
+            ) from error
+
+    def _onOpenFolder(self, checked: bool = False) -> None:
+        with self._told():
+            folder = WeightsFolders.user()
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise UserError(
+                    _("The folder '{path}' cannot be made ({reason}).").format(
+                        path=folder, reason=error.strerror or error
+                    ),
+                    _("Choose another folder."),
+                ) from error
+            qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(folder)))
+
+    def _onChooseFolder(self, checked: bool = False) -> None:
+        with self._told():
+            folder = self.questions.folder(_("Folder of your own weights"), WeightsFolders.user())
+            if folder:
+                WeightsFolders.choose(folder)
+                self.panel.learning.worker.quit()  # the next one looks in the new folder
+                self.say(_("Weights of your own are looked for in '{folder}' now.").format(folder=folder))
+                self.fill()
+                self.panel.weights.fill()
+
+
+WARNING = "background: #fdecea; color: #611a15; border-radius: 3px; padding: 4px;"
+"""Style of a label that says what went wrong; readable in light and dark themes."""
