@@ -6,7 +6,6 @@ import shutil
 from typing import Any
 
 import numpy as np
-import slicer
 import slicer.util
 from slicer.i18n import tr as _
 
@@ -77,7 +76,6 @@ class RunRestorer:
         if labels is not None:
             PredictionLogic.checkShape(labels, grid)
         node = SegmentationMaker.make(self._volume)
-        node.SetName(slicer.mrmlScene.GenerateUniqueName(_("Segmentation")))
         segmentation = node.GetSegmentation()
         segmentation.RemoveAllSegments()
         for one in self._segments(run):
