@@ -128,5 +128,4 @@ def test_the_event_loop_goes_on_while_a_large_volume_is_exported_read_and_shown(
     for name, (seconds, work) in (("export", exported), ("show", shown), ("read", read)):
         words = f"longest pause, {name}: {1000 * seconds:.0f} ms, of which at work {1000 * work:.0f} ms"
         record_property(name, words)
-        print(words)
         assert work < 0.25 and seconds < 10, words
