@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QColor, QImage, QPalette
+from PySide6.QtGui import QColor, QImage, QPalette, QPixmapCache
 from PySide6.QtWidgets import QApplication, QWidget
 
 WIDTH = 400
@@ -68,6 +68,7 @@ class SectionPictures:
         former = QApplication.palette()
         for name in _COLORS:
             QApplication.setPalette(theme(name))
+            QPixmapCache.clear()  # or boxes would be drawn in the colours of the former theme
             for _event in range(3):
                 QApplication.processEvents()
             for section, widget in self.sections():
