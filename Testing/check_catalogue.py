@@ -69,7 +69,9 @@ def files_of(root: Path) -> list[Path]:
     try:
         command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
         top = ["git", "rev-parse", "--show-toplevel"]
-        found = subprocess.run(top, cwd=root, check=True, capture_output=True, text=True).stdout.strip()
+        found = subprocess.run(
+            top, cwd=root, check=True, capture_output=True, encoding="utf-8"
+        ).stdout.strip()
         if Path(found) != root.resolve():
             raise OSError("the folder lies within another repository")
         listed = subprocess.run(command, cwd=root, check=True, capture_output=True).stdout.decode()

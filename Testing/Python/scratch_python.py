@@ -20,7 +20,7 @@ class ScratchPython:
         inside = "Scripts/python.exe" if sys.platform == "win32" else "bin/python"
         self.program = str(folder / inside)
         code = "import sysconfig; print(sysconfig.get_paths()['purelib'])"
-        done = subprocess.run([self.program, "-c", code], check=True, capture_output=True, text=True)
+        done = subprocess.run([self.program, "-c", code], check=True, capture_output=True, encoding="utf-8")
         self.site = Path(done.stdout.strip())
 
 

@@ -38,7 +38,7 @@ def an_extension(a_right_extension: Path, tmp_path: Path) -> Path:
 def test_this_project_passes() -> None:
     done = subprocess.run(
         [sys.executable, str(ROOT / "Testing" / "check_catalogue.py")],
-        capture_output=True, text=True, check=False,
+        capture_output=True, encoding="utf-8", check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
 

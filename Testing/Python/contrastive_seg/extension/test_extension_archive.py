@@ -92,7 +92,7 @@ def test_the_lists_are_read_as_cmake_reads_them(
     command += ["-DBUILD_TESTING=ON", "-DCMAKE_C_COMPILER_WORKS=1", "-DCMAKE_CXX_COMPILER_WORKS=1"]
     no_compiler = {**os.environ, "CC": "true", "CXX": "true"}
     done = subprocess.run(
-        list(map(str, command)), capture_output=True, text=True, check=False, env=no_compiler
+        list(map(str, command)), capture_output=True, encoding="utf-8", check=False, env=no_compiler
     )
     if "files.txt" not in os.listdir(tmp_path / "build"):
         pytest.skip(f"CMake does not run here: {done.stderr[-300:]}")
@@ -225,9 +225,13 @@ def test_the_command_and_the_script_make_the_archive(
     assert status == 0 and archive.name in out.replace("\n", "")
     script = [sys.executable, ROOT / "Testing" / "Tools" / "build_extension_archive.py", a_weights_extension]
     options[1] = tmp_path / "b"
-    done = subprocess.run([*map(str, [*script, *options])], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*map(str, [*script, *options])], capture_output=True, encoding="utf-8", check=False
+    )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "b" / archive.name).read_bytes() == archive.read_bytes()
     options[-1] = "beos"
-    done = subprocess.run([*map(str, [*script, *options])], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*map(str, [*script, *options])], capture_output=True, encoding="utf-8", check=False
+    )
     assert done.returncode == 2 and "beos" in done.stderr and "Traceback" not in done.stderr

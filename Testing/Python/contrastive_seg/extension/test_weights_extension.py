@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -44,7 +45,8 @@ def put(folder: Path, **changes: Any) -> None:
 def check(folder: Path) -> subprocess.CompletedProcess[str]:
     """The checks of Slicer's catalogue."""
     command = [sys.executable, str(ROOT / "Testing" / "check_catalogue.py"), str(folder)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    utf8 = {**os.environ, "PYTHONIOENCODING": "utf-8"}
+    return subprocess.run(command, capture_output=True, encoding="utf-8", check=False, env=utf8)
 
 
 def test_the_starters_become_an_extension_that_the_catalogue_would_take(
