@@ -82,13 +82,14 @@ def measure_ours(
         session.train()
         return session, prepared, time.process_time() - begun
 
-    with tempfile.TemporaryDirectory() as first, tempfile.TemporaryDirectory() as second:
-        steps = args.steps
-        if not steps:
-            _, few_prepared, few = learn(_TIMED // 4, first)
-            session, prepared, some = learn(_TIMED, second)
-            cost = max(1e-4, (some - prepared - (few - few_prepared)) / (_TIMED - _TIMED // 4))
-            steps = max(_TIMED, int((args.seconds - prepared) / cost))
+    steps = args.steps
+    if not steps:
+        with tempfile.TemporaryDirectory() as folder:
+            learn(2, folder)  # what the first learning of a process loads is not counted
+        with tempfile.TemporaryDirectory() as folder:
+            _, prepared, spent = learn(_TIMED, folder)
+        # The mask of the labelled volumes at the end is within both.
+        steps = max(_TIMED, int(_TIMED * (args.seconds - prepared) / max(spent - prepared, 1e-3)))
     with tempfile.TemporaryDirectory() as folder:
         session, _, seconds = learn(steps, folder)
         scores = []
