@@ -55,7 +55,7 @@ class ModelDetails:
 
     def _use(self) -> str:
         words = SourceWords.state(self._entry)
-        for one in self._replaced:
+        for one in self._replaced if self._entry.checksum != "wrong" else []:
             words += " " + _("Replaces version {version} from {source}.").format(
                 version=one.version, source=SourceWords.of(one.source)
             )
@@ -90,5 +90,5 @@ class ModelDetails:
         if entry.checksum == "checked":
             return _("unchanged, as its card says (SHA256 {start}...)").format(start=entry.sha256[:12])
         if entry.checksum == "wrong":
-            return _("changed or damaged, it is not the one of the card. It will not be used.")
+            return _("not the one that the card belongs to (wrong SHA256).")
         return _("being checked ...") if isChecking else _("not checked yet; it may not be readable.")

@@ -196,7 +196,6 @@ class DownloadSection(Section):
     def _onListed(self, told: list[dict[str, Any]]) -> None:
         self._isRead = True
         self.models.offers = [CatalogueOffer.of(one) for one in told]
-        self.models.fill()
 
     def _onProgress(self, fraction: float, secondsLeft: float | None) -> None:
         bar, left = self.ui.modelDownloadProgressBar, Words.timeLeft(secondsLeft)
@@ -212,4 +211,6 @@ class DownloadSection(Section):
         self.say(sentence, isWarning=not self.download.isCancelled)
 
     def _onChanged(self, isBusy: bool) -> None:
+        if not isBusy:
+            self.models.fill()
         self.update()

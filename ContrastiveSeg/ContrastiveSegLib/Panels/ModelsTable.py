@@ -13,6 +13,9 @@ from ContrastiveSegLib.SourceWords import SourceWords
 _ROW = 24
 """Height of a row in pixels."""
 
+_MOST = 9
+"""Rows that are seen without scrolling."""
+
 
 class ModelsTable:
     """One row for each entry of the resolver; the chosen entry stays chosen when rows come and go.
@@ -31,7 +34,10 @@ class ModelsTable:
         header.setSectionResizeMode(0, qt.QHeaderView.Stretch)
         header.setSectionResizeMode(1, qt.QHeaderView.ResizeToContents)
         header.setSectionResizeMode(2, qt.QHeaderView.Stretch)
+        header.setHighlightSections(False)
+        header.setFixedHeight(_ROW)
         table.verticalHeader().setDefaultSectionSize(_ROW)
+        self._setHeight()
 
     @property
     def chosen(self) -> Any:
@@ -59,7 +65,13 @@ class ModelsTable:
         else:
             table.selectRow(row)
         table.blockSignals(blocked)
-        table.updateGeometry()  # it is as high as its rows
+        self._setHeight()
+
+    def _setHeight(self) -> None:
+        """As high as its rows; Qt's own way of doing so is wrong until the widget has been shown."""
+        rows = 1 + min(max(len(self.entries), 1), _MOST)
+        height = _ROW * rows + 2 * self._table.frameWidth
+        self._table.minimumHeight = self._table.maximumHeight = height
 
     def _rowOf(self, entries: list[Any], name: str) -> int | None:
         if name:
