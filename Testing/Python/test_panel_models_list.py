@@ -151,6 +151,8 @@ def test_the_section_is_folded_at_first_and_nothing_is_read(a_models_folder, a_s
     assert section.entries and section.checking.isBusy
     a_panel.exit()
     assert not section.checking.isBusy
+    section.fill()  # as when a download ends meanwhile
+    assert section.entries and not section.checking.isBusy
 
 
 def test_files_are_checked_while_the_panel_stays_responsive(a_models_folder, a_server, a_panel):

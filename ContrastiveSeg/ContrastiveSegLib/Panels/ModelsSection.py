@@ -43,7 +43,7 @@ class ModelsSection(Section):
         self.questions = FileQuestions()
         self.changed = Signal("changed")
         self.offers: list[Any] = []
-        self.hasDownloaded = False
+        self.hasDownloaded, self._isSeen = False, True
         self.checking = ChecksumTimer(self._show)
         self._resolver: Any = None
         self._import: CommandProcess | None = None
@@ -67,11 +67,13 @@ class ModelsSection(Section):
 
     def enter(self) -> None:
         """Looks which weights there are; not while nobody sees the list."""
+        self._isSeen = True
         if not self.ui.modelsCollapsibleButton.collapsed:
             self.fill()
 
     def exit(self) -> None:
         """No file is read for a panel that nobody sees."""
+        self._isSeen = False
         self.checking.stop()
 
     def close(self) -> None:
@@ -115,7 +117,7 @@ class ModelsSection(Section):
         self._show(choose)
         own = [StoredWeights(one.path, one.card) for one in self.entries if one.source.kind == "user"]
         self.hasDownloaded = any(is_downloaded(one) for one in own) or has_unfinished(store)
-        if not self.ui.modelsCollapsibleButton.collapsed:
+        if self._isSeen and not self.ui.modelsCollapsibleButton.collapsed:
             self.checking.start(self._resolver.checksums, self.entries)
         self._showDetails()
 
