@@ -18,6 +18,7 @@ class ChecksumTimer:
     def __init__(self, changed: Callable[[], None]) -> None:
         self._changed = changed
         self._checksums: Any = None
+        self._isNew = False
         self._left: list[Any] = []
         self._reading: Iterator[float] | None = None
         self._timer = qt.QTimer()
@@ -36,6 +37,7 @@ class ChecksumTimer:
             checksums: Remembers what comes out.
             entries: Of the list of weights.
         """
+        self._save()
         self._checksums, self._reading = checksums, None
         self._left = [one for one in entries if one.path is not None and one.checksum == "not yet checked"]
         if self._left:
@@ -45,14 +47,19 @@ class ChecksumTimer:
         """Leaves the rest for another time."""
         self._timer.stop()
         self._left, self._reading = [], None
+        self._save()
+
+    def _save(self) -> None:
+        if self._isNew:
+            self._isNew = False
+            self._checksums.save()
 
     def _onTimeout(self) -> None:
         if self._reading is None:
             if not self._left:
-                self._timer.stop()
-                self._checksums.save()
+                self.stop()
                 return
             self._reading = self._checksums.checking(self._left.pop(0).path)
         if next(self._reading, None) is None:
-            self._reading = None
+            self._reading, self._isNew = None, True
             self._changed()

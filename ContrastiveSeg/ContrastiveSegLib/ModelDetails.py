@@ -2,82 +2,64 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from slicer.i18n import tr as _
 
 from ContrastiveSegLib.PretrainingMethod import PretrainingMethod
+from ContrastiveSegLib.SourceWords import SourceWords
 
 
 class ModelDetails:
-    """Texts about weights that were found.
+    """Texts about one entry of the list of weights.
 
     Args:
-        found: Of the engine's store.
-        userFolder: Where the user's own weights lie.
+        entry: Of the engine's resolver.
+        entries: The whole list.
     """
 
-    def __init__(self, found: Any, userFolder: Path) -> None:
-        self._found, self._card = found, found.card
-        self.isOwn = userFolder in found.path.parents
-        self._comesWith = any(folder in found.path.parents for folder in self._ownFolders())
+    def __init__(self, entry: Any, entries: list[Any]) -> None:
+        self._entry, self._card = entry, entry.card
+        self._replaced = [
+            one for one in entries if one.replaced_by is not None and one.replaced_by.path == entry.path
+        ]
 
-    @staticmethod
-    def _ownFolders() -> list[Path]:
-        from contrastive_seg.weights.store import own_folders
-
-        return own_folders()
-
-    @property
-    def name(self) -> str:
-        return str(self._found.name)
-
-    @property
-    def shows(self) -> str:
-        """Modality and anatomy."""
-        if self._card is None:
-            return _("no valid card")
-        return f"{self._card.modality}, {self._card.anatomy}"
-
-    @property
-    def source(self) -> str:
-        """Where they come from."""
-        if self.isOwn:
-            return _("your own")
-        return _("ContrastiveSeg") if self._comesWith else _("another folder")
-
-    @property
-    def shortSource(self) -> str:
-        """The same for a narrow column."""
-        if self.isOwn:
-            return _("your own")
-        return _("built-in") if self._comesWith else _("other")
-
-    def text(self, sha256: str | None) -> str:
+    def text(self, isChecking: bool) -> str:
         """All that is said about them.
 
         Args:
-            sha256: Of the file; None while it is not known yet, empty where it cannot be read.
+            isChecking: Whether files are being checked at the moment.
         """
-        card = self._card
+        entry, card = self._entry, self._card
         if card is None:
-            return str(self._found.problem)
+            return SourceWords.state(entry)
         parts = " and ".join(card.parts)
         network = card.network if card.width is None else f"{card.network} {card.width}"
         lines = [
             _("{name}, version {version}, from: {source}").format(
-                name=card.name, version=card.version, source=self.source
+                name=entry.name, version=entry.version, source=self._source()
             ),
-            _("Images: {shows}").format(shows=self.shows),
+            self._use(),
+            _("Images: {modality}, {anatomy}").format(modality=card.modality, anatomy=card.anatomy),
             _("Trained on: {sources}").format(sources=self._sources()),
             _("Method: {method}; network {network} ({parts})").format(
                 method=PretrainingMethod.nameOf(card.method), network=network, parts=parts
             ),
-            _("Licence: {licence}").format(licence=card.licence),
-            self._state(sha256),
+            _("Licence: {licence}").format(licence=entry.licence),
+            self._file(isChecking),
         ]
         return "\n".join(lines)
+
+    def _source(self) -> str:
+        return _("the catalogue") if not self._entry.is_here else SourceWords.of(self._entry.source)
+
+    def _use(self) -> str:
+        words = SourceWords.state(self._entry)
+        for one in self._replaced if self._entry.checksum != "wrong" else []:
+            words += " " + _("Replaces version {version} from {source}.").format(
+                version=one.version, source=SourceWords.of(one.source)
+            )
+        return words
 
     def _sources(self) -> str:
         if not self._card.training_data:
@@ -93,14 +75,20 @@ class ModelDetails:
             counts.append(_("{count} slices").format(count=one.slices))
         return ", ".join([one.name, *counts, one.licence])
 
-    def _state(self, sha256: str | None) -> str:
-        wanted = self._card.sha256
-        if sha256 is None:
-            return _("File: being checked ...")
-        if not sha256:
-            return _("File: it cannot be read.")
-        if not wanted:
-            return _("File: the card does not name its SHA256, so it cannot be checked.")
-        if sha256 == wanted:
-            return _("File: unchanged, as its card says (SHA256 {start}...)").format(start=wanted[:12])
-        return _("File: changed or damaged, it is not the one of the card. It will not be used.")
+    def _file(self, isChecking: bool) -> str:
+        entry = self._entry
+        return _("File: {size}; {state}").format(
+            size=SourceWords.size(entry.size), state=self._state(isChecking)
+        )
+
+    def _state(self, isChecking: bool) -> str:
+        entry = self._entry
+        if not entry.is_here:
+            return _("it is checked before it is used (SHA256 {start}...)").format(start=entry.sha256[:12])
+        if not entry.sha256:
+            return _("the card does not name its SHA256, so it cannot be checked.")
+        if entry.checksum == "checked":
+            return _("unchanged, as its card says (SHA256 {start}...)").format(start=entry.sha256[:12])
+        if entry.checksum == "wrong":
+            return _("not the one that the card belongs to (wrong SHA256).")
+        return _("being checked ...") if isChecking else _("not checked yet; it may not be readable.")

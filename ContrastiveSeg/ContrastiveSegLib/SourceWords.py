@@ -57,6 +57,8 @@ class SourceWords:
         """Whether weights are used, and by what they are replaced; one sentence."""
         if entry.problem is not None:
             return str(entry.problem)
+        if entry.checksum == "wrong":
+            return _("Cannot be used: the file is changed or damaged.")
         if entry.replaced_by is None:
             return _("Used.") if entry.is_here else _("Not downloaded yet.")
         other = entry.replaced_by

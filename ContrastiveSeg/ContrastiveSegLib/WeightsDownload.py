@@ -13,9 +13,11 @@ from slicer.i18n import tr as _
 from ContrastiveSegLib.PlainText import PlainText
 from ContrastiveSegLib.Signal import Signal
 from ContrastiveSegLib.UserError import UserError
+from ContrastiveSegLib.WeightsFolders import WeightsFolders
 from ContrastiveSegLib.WorkerProcess import WorkerProcess
 
-_MANIFEST_SETTING = "ContrastiveSeg/Manifest"
+SETTING = "ContrastiveSeg/Manifest"
+"""The application setting that names another catalogue."""
 
 
 class WeightsDownload:
@@ -54,15 +56,27 @@ class WeightsDownload:
         """Why a download cannot begin, for a button's tooltip; empty where it can."""
         return _("'{name}' is being downloaded.").format(name=self._name) if self._name else ""
 
+    @property
+    def isCancelled(self) -> bool:
+        """Whether the user has ended what was going on last."""
+        return self._isCancelled
+
+    @classmethod
+    def needsNetwork(cls) -> bool:
+        """Whether reading the catalogue asks a server."""
+        from contrastive_seg.weights.catalogue import is_remote
+
+        return is_remote(cls.manifest() or None)
+
     @staticmethod
     def manifest() -> str:
         """Another catalogue than the extension's own: file, folder or https address; else empty."""
-        return str(slicer.app.userSettings().value(_MANIFEST_SETTING) or "")
+        return str(slicer.app.userSettings().value(SETTING) or "")
 
     @staticmethod
     def setManifest(place: str) -> None:
         """Chooses another catalogue; empty for the extension's own."""
-        slicer.app.userSettings().setValue(_MANIFEST_SETTING, place.strip())
+        slicer.app.userSettings().setValue(SETTING, place.strip())
 
     def look(self) -> None:
         """Reads the catalogue, which may need the network, and returns at once; see ``listed``.
@@ -134,9 +148,8 @@ class WeightsDownload:
     def downloaded() -> list[str]:
         """Names of the weights that were downloaded."""
         from contrastive_seg.weights.removal import downloaded
-        from contrastive_seg.weights.store import Store
 
-        return [one.name for one in downloaded(Store())]
+        return [one.name for one in downloaded(WeightsFolders.store())]
 
     def deleteDownloaded(self) -> str:
         """Asks, then deletes all weights that were downloaded; a sentence, empty if declined.
@@ -146,10 +159,9 @@ class WeightsDownload:
         """
         from contrastive_seg.errors import ContrastiveSegError
         from contrastive_seg.weights.removal import downloaded, remove, remove_unfinished
-        from contrastive_seg.weights.store import Store
 
         self._refuseWhileBusy()
-        store = Store()
+        store = WeightsFolders.store()
         found = downloaded(store)
         names = ", ".join(one.name for one in found)
         if found and not slicer.util.confirmYesNoDisplay(
@@ -215,6 +227,8 @@ class WeightsDownload:
         told = error if isinstance(error, dict) else {}
         if self._isCancelled and told.get("code") == "download-stopped":
             self.failed.emit(_("The download was stopped. What was received is kept for the next time."))
+        elif told.get("code") == "weights-exist":  # the engine names an option of its command
+            self.failed.emit(f"{told.get('message', '')} {_('Delete or rename them first.')}")
         else:
             self.failed.emit(f"{told.get('message', '')} {told.get('what_to_do', '')}".strip())
 

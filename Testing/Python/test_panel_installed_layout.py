@@ -37,8 +37,8 @@ load_module(ours / "ContrastiveSeg.py")
 panel = slicer.modules.contrastiveseg.widgetRepresentation()
 panel.enter()
 box = panel.self().ui.weightsSelector
-panel.self().ui.weightsLibraryCollapsibleButton.collapsed = False
-table = panel.self().ui.weightsTable
+panel.self().ui.modelsCollapsibleButton.collapsed = False
+table = panel.self().ui.modelsTable
 import contrastive_seg
 print("told", json.dumps({
     "engine": contrastive_seg.__file__,

@@ -10,11 +10,14 @@ import qt
 import slicer.util
 from slicer.i18n import tr as _
 
+from ContrastiveSegLib.ChecksumTimer import ChecksumTimer
 from ContrastiveSegLib.CommandProcess import CommandProcess
-from ContrastiveSegLib.FileChecksum import FileChecksum
 from ContrastiveSegLib.FileQuestions import FileQuestions
 from ContrastiveSegLib.ModelDetails import ModelDetails
+from ContrastiveSegLib.Panels.ModelsTable import ModelsTable
 from ContrastiveSegLib.Panels.Section import Section
+from ContrastiveSegLib.PlainText import PlainText
+from ContrastiveSegLib.Signal import Signal
 from ContrastiveSegLib.UserError import UserError
 from ContrastiveSegLib.WeightsFolders import WeightsFolders
 
@@ -23,7 +26,13 @@ if TYPE_CHECKING:
 
 
 class ModelsSection(Section):
-    """Lists weights with what their cards say; imports, deletes, and shows their folder.
+    """Lists every source's weights with what their cards say; imports, deletes, and shows their folder.
+
+    Signals: ``changed`` when the list or the chosen weights are others.
+
+    Attributes:
+        offers: What can be downloaded; :meth:`fill` puts it into the list.
+        hasDownloaded: Whether weights were downloaded, or parts of them.
 
     Args:
         panel: Whose part it is.
@@ -32,23 +41,15 @@ class ModelsSection(Section):
     def __init__(self, panel: Panel) -> None:
         super().__init__(panel)
         self.questions = FileQuestions()
-        self.found: list[Any] = []
-        self._items: list[Any] = []
+        self.changed = Signal("changed")
+        self.offers: list[Any] = []
+        self.hasDownloaded, self._isSeen = False, True
+        self.checking = ChecksumTimer(self._show)
+        self._resolver: Any = None
         self._import: CommandProcess | None = None
-        self._checksum = FileChecksum()
-        self._checksum.changed.connect(self._showDetails)
         # here and not in the .ui file, where the contents do not exist yet when it is read
         self.ui.modelsCollapsibleButton.collapsed = True
-        table = self.ui.modelsTable
-        table.setColumnCount(3)
-        table.setHorizontalHeaderLabels([_("Weights"), _("Images"), _("From")])
-        header = table.horizontalHeader()
-        header.setSectionResizeMode(0, qt.QHeaderView.Stretch)
-        header.setSectionResizeMode(1, qt.QHeaderView.Stretch)
-        header.setSectionResizeMode(2, qt.QHeaderView.ResizeToContents)
-        table.verticalHeader().setVisible(False)
-        table.verticalHeader().setDefaultSectionSize(22)
-        table.setWordWrap(False)
+        self.table = ModelsTable(self.ui.modelsTable)
         for widget, signal, function in self._connections():
             widget.connect(signal, function)
         self.say("")
@@ -66,16 +67,18 @@ class ModelsSection(Section):
 
     def enter(self) -> None:
         """Looks which weights there are; not while nobody sees the list."""
+        self._isSeen = True
         if not self.ui.modelsCollapsibleButton.collapsed:
             self.fill()
 
     def exit(self) -> None:
         """No file is read for a panel that nobody sees."""
-        self._checksum.stop()
+        self._isSeen = False
+        self.checking.stop()
 
     def close(self) -> None:
         """Lets go of the widgets and ends an import."""
-        self._checksum.stop()
+        self.checking.stop()
         for widget, signal, function in self._connections():
             widget.disconnect(signal, function)
         process, self._import = self._import, None
@@ -88,45 +91,44 @@ class ModelsSection(Section):
         label.text, label.visible = sentence, bool(sentence)
         label.styleSheet = WARNING if isWarning else ""
 
+    @property
+    def entries(self) -> list[Any]:
+        """All weights, as the list shows them."""
+        return self.table.entries
+
+    @property
+    def chosen(self) -> Any:
+        """The chosen weights; None without any."""
+        return self.table.chosen
+
     def fill(self, choose: str = "") -> None:
-        """Reads all cards again.
+        """Reads all cards again, and begins to check the files.
 
         Args:
-            choose: Name of weights to select; those selected now stay so otherwise.
+            choose: Name of weights to choose; those chosen now stay so otherwise.
         """
-        chosen = self._chosen()
-        wanted = choose or (chosen.name if chosen is not None else "")
-        folder = WeightsFolders.user()
-        self.found = WeightsFolders.store().list()
-        table = self.ui.modelsTable
-        blocked = table.blockSignals(True)
-        table.setRowCount(len(self.found))
-        self._items = []  # PythonQt of some releases leaves the items to us
-        for row, one in enumerate(self.found):
-            details = ModelDetails(one, folder)
-            tip = details.name + "\n" + details.shows
-            for column, text in enumerate((details.name, details.shows, details.shortSource)):
-                item = qt.QTableWidgetItem(text)
-                item.setToolTip(tip)
-                self._items.append(item)
-                table.setItem(row, column, item)
-        names = [str(one.name) for one in self.found]
-        if wanted in names:
-            table.selectRow(names.index(wanted))
-        else:
-            table.clearSelection()
-            table.setCurrentCell(-1, -1)
-        table.blockSignals(blocked)
+        from contrastive_seg.weights.removal import has_unfinished, is_downloaded
+        from contrastive_seg.weights.resolver import Resolver
+        from contrastive_seg.weights.store import StoredWeights
+
+        self.checking.stop()  # and keeps what it has found
+        store = WeightsFolders.store()
+        self._resolver = Resolver(store, self.offers)
+        self._show(choose)
+        own = [StoredWeights(one.path, one.card) for one in self.entries if one.source.kind == "user"]
+        self.hasDownloaded = any(is_downloaded(one) for one in own) or has_unfinished(store)
+        if self._isSeen and not self.ui.modelsCollapsibleButton.collapsed:
+            self.checking.start(self._resolver.checksums, self.entries)
+        self._showDetails()
+
+    def _show(self, choose: str = "") -> None:
+        if self._resolver is not None:
+            self.table.show(self._resolver.entries(), choose)
         self._showDetails()
 
     def update(self) -> None:
         """Enables what can be used, and says why the rest cannot."""
-        chosen, ui = self._chosen(), self.ui
-        own = chosen is not None and ModelDetails(chosen, WeightsFolders.user()).isOwn
-        if chosen is None:
-            whyNot = _("Choose weights in the list.")
-        else:
-            whyNot = "" if own else _("Only weights of your own can be deleted.")
+        ui, whyNot = self.ui, self._whyNotDelete()
         busy = _("Weights are being taken in.") if self._import is not None else ""
         self._set(ui.deleteModelButton, busy or whyNot, _("Deletes the chosen weights, after asking."))
         self._set(
@@ -157,23 +159,26 @@ class ModelsSection(Section):
         widget.enabled = not whyNot
         widget.toolTip = whyNot or tip
 
-    def _chosen(self) -> Any:
-        row = self.ui.modelsTable.currentRow()
-        return self.found[row] if 0 <= row < len(self.found) else None
+    def _whyNotDelete(self) -> str:
+        chosen = self.chosen
+        if chosen is None:
+            return _("Choose weights in the list.")
+        if not chosen.is_here:
+            return _("These weights are not on this computer.")
+        return "" if chosen.source.kind == "user" else _("Only weights of your own can be deleted.")
 
     def _showDetails(self) -> None:
-        chosen = self._chosen()
-        text = ""
+        chosen, text = self.chosen, ""
         if chosen is not None:
-            sha256 = self._checksum.of(chosen.path) if chosen.card is not None else None
-            text = ModelDetails(chosen, WeightsFolders.user()).text(sha256)
+            text = ModelDetails(chosen, self.entries).text(self.checking.isBusy)
         self.ui.modelDetailsLabel.text = text
         self.ui.modelDetailsLabel.visible = bool(text)
         self.update()
+        self.changed.emit()
 
     def _onCollapsed(self, isCollapsed: bool) -> None:
         if isCollapsed:
-            self._checksum.stop()
+            self.checking.stop()
         else:
             self.fill()
 
@@ -230,30 +235,30 @@ class ModelsSection(Section):
 
     def _onDelete(self, checked: bool = False) -> None:
         with self._told():
-            chosen = self._chosen()
-            if chosen is None or not ModelDetails(chosen, WeightsFolders.user()).isOwn:
+            chosen = self.chosen
+            if chosen is None or self._whyNotDelete():
                 return
             name = str(chosen.name)
             question = _("Delete the weights '{name}' from this computer? This cannot be undone.")
-            if slicer.util.confirmYesNoDisplay(question.format(name=name), _("Delete weights")):
-                self._remove(chosen.path)
+            if slicer.util.confirmYesNoDisplay(
+                PlainText.shown(question.format(name=name)), _("Delete weights")
+            ):
+                self.checking.stop()  # Windows deletes no open file
+                self._remove(chosen)
                 self.say(_("The weights '{name}' are deleted.").format(name=name))
                 self.fill()
                 self.panel.weights.fill()
 
     @staticmethod
-    def _remove(path: Path) -> None:
-        from contrastive_seg.weights.store import card_of
+    def _remove(entry: Any) -> None:
+        from contrastive_seg.errors import ContrastiveSegError
+        from contrastive_seg.weights.removal import remove
+        from contrastive_seg.weights.store import StoredWeights
 
-        card = card_of(path)
         try:
-            path.unlink(missing_ok=True)
-            card.unlink(missing_ok=True)
-        except OSError as error:
-            raise UserError(
-                _("'{path}' cannot be deleted ({reason}).").format(path=path, reason=error.strerror or error),
-                _("Check the permissions of the folder."),
-            ) from error
+            remove([StoredWeights(entry.path, entry.card)], WeightsFolders.store())
+        except ContrastiveSegError as error:
+            raise UserError(error.sentence, error.what_to_do) from error
 
     def _onOpenFolder(self, checked: bool = False) -> None:
         with self._told():

@@ -230,6 +230,9 @@ class OtherPatientsSection(Section):
             *(ui.patientsMasksButton, ui.patientsReplaceCheckBox),
         ):
             widget.enabled = not running
+        wait = _("Wait until all patients are segmented, or press Stop.") if running else ""
+        ui.patientsFolderButton.toolTip = wait or _("Asks for the folder with the volumes.")
+        ui.patientsMasksButton.toolTip = wait or _("Asks for the folder that gets the masks.")
         reason = "" if running else self.whyNotStart(learning)
         ui.patientsStartButton.text = _("Stop") if running else _("Segment")
         ui.patientsStartButton.enabled = running or not reason

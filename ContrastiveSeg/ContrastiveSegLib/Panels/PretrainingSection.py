@@ -166,6 +166,11 @@ class PretrainingSection(Section):
         for name in ("FolderEdit", "FolderButton", "NameEdit", "MethodSelector", "ModalitySelector",
                      "AnatomyEdit", "LicenceEdit", "TimeSelector"):  # fmt: skip
             getattr(ui, f"pretrain{name}").enabled = not locked
+        ui.pretrainFolderButton.toolTip = (
+            _("The pretraining that was begun has its folder; let it finish, or press Begin anew.")
+            if locked
+            else _("Asks for the folder with volumes.")
+        )
         ui.pretrainProgressBar.visible = job.isBusy
         if not job.isBusy:
             self._onProgress(0.0, None)

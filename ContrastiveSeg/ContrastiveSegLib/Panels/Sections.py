@@ -10,6 +10,7 @@ import slicer
 import slicer.util
 
 from ContrastiveSegLib.Panels.CurveSection import CurveSection
+from ContrastiveSegLib.Panels.DownloadSection import DownloadSection
 from ContrastiveSegLib.Panels.EditorSection import EditorSection
 from ContrastiveSegLib.Panels.ExportSection import ExportSection
 from ContrastiveSegLib.Panels.MethodSection import MethodSection
@@ -23,9 +24,8 @@ from ContrastiveSegLib.Panels.SetUpSection import SetUpSection
 from ContrastiveSegLib.Panels.ShortcutsSection import ShortcutsSection
 from ContrastiveSegLib.Panels.SuggestionSection import SuggestionSection
 from ContrastiveSegLib.Panels.VolumeSection import VolumeSection
-from ContrastiveSegLib.Panels.WeightsLibrarySection import WeightsLibrarySection
 
-FORMS = ["SetUp", "Volume", "Annotation", "Learning", "Review", "OtherPatients", "Models", "WeightsLibrary"]
+FORMS = ["SetUp", "Volume", "Annotation", "Learning", "Review", "OtherPatients", "Models"]
 """Names of the .ui files, in the order in which they stand."""
 
 SECTIONS: list[type[Section]] = [
@@ -39,7 +39,7 @@ SECTIONS: list[type[Section]] = [
     ShortcutsSection,
     OtherPatientsSection,
     ModelsSection,
-    WeightsLibrarySection,
+    DownloadSection,
     MoreWeightsSection,
     ExportSection,
     PretrainingSection,

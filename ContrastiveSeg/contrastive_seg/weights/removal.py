@@ -95,6 +95,11 @@ def remove_unfinished(store: Store) -> int:
     return sum(sizes.get(path, 0) for path in remove_all(store.user))
 
 
+def has_unfinished(store: Store) -> bool:
+    """Whether unfinished downloads have left something in the user's folder."""
+    return any(store.user.glob(f"{PREFIX}*"))
+
+
 def _size(path: Path) -> int:
     try:
         return path.stat().st_size

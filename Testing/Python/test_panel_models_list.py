@@ -1,4 +1,4 @@
-"""The list of all weights in the panel, and more of them from the extension server."""
+"""The list of all weights in the section Models, and more of them from the extension server."""
 
 from __future__ import annotations
 
@@ -71,12 +71,12 @@ def put(folder: Path, name: str, version: str = "1") -> None:
 
 def opened(widget: Any) -> Any:
     """The section, unfolded."""
-    widget.ui.weightsLibraryCollapsibleButton.collapsed = False
-    return next(one for one in widget.panel.sections if type(one).__name__ == "WeightsLibrarySection")
+    widget.ui.modelsCollapsibleButton.collapsed = False
+    return next(one for one in widget.panel.sections if type(one).__name__ == "ModelsSection")
 
 
 def rows(widget: Any) -> list[list[str]]:
-    table = widget.ui.weightsTable
+    table = widget.ui.modelsTable
     return [[table.item(row, column).text() for column in range(3)] for row in range(table.rowCount)]
 
 
@@ -109,10 +109,16 @@ def test_the_list_names_every_source_and_what_a_newer_version_replaces(
         ["ct-torso", "1 (not used)", "ContrastiveSeg"],
         *([name, "1", "ContrastiveSeg"] for name in STARTERS[1:]),
     ]
-    a_panel.ui.weightsTable.setCurrentCell(3, 0)
-    details = a_panel.ui.weightsDetailsLabel.text
-    assert details.startswith("Not used: version 2 from your own is newer.")
-    assert "Apache-2.0" in details and "2.4 MB" in details and "CT, Abdomen and chest" in details
+    a_panel.ui.modelsTable.setCurrentCell(3, 0)
+    details = a_panel.ui.modelDetailsLabel.text
+    assert "Not used: version 2 from your own is newer." in details
+    assert "Licence: Apache-2.0" in details and "2.4 MB" in details and "Images: CT, Abdomen" in details
+    assert not a_panel.ui.deleteModelButton.enabled
+    a_panel.ui.modelsTable.selectRow(0)
+    assert "Used. Replaces version 1 from ContrastiveSeg." in a_panel.ui.modelDetailsLabel.text
+    table = a_panel.ui.modelsTable
+    italic = [table.item(row, 0).font().italic() for row in range(table.rowCount)]
+    assert italic == [False, True, False, True, False, False, False]
     a_panel.enter()
     assert choices(a_panel) == ["", "ct-torso", "mine", *STARTERS[1:]]
 
@@ -127,23 +133,26 @@ def test_what_can_be_downloaded_stands_in_the_same_list(a_models_folder, a_serve
     opened(a_panel)
     assert rows(a_panel)[-1] == ["ct-torso", "7", "not downloaded yet"]
     assert ["ct-torso", "1", "ContrastiveSeg"] in rows(a_panel)
-    a_panel.ui.weightsTable.setCurrentCell(len(STARTERS), 0)
-    details = a_panel.ui.weightsDetailsLabel.text
-    assert details.startswith("Not downloaded yet.") and "3.0 MB" in details
+    a_panel.ui.modelsTable.setCurrentCell(len(STARTERS), 0)
+    details = a_panel.ui.modelDetailsLabel.text
+    assert "Not downloaded yet." in details and "3.0 MB" in details and "Licence: CC0-1.0" in details
+    assert "not on this computer" in tip_of(a_panel.ui.deleteModelButton)
     a_panel.enter()
     assert choices(a_panel) == ["", *STARTERS]
 
 
 def test_the_section_is_folded_at_first_and_nothing_is_read(a_models_folder, a_server, a_panel):
-    section = next(one for one in a_panel.panel.sections if type(one).__name__ == "WeightsLibrarySection")
+    section = next(one for one in a_panel.panel.sections if type(one).__name__ == "ModelsSection")
     a_panel.enter()
-    assert a_panel.ui.weightsLibraryCollapsibleButton.collapsed
-    assert not a_panel.ui.weightsLibraryContents.visible
+    assert a_panel.ui.modelsCollapsibleButton.collapsed
+    assert not a_panel.ui.modelsContents.visible
     assert section.entries == [] and not section.checking.isBusy
     opened(a_panel)
     assert section.entries and section.checking.isBusy
     a_panel.exit()
     assert not section.checking.isBusy
+    section.fill()  # as when a download ends meanwhile
+    assert section.entries and not section.checking.isBusy
 
 
 def test_files_are_checked_while_the_panel_stays_responsive(a_models_folder, a_server, a_panel):
@@ -159,8 +168,11 @@ def test_files_are_checked_while_the_panel_stays_responsive(a_models_folder, a_s
         **dict.fromkeys(["good", *STARTERS], "checked"),
     }
     wait_until(lambda: (a_models_folder / ".checked.json").is_file())
-    a_panel.ui.weightsTable.setCurrentCell(0, 0)
-    assert "SHA256 wrong" in a_panel.ui.weightsDetailsLabel.text
+    a_panel.ui.modelsTable.setCurrentCell(0, 0)
+    assert "changed or damaged" in a_panel.ui.modelDetailsLabel.text
+    assert rows(a_panel)[0] == ["bad", "1 (damaged)", "your own"]
+    a_panel.ui.modelsTable.selectRow(1)
+    assert "unchanged, as its card says" in a_panel.ui.modelDetailsLabel.text
     a_panel.enter()
     a_panel.ui.weightsSelector.setCurrentIndex(1 + choices(a_panel)[1:].index("good"))
     assert "SHA256 checked" in tip_of(a_panel.ui.weightsSelector)
@@ -344,7 +356,7 @@ def test_weights_that_were_copied_by_hand_appear_when_the_panel_is_entered(
     (a_models_folder / "us-fetal-head.card.json").write_text("{", "utf-8")
     a_panel.enter()
     assert rows(a_panel)[0] == ["us-fetal-head", "(not used)", "your own"]
-    assert "no JSON" in a_panel.ui.weightsTable.item(0, 0).toolTip()
+    assert "no JSON" in a_panel.ui.modelsTable.item(0, 0).toolTip()
     assert json.loads(json.dumps(choices(a_panel)))[-1] == "us-fetal-head"
 
 
