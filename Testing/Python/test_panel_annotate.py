@@ -130,7 +130,8 @@ def test_the_editor_in_the_panel_follows_the_chosen_nodes_and_keeps_its_own_sett
 
 def test_keys_of_the_editor_work_only_while_the_panel_is_shown(a_painted_scene, a_panel, monkeypatch):
     editor = editor_of(a_panel)
-    monkeypatch.setattr(slicer.util, "mainWindow", lambda verbose=True: qt.QWidget())
+    window = qt.QWidget()
+    monkeypatch.setattr(slicer.util, "mainWindow", lambda verbose=True: window)
     a_panel.enter()
     if not hasattr(editor, "_hasKeys"):
         pytest.skip("only the stand-in tells")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
 import re
 from typing import Any
@@ -66,9 +67,10 @@ class ShortcutsSection(Section):
     def exit(self) -> None:
         """Removes them: in another module the keys may mean something else."""
         for shortcut in self._shortcuts:
-            shortcut.setEnabled(False)
-            shortcut.setParent(None)
-            shortcut.deleteLater()
+            with contextlib.suppress(RuntimeError, ValueError):  # gone already, with the main window
+                shortcut.setEnabled(False)
+                shortcut.setParent(None)
+                shortcut.deleteLater()
         self._shortcuts = []
 
     def close(self) -> None:
