@@ -192,6 +192,18 @@ class PredictionLogic:
             if there:
                 node.RemoveClosedSurfaceRepresentation()
 
+    @classmethod
+    def read(cls, path: Path) -> np.ndarray:
+        """An array that was left in a file, as a whole.
+
+        Raises:
+            UserError: It cannot be read.
+        """
+        try:
+            return np.load(path, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise cls.unreadable(path, error) from error
+
     @staticmethod
     def unreadable(path: Path, error: Exception) -> UserError:
         """A result that cannot be read, in a sentence."""

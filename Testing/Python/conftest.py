@@ -95,10 +95,10 @@ def a_panel(a_scene: Any, a_module: Any) -> Iterator[Any]:
     """The module's widget, opened in the empty scene; its worker ends with it."""
     import slicer
 
-    loaded = {name: one for name, one in sys.modules.items() if name.startswith("ContrastiveSeg")}
     representation = a_module.widgetRepresentation()
     representation.enter()
     widget = representation.self()
+    loaded = {name: one for name, one in sys.modules.items() if name.startswith("ContrastiveSeg")}
     yield widget
     slicer.app.moduleManager().unload("ContrastiveSeg")
     representation.exit()

@@ -74,7 +74,7 @@ class RunRestorer:
         path = latest(run.path, "labels")
         labels = None if path is None else PredictionLogic.read(path)
         if labels is not None:
-            PredictionLogic.checkShape(labels, grid)
+            PredictionLogic.checkShape(labels.shape, grid)
         node = SegmentationMaker.make(self._volume)
         segmentation = node.GetSegmentation()
         segmentation.RemoveAllSegments()
