@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from slicer.i18n import tr as _
 
 from ContrastiveSegLib.AnnotationLogic import AnnotationLogic
 from ContrastiveSegLib.Background import Background
-from ContrastiveSegLib.LabelledSegment import LabelledSegment
+from ContrastiveSegLib.LearningRound import LearningRound
 from ContrastiveSegLib.PredictionFiles import PredictionFiles
 from ContrastiveSegLib.PredictionLogic import PredictionLogic
 from ContrastiveSegLib.ReviewRecord import ReviewRecord
@@ -24,29 +23,9 @@ from ContrastiveSegLib.State import State
 from ContrastiveSegLib.StateMachine import StateMachine
 from ContrastiveSegLib.UserError import UserError
 from ContrastiveSegLib.VolumeExport import Exported, ExportJob, VolumeExport
-from ContrastiveSegLib.Words import Words
 from ContrastiveSegLib.WorkerProcess import WorkerProcess
 
 _SUGGESTIONS = 3
-
-
-@dataclass
-class _Round:
-    """What is being learnt at the moment."""
-
-    volume: Any
-    segmentation: Any
-    folder: RunFolder
-    segments: list[LabelledSegment]
-    budget: str | float
-    settings: dict[str, Any] = field(default_factory=dict)
-    anew: bool = False
-    openId: int = 0
-    trainId: int = 0
-    suggestId: int = 0
-    hasResult: bool = False
-    isReading: bool = False
-    afterReading: list[Callable[[], None]] = field(default_factory=list)
 
 
 class LearningLogic:
@@ -74,7 +53,7 @@ class LearningLogic:
         self.worker = worker or WorkerProcess()
         self.settings: dict[str, Any] = {}
         self.device = self._wanted = ""
-        self._round: _Round | None = None
+        self._round: LearningRound | None = None
         self._exports: dict[Path, VolumeExport] = {}
         self._files = Background()
         handlers = {
@@ -131,7 +110,7 @@ class LearningLogic:
         values = folder.segmentValues(AnnotationLogic.segmentIds(segmentationNode))
         job = export.prepare(volumeNode, segmentationNode, values, axis=axis, accepted=folder.accepted)
         wanted = {"budget": budget, **({"weights": weights} if weights else {}), **settings, **self.settings}
-        now = _Round(volumeNode, segmentationNode, folder, job.exported.segments, budget, wanted, anew)
+        now = LearningRound(volumeNode, segmentationNode, folder, job.exported.segments, budget, wanted, anew)
         self._round = now
         if anew:
             folder.forgetLearnt()
@@ -152,7 +131,7 @@ class LearningLogic:
         )
         self._write(now, export, job)
 
-    def _write(self, now: _Round, export: VolumeExport, job: ExportJob) -> None:
+    def _write(self, now: LearningRound, export: VolumeExport, job: ExportJob) -> None:
         """Writes the arrays, and then lets the worker open them."""
 
         def written(exported: Exported) -> None:
@@ -169,7 +148,7 @@ class LearningLogic:
 
         self._files.run(job.write, written, failed)
 
-    def _open(self, now: _Round, exported: Exported) -> None:
+    def _open(self, now: LearningRound, exported: Exported) -> None:
         now.openId = self.worker.send(
             "open",
             run=str(now.folder.path),
@@ -242,21 +221,14 @@ class LearningLogic:
         state = event.get("state")
         if state == "training" and event.get("reply_to") == now.trainId:
             self.machine.go(State.Learning)
-            self.said.emit(self._learningWords(now))
+            chosen = [str(one.get("name")) for one in self.devices if one.get("id") == self._wanted]
+            self.said.emit(now.words(chosen[0] if chosen else self.device))
         elif state == "idle":
             ours = event.get("reply_to") in (now.trainId, now.openId)
             if ours or (self.machine.state is State.Stopping and now.trainId <= 0):
                 self._onIdle(now)
 
-    def _learningWords(self, now: _Round) -> str:
-        names = Words.listed([one.name for one in now.segments])
-        chosen = [str(one.get("name")) for one in self.devices if one.get("id") == self._wanted]
-        device = chosen[0] if chosen else self.device
-        if device:
-            return _("Learning {names} on {device}.").format(names=names, device=device)
-        return _("Learning {names}.").format(names=names)
-
-    def _onIdle(self, now: _Round) -> None:
+    def _onIdle(self, now: LearningRound) -> None:
         if now.isReading:
             now.afterReading.append(lambda: self._onIdle(now))
             return
@@ -294,7 +266,7 @@ class LearningLogic:
         now = self._round
         if now is None or not self.machine.state.isBusy or event.get("reply_to") != now.trainId:
             return
-        path = self._path(event.get("prediction"))
+        path = now.path(event.get("prediction"))
         if path is None or now.isReading:  # the next one comes soon
             return
         values = [one.value for one in now.segments]
@@ -310,7 +282,7 @@ class LearningLogic:
 
     def _read(
         self,
-        now: _Round,
+        now: LearningRound,
         work: Callable[[], Any],
         show: Callable[[Any], None],
         failed: Callable[[Exception], None],
@@ -348,12 +320,12 @@ class LearningLogic:
         elif event.get("for") == "suggest" and event.get("reply_to") == now.suggestId:
             self.suggested.emit(SliceSuggestion.ofEvent(event, self.segmentNames))
 
-    def _take(self, event: dict[str, Any], now: _Round) -> None:
+    def _take(self, event: dict[str, Any], now: LearningRound) -> None:
         """Puts a finished result into the scene."""
         if now.isReading:
             now.afterReading.insert(0, lambda: self._take(event, now))
             return
-        paths = {kind: self._path(event.get(kind)) for kind in ("prediction", "probability", "uncertainty")}
+        paths = {kind: now.path(event.get(kind)) for kind in ("prediction", "probability", "uncertainty")}
         prediction = paths.pop("prediction")
         maps = {kind: path for kind, path in paths.items() if path is not None}
         if prediction is None:
@@ -377,7 +349,7 @@ class LearningLogic:
 
         self._read(now, work, show, failed)
 
-    def _show(self, now: _Round, labels: Any) -> bool:
+    def _show(self, now: LearningRound, labels: Any) -> bool:
         """Puts a mask into the scene; returns whether its nodes are still there.
 
         Raises:
@@ -391,12 +363,6 @@ class LearningLogic:
             return False
         self.predicted.emit(PredictionLogic.update(now.volume, now.segmentation, labels, now.segments))
         return True
-
-    def _path(self, name: Any) -> Path | None:
-        """A file the worker names; only names within the run folder are followed."""
-        if self._round is None or not isinstance(name, str) or Path(name).name != name:
-            return None
-        return self._round.folder.path / name
 
     def _onError(self, event: dict[str, Any]) -> None:
         now = self._round

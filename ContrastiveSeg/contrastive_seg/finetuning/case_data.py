@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
+from contrastive_seg.data.orientation import Orientation
 from contrastive_seg.data.sparse_labels import IGNORE, SparseLabels
 from contrastive_seg.data.volume import Volume
 from contrastive_seg.finetuning.samples import TrainingSlice
+from contrastive_seg.finetuning.settings import region_pixels
 from contrastive_seg.finetuning.view import Box, View, region_of_interest, whole_plane
 from contrastive_seg.preprocessing import Normalisation
 from contrastive_seg.priors.flooding import Flooding, mixed
@@ -118,6 +120,15 @@ def choose_pixel(volume: Volume, plans: list[AxisPlan], labels: SparseLabels, ta
     box = region_of_interest(labels.array, axis)
     area = box.size[0] * spacing[0] * box.size[1] * spacing[1]
     return float(max(min(spacing), np.sqrt(area / target_pixels)))
+
+
+def common_pixel(
+    cases: Sequence[tuple[Volume, SparseLabels, Orientation, list[AxisPlan]]], budget: float
+) -> float:
+    """Pixel size in mm for several cases: the median of what :func:`choose_pixel` says of each."""
+    target = region_pixels(budget)
+    sizes = sorted(choose_pixel(volume, plans, labels, target) for volume, labels, _, plans in cases)
+    return sizes[len(sizes) // 2]
 
 
 def prepare_view(

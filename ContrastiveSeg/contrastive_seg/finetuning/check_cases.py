@@ -39,3 +39,10 @@ def check_cases(cases: Sequence[Case]) -> None:
             f"Only one class ({values.pop()}) is annotated, and nothing says what is not it.",
             "Mark the painted slices as complete, or paint some background too.",
         )
+
+
+def nothing_learnt() -> ContrastiveSegError:
+    """For whoever asks a session that has not been trained."""
+    return ContrastiveSegError(
+        "no-checkpoint", "Nothing has been learnt yet.", "Train on annotated slices first."
+    )

@@ -18,13 +18,12 @@ from contrastive_seg.data.sparse_labels import SparseLabels
 from contrastive_seg.data.volume import Volume
 from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.finetuning.case_data import (
-    AxisPlan,
-    choose_pixel,
+    common_pixel,
     plan_axes,
     prepare_view,
     teaching_slices,
 )
-from contrastive_seg.finetuning.check_cases import check_cases
+from contrastive_seg.finetuning.check_cases import check_cases, nothing_learnt
 from contrastive_seg.finetuning.checkpoint import RunState, load_state, load_tensors, save_checkpoint
 from contrastive_seg.finetuning.events import EventSink, Preview, Progress
 from contrastive_seg.finetuning.held_out import choose_held_out
@@ -33,7 +32,7 @@ from contrastive_seg.finetuning.model import Architecture, grow
 from contrastive_seg.finetuning.predict_case import predict_case, prepare_case
 from contrastive_seg.finetuning.prepared_case import PreparedCase, some_images, views_of
 from contrastive_seg.finetuning.schedule import Schedule
-from contrastive_seg.finetuning.settings import FinetuneSettings, network_width, region_pixels
+from contrastive_seg.finetuning.settings import FinetuneSettings, network_width
 from contrastive_seg.finetuning.suggestion import Profile, Suggestion, profile_of, suggest
 from contrastive_seg.finetuning.trainer import Trainer
 from contrastive_seg.finetuning.training_loop import TrainingLoop
@@ -151,7 +150,7 @@ class FinetuningSession:
             values.update(case.labels.values)
         annotated = [t for t in turned if t[3]]
         axes = tuple(dict.fromkeys(p.axis for t in annotated for p in t[3]))
-        self._plan_network(values, axes, lambda: self._pixel(annotated))
+        self._plan_network(values, axes, lambda: common_pixel(annotated, self.settings.budget))
         assert self.state is not None
         split = choose_held_out([list(teaching_slices(t[3], t[1])) for t in turned], self.state)
         architecture = self.state.architecture
@@ -176,11 +175,6 @@ class FinetuningSession:
             prepared.append(PreparedCase(volume, labels, orientation, views))
         self._prepared, self._earlier = prepared, None
         return prepared
-
-    def _pixel(self, turned: list[tuple[Volume, SparseLabels, Orientation, list[AxisPlan]]]) -> float:
-        target = region_pixels(self.settings.budget)
-        sizes = [choose_pixel(volume, plans, labels, target) for volume, labels, _, plans in turned]
-        return sorted(sizes)[len(sizes) // 2]
 
     def _plan_network(self, values: set[int], axes: tuple[int, ...], pixel: Callable[[], float]) -> None:
         """The architecture for these classes: new, kept, or that of the last round with more."""
@@ -361,7 +355,7 @@ class FinetuningSession:
             Stopped: When asked to stop.
         """
         if self.state is None or self.trainer is None:
-            raise _nothing_learnt()
+            raise nothing_learnt()
         begin = time.monotonic()
         case = prepare_case(volume, labels, self.state.architecture, should_stop, self._prepared or [])
         on_event(Progress("predicting", 0.0, None))
@@ -390,16 +384,10 @@ class FinetuningSession:
         """
         prepared = self._prepare(should_stop)[case] if self.trainer is not None else None
         if prepared is None or self.state is None or self.trainer is None:
-            raise _nothing_learnt()
+            raise nothing_learnt()
         values = self.state.architecture.values
         if case not in self._profiles:  # a run taken up again, or new annotations since
             network = self.trainer.average.network
             found = self._predict_prepared(prepared, network, should_stop, lambda fraction: None)
             self._profiles[case] = profile_of(prepared, found, values)
         return suggest(prepared, self._profiles[case], values, count)
-
-
-def _nothing_learnt() -> ContrastiveSegError:
-    return ContrastiveSegError(
-        "no-checkpoint", "Nothing has been learnt yet.", "Train on annotated slices first."
-    )
