@@ -254,6 +254,8 @@ def test_choices_are_saved_with_the_scene_and_come_back(a_painted_scene, a_panel
     scene.SetLoadFromXMLString(1)
     scene.SetSceneXMLString(stored)
     scene.Import()
+    scene.SetSaveToXMLString(0)
+    scene.SetLoadFromXMLString(0)  # or no later test reads the files of a scene
     assert a_panel.ui.budgetSelector.currentText == "Best (10 minutes)"
     assert a_panel.ui.opacitySlider.value == 55
     assert a_panel.ui.volumeSelector.currentNode().GetName() == "Volume"

@@ -22,7 +22,7 @@ import slicer_harness  # noqa: E402
 slicer = slicer_harness.install()
 
 import numpy as np  # noqa: E402
-from PySide6.QtCore import QRect, Qt  # noqa: E402
+from PySide6.QtCore import QPoint, QRect, Qt  # noqa: E402
 from PySide6.QtGui import QColor, QFont, QImage, QPainter, QPixmap  # noqa: E402
 from PySide6.QtWidgets import QApplication  # noqa: E402
 from scene_parts import add_segmentation, add_volume, paint, wait_until  # noqa: E402
@@ -165,7 +165,8 @@ class Pictures:
         self._widget.panel.learning.progressed.connect(look)
         self._widget.ui.startButton.click()
         wait_until(lambda: bool(late) or not state.state.isBusy, 1200)
-        picture = self._grab("panel_learning")
+        self._grab("panel_learning")
+        picture = self._between("annotationCollapsibleButton", "learningCollapsibleButton")
         wait_until(lambda: not state.state.isBusy, 1200)
         if state.state is not State.Done:
             raise SystemExit(self._widget.ui.statusLabel.text)
@@ -196,6 +197,13 @@ class Pictures:
         picture.save(str(self._folder / f"{name}.png"))
         self._sections.draw(name.removeprefix("panel_"))
         return picture
+
+    def _between(self, first: str, last: str) -> QPixmap:
+        """The part of the panel from one section to another."""
+        top, bottom = getattr(self._widget.ui, first), getattr(self._widget.ui, last)
+        begin = top.mapTo(self._panel, QPoint(0, 0)).y() - 8
+        end = bottom.mapTo(self._panel, QPoint(0, bottom.height)).y() + 8
+        return self._panel.grab(QRect(0, begin, self._panel.width, end - begin))
 
     def _fit(self) -> None:
         """As tall as the panel needs to be, so that nothing is squeezed."""

@@ -43,6 +43,8 @@ class OtherPatientsSection(Section):
         self._sequences: list[ImageSequence] = []
         self._listedFor: tuple[Any, ...] = ()
         ui = self.ui
+        # here and not in the .ui file, where the contents do not exist yet when it is read
+        ui.patientsCollapsibleButton.collapsed = True
         self.table = CaseTable(ui.patientsTable)
         for label in (
             _("Other volumes of the scene"),

@@ -120,8 +120,10 @@ class VolumeSection(Section):
         blocked = table.blockSignals(True)
         table.setRowCount(len(self._runs))
         self._items = []
+        busy = self.panel.learning.machine.state.isBusy
         for row, run in enumerate(self._runs):
-            for column, text in enumerate([run.date, run.words, run.names]):
+            words = _("being learnt") if busy and self._isOpen(run) else run.words
+            for column, text in enumerate([run.date, words, run.names]):
                 item = qt.QTableWidgetItem(text)
                 item.setToolTip(", ".join(run.structures.values()))
                 self._items.append(item)
@@ -140,12 +142,7 @@ class VolumeSection(Section):
 
     def _showButtons(self) -> None:
         run, busy = self._chosen(), self.panel.learning.machine.state.isBusy
-        volume, segmentation = self.panel.nodes()
-        isOpen = (
-            run is not None
-            and None not in (volume, segmentation)
-            and RunFolder.numberOf(volume) + RunFolder.numberOf(segmentation) == run.path.name
-        )
+        isOpen = run is not None and self._isOpen(run)
         wait = _("Wait until the learning has finished, or press Stop.") if busy else ""
         whyNot = wait or ("" if run is not None else _("Choose a line of the list first."))
         self._set(
@@ -154,6 +151,13 @@ class VolumeSection(Section):
             _("Opens this work: its painting, its result, and what the network has learnt."),
         )
         self._set(self.ui.deleteRunButton, whyNot, _("Deletes what was learnt, after asking. Nodes stay."))
+
+    def _isOpen(self, run: RunSummary) -> bool:
+        """Whether it is the run of the chosen volume and segmentation."""
+        volume, segmentation = self.panel.nodes()
+        if volume is None or segmentation is None:
+            return False
+        return bool(RunFolder.numberOf(volume) + RunFolder.numberOf(segmentation) == run.path.name)
 
     @staticmethod
     def _set(widget: Any, whyNot: str, tip: str) -> None:
