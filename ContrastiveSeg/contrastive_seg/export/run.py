@@ -24,6 +24,7 @@ from contrastive_seg.inference.scores import Stopped
 
 _CARD = "model.json"
 _README = "README.txt"
+_PROVENANCE = "provenance.json"
 _PART_AGE = 600.0
 
 
@@ -104,6 +105,8 @@ def export_run(
         make_folder(texts)
         write_json(texts / _CARD, card)
         write_text(texts / _README, readme(card))
+        if source.provenance:  # all that is needed to repeat the run; no names and no paths
+            write_json(texts / _PROVENANCE, source.provenance)
         if output.exists():
             output.rmdir()  # empty, as was checked
         os.replace(part, output)

@@ -77,6 +77,15 @@ def test_the_card_says_how_to_call_it_and_where_it_comes_from(a_run: Path, tmp_p
         assert json.loads(archive.read(inside[0]))["name"] == "Two organs"
 
 
+def test_what_is_needed_to_repeat_the_run_lies_beside_the_model(a_run: Path, tmp_path: Path):
+    for kind, place in (("torchscript", ""), ("monai-bundle", "docs")):
+        export_run(a_run, kind, tmp_path / kind)
+        kept = json.loads((tmp_path / kind / place / "provenance.json").read_text("utf-8"))
+        assert kept == json.loads((a_run / "provenance.json").read_text("utf-8"))
+        assert kept["cases"] and kept["settings"] and kept["versions"]
+        assert str(a_run) not in json.dumps(kept)
+
+
 def test_an_onnx_file_takes_any_size_and_carries_its_card(a_run: Path, tmp_path: Path):
     done = export_run(a_run, "onnx", tmp_path / "model")
     path = tmp_path / "model" / done.model
