@@ -38,7 +38,7 @@ class ContrastiveSeg(ScriptedLoadableModule):
         """Offers the volume to try the module on in Sample Data; called when the application is up."""
         from ContrastiveSegLib.Samples.SampleVolume import SampleVolume
 
-        SampleVolume.register(self.resourcePath("Icons/SampleMRHead.png"))
+        SampleVolume.register(self.resourcePath("Thumbnails/MRHead.png"))
 
 
 class ContrastiveSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
