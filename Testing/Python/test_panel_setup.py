@@ -29,6 +29,8 @@ def a_section(a_panel):
     CheckStore().forget()
     slicer.app.userSettings().setValue("ContrastiveSeg/Wheelhouse", "")
     (section,) = [one for one in a_panel.panel.sections if isinstance(one, SetUpSection)]
+    # tests of the engine in the same process have loaded a PyTorch, which the application never does
+    section.panel.installing.replaced = lambda: []
     yield section
     CheckStore().forget()
     slicer.app.userSettings().setValue("ContrastiveSeg/Wheelhouse", "")

@@ -16,7 +16,7 @@ from ContrastiveSegLib.VolumeGrid import VolumeGrid
 from ContrastiveSegLib.WorkerProcess import WorkerProcess
 from slicer_harness.views import SliceView
 
-ALLOWED = 0.25
+ALLOWED = 0.5
 """Seconds of work in one go. Meant are 0.05; computers that run tests are slow."""
 
 _WORKER = """

@@ -38,7 +38,13 @@ NEVER = {
     "numpy.fromregex": "reads by patterns of others",
 }
 METHODS = {"extractall": "unpacks unchecked", "extract": "unpacks unchecked"}
-NETWORK = {ENGINE / "weights" / "fetch.py", ENGINE / "weights" / "addresses.py"}
+NETWORK = {
+    ENGINE / "weights" / "fetch.py",
+    ENGINE / "weights" / "addresses.py",
+    LIBRARY / "Samples" / "Download.py",
+}
+ITS_OWN = {(ENGINE / "export" / "writers.py", "torch.jit.load loads programs")}
+"""What was written a moment before is loaded, to compare it; never a file of others."""
 
 
 def findings(tree: ast.AST) -> Iterator[tuple[int, str]]:
@@ -85,6 +91,7 @@ def test_no_code_runs_what_a_file_says() -> None:
         f"{path.relative_to(ROOT)}:{line}: {reason}"
         for path in _paths()
         for line, reason in findings(ast.parse(path.read_text("utf-8")))
+        if (path, reason) not in ITS_OWN
     ]
     assert not found
 

@@ -32,7 +32,7 @@ def download(address: str, path: Path, sha256: str) -> None:
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     digest = hashlib.sha256()
     try:
-        with urllib.request.urlopen(address, timeout=_SECONDS) as source, open(part, "wb") as target:
+        with _opener().open(address, timeout=_SECONDS) as source, open(part, "wb") as target:
             total, done = int(source.headers.get("Content-Length") or 0), 0
             while block := source.read(_BLOCK):
                 digest.update(block)
@@ -45,6 +45,22 @@ def download(address: str, path: Path, sha256: str) -> None:
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _opener() -> urllib.request.OpenerDirector:
+    """Speaks http and https and nothing else, also after a redirection."""
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.ProxyHandler,
+        urllib.request.UnknownHandler,
+        urllib.request.HTTPHandler,
+        urllib.request.HTTPSHandler,
+        urllib.request.HTTPDefaultErrorHandler,
+        urllib.request.HTTPRedirectHandler,
+        urllib.request.HTTPErrorProcessor,
+    ):
+        opener.add_handler(handler())
+    return opener
 
 
 def main(arguments: list[str]) -> int:

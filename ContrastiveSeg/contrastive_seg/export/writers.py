@@ -85,7 +85,8 @@ def load_torchscript(path: Path) -> Runner:
     """What the file gives when it is loaded anew."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        loaded = torch.jit.load(str(path), map_location="cpu").eval()  # type: ignore[no-untyped-call]
+        loaded = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
+        loaded.eval()
 
     def run(slices: torch.Tensor) -> np.ndarray:
         with torch.inference_mode():

@@ -152,7 +152,7 @@ def test_what_does_not_work_is_told_for_each_mirror_and_nothing_is_left_that_loo
     import re
 
     entry = entry_of(a_source, a_server.url(way, "small.safetensors"))
-    patience = dataclasses.replace(QUICK, stall=0.4)
+    patience = dataclasses.replace(QUICK, stall=1.5)  # the head arrives within, on a busy computer too
     if way == "says-nonsense":  # a length that cannot be is none, and the rest is right
         assert download(entry, a_folder, patience=patience).read_bytes() == a_source.read_bytes()
         return

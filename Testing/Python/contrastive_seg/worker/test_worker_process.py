@@ -128,7 +128,7 @@ def test_lines_that_are_no_commands_get_an_error_and_the_worker_goes_on(a_worker
         (b'"a text"\n', "bad-command"),
         (b"[" * 50_000 + b"\n", "bad-command"),
         (b"x" * 10_000_000 + b"\n", "bad-command"),
-        (b'{"command": "export", "id": "e"}\n', "unknown-command"),
+        (b'{"command": "dance", "id": "e"}\n', "unknown-command"),
         (b'{"command": "train", "id": 7}\n', "bad-command"),
         (b'{"command": "predict", "id": 8, "case": 0}\n', "bad-command"),
         (b'{"command": "open", "id": 9, "run": "x", "cases": [{"image": 1}]}\n', "bad-job"),
