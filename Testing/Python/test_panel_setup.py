@@ -1,5 +1,6 @@
 """The section Set-up in the panel: what it shows in each state, and what its buttons do."""
 
+import sys
 from dataclasses import replace
 
 import pytest
@@ -25,12 +26,13 @@ CPU_BUILD = CheckReport(
 
 
 @pytest.fixture
-def a_section(a_panel):
+def a_section(a_panel, monkeypatch):
+    # tests of the engine in the same process have loaded a PyTorch, which the application never does
+    monkeypatch.setattr(sys.modules["ContrastiveSegLib.SetUp.LoadedPackages"], "_LOADED_EARLY", {})
     CheckStore().forget()
     slicer.app.userSettings().setValue("ContrastiveSeg/Wheelhouse", "")
     (section,) = [one for one in a_panel.panel.sections if isinstance(one, SetUpSection)]
-    # tests of the engine in the same process have loaded a PyTorch, which the application never does
-    section.panel.installing.replaced = lambda: []
+    section.panel.installing.isTorchLoaded = lambda: False
     yield section
     CheckStore().forget()
     slicer.app.userSettings().setValue("ContrastiveSeg/Wheelhouse", "")
@@ -134,7 +136,7 @@ def test_a_processor_build_on_a_gpu_computer_is_a_red_line_even_when_closed(a_se
     a_section._store.read = lambda torch: CPU_BUILD
     a_section.panel.installing.hasExtension = lambda: True
     a_panel.enter()
-    assert not is_shown(ui.setUpCollapsibleButton)
+    assert not is_shown(ui.setUpCollapsibleButton), ui.setUpLabel.text
     assert "RTX A4000" in ui.deviceLabel.text and "#8b0000" in ui.deviceLabel.styleSheet
     ui.openSetUpButton.click()
     assert ui.installButton.text == "Install the GPU build" and is_shown(ui.installButton)
