@@ -29,9 +29,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from benchmarklib.placement import annotated_slices, dice_per_class, sparse_labels
+from benchmarklib.placement import dice_per_class
 from benchmarklib.results import ResultsFile, Row, describe_machine, today
-from benchmarklib.studies import STUDIES, Split, Study, labels_of, split
+from benchmarklib.studies import STUDIES, Split, Study, cases_of, labels_of, split, truth_of
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "ContrastiveSeg"))
@@ -46,23 +46,12 @@ def measure_ours(
     study: Study, files: Split, method: str, number: int, seed: int, args: argparse.Namespace
 ) -> tuple[dict[int, float], float, int]:
     """Mean Dice by label value, seconds of the process for learning, and steps."""
-    from contrastive_seg.data.read import read_label_map, read_volume
-    from contrastive_seg.data.sparse_labels import SparseLabels
-    from contrastive_seg.data.volume import Volume
-    from contrastive_seg.finetuning.session import Case, FinetuningSession
+    from contrastive_seg.data.read import read_volume
+    from contrastive_seg.finetuning.session import FinetuningSession
     from contrastive_seg.finetuning.settings import FinetuneSettings
 
-    def truth(path: Path, volume: Volume) -> np.ndarray:
-        return np.asarray(read_label_map(labels_of(path), like=volume).array, np.int16)
-
     labelled = files.labelled(number, seed)
-    cases = []
-    for path in labelled:
-        volume = read_volume(path)
-        labels = truth(path, volume)
-        if args.slices:
-            labels = sparse_labels(labels, 0, annotated_slices(labels, 0, args.slices))
-        cases.append(Case(volume, SparseLabels(labels)))
+    cases = cases_of(labelled, args.slices)
     rest = [path for path in files.pretrained_on if path not in labelled][:_MOST_UNLABELLED]
     unlabelled = [read_volume(path) for path in rest] if method == MCSC else []
 
@@ -96,7 +85,7 @@ def measure_ours(
         for path in files.tested[: args.tested]:
             volume = read_volume(path)
             found = session.predict(volume).labels
-            scores.append(dice_per_class(found, truth(path, volume), list(study.values)))
+            scores.append(dice_per_class(found, truth_of(path, volume), list(study.values)))
     return _mean(scores, study), seconds, steps
 
 

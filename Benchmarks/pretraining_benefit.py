@@ -24,9 +24,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from benchmarklib.placement import annotated_slices, dice_per_class, sparse_labels
+from benchmarklib.placement import dice_per_class
 from benchmarklib.results import ResultsFile, Row, describe_machine, today
-from benchmarklib.studies import STUDIES, Split, Study, labels_of, split
+from benchmarklib.studies import STUDIES, Split, Study, cases_of, split, truth_of
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "ContrastiveSeg"))
@@ -116,21 +116,11 @@ def measure(
     study: Study, start: Start, task: Task, weights: Path | None, args: argparse.Namespace
 ) -> tuple[dict[int, float], float]:
     """Mean Dice by label value over the tested images, and the seconds of fine-tuning."""
-    from contrastive_seg.data.read import read_label_map, read_volume
-    from contrastive_seg.data.sparse_labels import SparseLabels
-    from contrastive_seg.finetuning.session import Case, FinetuningSession
+    from contrastive_seg.data.read import read_volume
+    from contrastive_seg.finetuning.session import FinetuningSession
     from contrastive_seg.finetuning.settings import FinetuneSettings
 
-    def truth(path: Path, volume: object) -> np.ndarray:
-        return np.asarray(read_label_map(labels_of(path), like=volume).array, np.int16)  # type: ignore[arg-type]
-
-    cases = []
-    for path in task.labelled:
-        volume = read_volume(path)
-        labels = truth(path, volume)
-        if not study.tested:
-            labels = sparse_labels(labels, 0, annotated_slices(labels, 0, task.number))
-        cases.append(Case(volume, SparseLabels(labels)))
+    cases = cases_of(task.labelled, 0 if study.tested else task.number)
     settings = FinetuneSettings(
         budget=60,
         seed=task.seed,
@@ -151,7 +141,7 @@ def measure(
         for path in task.tested:
             volume = read_volume(path)
             labels = session.predict(volume).labels if study.tested else found[0].labels
-            scores.append(dice_per_class(labels, truth(path, volume), values))
+            scores.append(dice_per_class(labels, truth_of(path, volume), values))
     return {value: float(np.mean([one[value] for one in scores])) for value in values}, seconds
 
 

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+from benchmarklib.placement import annotated_slices, sparse_labels
+
+if TYPE_CHECKING:
+    from contrastive_seg.data.volume import Volume
+    from contrastive_seg.finetuning.session import Case
 
 SPLIT_SEED = 2026
 """Of the order of the patients; the same for every method and number of labels."""
@@ -96,6 +104,34 @@ def patient_of(path: Path) -> str:
 def labels_of(image: Path) -> Path:
     """The label map of an image."""
     return image.parents[1] / "labels" / image.name
+
+
+def truth_of(image: Path, volume: Volume) -> np.ndarray:
+    """The label map of an image that was read, int16 (z, y, x)."""
+    from contrastive_seg.data.read import read_label_map
+
+    return np.asarray(read_label_map(labels_of(image), like=volume).array, np.int16)
+
+
+def cases_of(images: Sequence[Path], slices: int = 0) -> list[Case]:
+    """Labelled volumes to learn from.
+
+    Args:
+        images: Image files.
+        slices: So many annotated slices of each and an empty one beyond each end; 0 for all.
+    """
+    from contrastive_seg.data.read import read_volume
+    from contrastive_seg.data.sparse_labels import SparseLabels
+    from contrastive_seg.finetuning.session import Case
+
+    cases = []
+    for path in images:
+        volume = read_volume(path)
+        labels = truth_of(path, volume)
+        if slices:
+            labels = sparse_labels(labels, 0, annotated_slices(labels, 0, slices))
+        cases.append(Case(volume, SparseLabels(labels)))
+    return cases
 
 
 def split(study: Study, data: Path) -> Split:

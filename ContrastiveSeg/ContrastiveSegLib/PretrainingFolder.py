@@ -9,8 +9,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from slicer.i18n import tr as _
-
 from ContrastiveSegLib.RunFolder import RunFolder
 from ContrastiveSegLib.UserError import UserError
 
@@ -58,12 +56,7 @@ class PretrainingFolder:
             part.write_text(json.dumps(choices), "utf-8")
             os.replace(part, self.path / _CHOICES)
         except OSError as error:
-            raise UserError(
-                _("The folder '{path}' cannot be made ({reason}).").format(
-                    path=self.path, reason=error.strerror or error
-                ),
-                _("Make room on the disk or check the permissions of the folder."),
-            ) from error
+            raise UserError.cannotWrite(self.path, error) from error
 
     def choices(self) -> dict[str, Any]:
         """What the user had chosen; empty where that cannot be read."""

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import slicer
-from slicer.i18n import tr as _
 
 from ContrastiveSegLib.UserError import UserError
 
@@ -71,12 +70,7 @@ class RunFolder:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise UserError(
-                _("The folder '{path}' cannot be made ({reason}).").format(
-                    path=self.path, reason=error.strerror or error
-                ),
-                _("Make room on the disk or check the permissions of the folder."),
-            ) from error
+            raise UserError.cannotWrite(self.path, error) from error
         return self
 
     @property
@@ -170,9 +164,4 @@ class RunFolder:
             part.write_text(json.dumps({**self._read(), **changed}), "utf-8")
             os.replace(part, self.path / "panel.json")
         except OSError as error:
-            raise UserError(
-                _("'{path}' cannot be written ({reason}).").format(
-                    path=self.path, reason=error.strerror or error
-                ),
-                _("Make room on the disk or check the permissions of the folder."),
-            ) from error
+            raise UserError.cannotWrite(self.path, error) from error

@@ -99,10 +99,7 @@ class SlabCopy:
                         yield
             os.replace(part, path)
         except OSError as error:
-            raise UserError(
-                _("'{path}' cannot be written ({reason}).").format(path=path, reason=error.strerror or error),
-                _("Make room on the disk or check the permissions of the folder."),
-            ) from error
+            raise UserError.cannotWrite(path, error) from error
         finally:
             with contextlib.suppress(OSError):
                 part.unlink(missing_ok=True)

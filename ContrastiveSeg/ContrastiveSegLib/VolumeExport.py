@@ -188,12 +188,7 @@ class VolumeExport:
     def explained(self, error: OSError) -> UserError:
         """A failed :meth:`ExportJob.write` in a sentence; the next export writes all anew."""
         self._imageWritten = None
-        return UserError(
-            _("'{path}' cannot be written ({reason}).").format(
-                path=self._folder, reason=error.strerror or error
-            ),
-            _("Make room on the disk or check the permissions of the folder."),
-        )
+        return UserError.cannotWrite(self._folder, error)
 
     @classmethod
     def imageArray(cls, volumeNode: Any) -> np.ndarray:

@@ -106,6 +106,19 @@ def a_panel(a_scene: Any, a_module: Any) -> Iterator[Any]:
     sys.modules.update(loaded)  # a reload makes new classes, which the tests do not know
 
 
+@pytest.fixture
+def a_painted_scene(a_panel: Any) -> tuple[Any, Any]:
+    """A volume with three painted slices of the segment 'Ball'; the panel has found both nodes."""
+    from scene_parts import add_segmentation, add_volume, ball, only_slices, paint
+
+    shape = (12, 30, 40)
+    volume = add_volume(ball(shape) * 300 + 50)
+    segmentation = add_segmentation(volume, ["Ball"])
+    paint(segmentation, "Ball", only_slices(ball(shape), 0, [3, 6, 8]), volume)
+    a_panel.enter()
+    return volume, segmentation
+
+
 @pytest.fixture(scope="session")
 def a_learnt_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that has learnt the phantom's two organs, made by the command line."""

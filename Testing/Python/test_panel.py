@@ -15,16 +15,6 @@ from slicer_harness.views import SliceView
 SHAPE = (12, 30, 40)
 
 
-@pytest.fixture
-def a_painted_scene(a_panel):
-    """A volume with three painted slices of the segment 'Ball'; the panel has found both nodes."""
-    volume = add_volume(ball(SHAPE) * 300 + 50)
-    segmentation = add_segmentation(volume, ["Ball"])
-    paint(segmentation, "Ball", only_slices(ball(SHAPE), 0, [3, 6, 8]), volume)
-    a_panel.enter()
-    return volume, segmentation
-
-
 def show_prediction(volume, segmentation):
     PredictionLogic.update(volume, segmentation, ball(SHAPE), [LabelledSegment(1, "Ball", "Ball")])
 

@@ -12,7 +12,7 @@ import slicer
 import vtk
 from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QApplication, QLabel, QWidget
-from scene_parts import add_segmentation, add_volume, ball, only_slices, paint, tip_of, wait_until
+from scene_parts import add_volume, ball, tip_of, wait_until
 
 from ContrastiveSegLib.LabelledSegment import LabelledSegment
 from ContrastiveSegLib.Panels.ShortcutsSection import ShortcutsSection
@@ -31,16 +31,6 @@ PATHS = {
     State.Done: [State.Ready, State.Starting, State.Learning, State.Done],
     State.Failed: [State.Ready, State.Starting, State.Failed],
 }
-
-
-@pytest.fixture
-def a_painted_scene(a_panel):
-    """A volume and a segmentation painted on three slices."""
-    volume = add_volume(ball(SHAPE) * 300 + 50)
-    segmentation = add_segmentation(volume, ["Ball"])
-    paint(segmentation, "Ball", only_slices(ball(SHAPE), 0, [3, 6, 8]), volume)
-    a_panel.enter()
-    return volume, segmentation
 
 
 def predict(volume, segmentation):

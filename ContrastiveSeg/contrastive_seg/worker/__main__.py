@@ -2,86 +2,61 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import threading
-import traceback
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from contrastive_seg import __version__
-from contrastive_seg.errors import ContrastiveSegError
-from contrastive_seg.worker.channel import EventWriter, claim_stdin, claim_stdout
-from contrastive_seg.worker.inbox import Inbox, Task, read_commands, send_error
-from contrastive_seg.worker.lifecycle import Lifecycle, end_on_signals, end_process, repeat
-from contrastive_seg.worker.protocol import PROTOCOL, Export, Open, Predict, Suggest, Train
+from contrastive_seg.worker.channel import EventWriter
+from contrastive_seg.worker.inbox import Inbox, Task, send_error
+from contrastive_seg.worker.lifecycle import Lifecycle, end_process
+from contrastive_seg.worker.protocol import (
+    Export,
+    Open,
+    Predict,
+    Quit,
+    Stop,
+    Suggest,
+    Train,
+    parse_command,
+)
+from contrastive_seg.worker.serving import serve
 
 if TYPE_CHECKING:
     from contrastive_seg.worker.host import Host
 
-PARENT_EVERY = 1.0
-FLUSH_EVERY = 0.1
+Work = Open | Train | Predict | Suggest | Export
 
 
 def main() -> None:
     """Runs until quit, the end of stdin, or the end of the application; never returns."""
-    stdin, stdout = claim_stdin(), claim_stdout()
-    inbox = Inbox()
-    lifecycle = Lifecycle(on_quit=inbox.stop)
-    writer = EventWriter(stdout, on_broken=lifecycle.quit)
-    threading.Thread(
-        target=read_commands, args=(stdin, inbox, writer, lifecycle), name="reader", daemon=True
-    ).start()
-    end_on_signals(lifecycle)
-    repeat(FLUSH_EVERY, writer.send_due, lifecycle)
-    try:
-        _watch_parent(lifecycle)
-        _greet(writer)
-        _work(inbox, writer, lifecycle)
-    except Exception as error:  # mostly a torch that cannot be loaded
-        traceback.print_exc(file=sys.stderr)
-        writer.send("hello", protocol=PROTOCOL, engine=__version__, pid=os.getpid(), device=None, torch=None)
-        send_error(
-            writer,
-            ContrastiveSegError(
-                "bad-installation",
-                f"The engine cannot be started ({type(error).__name__}: {error}).",
-                "Install the Python packages of ContrastiveSeg again.",
-            ),
-            None,
-        )
-        end_process(1)
-
-
-def _watch_parent(lifecycle: Lifecycle) -> None:
-    from contrastive_seg.worker.parent import Parent
-
-    parent = Parent()
-
-    def check_parent() -> None:
-        if not parent.is_alive():
-            lifecycle.quit()
-
-    repeat(PARENT_EVERY, check_parent, lifecycle)
-
-
-def _greet(writer: EventWriter) -> None:
-    import torch
-
-    from contrastive_seg.compute import choose_compute, list_devices
-
-    writer.send(
-        "hello",
-        protocol=PROTOCOL,
-        engine=__version__,
-        pid=os.getpid(),
-        device=choose_compute("auto").describe(),
-        devices=list_devices(),
-        torch=str(torch.__version__),
+    inbox: Inbox[Work] = Inbox()
+    serve(
+        lambda line, writer, lifecycle: _take(line, inbox, writer, lifecycle),
+        lambda writer, lifecycle: _work(inbox, writer, lifecycle),
+        inbox.stop,
+        _devices,
     )
 
 
-def _work(inbox: Inbox, writer: EventWriter, lifecycle: Lifecycle) -> None:
+def _take(line: bytes, inbox: Inbox[Work], writer: EventWriter, lifecycle: Lifecycle) -> None:
+    command = parse_command(line)
+    if isinstance(command, Quit):
+        lifecycle.quit()
+    elif isinstance(command, Stop):
+        if inbox.stop():
+            writer.send("status", reply_to=command.id, state="stopping", message="Stopping.")
+        else:
+            writer.send("status", reply_to=command.id, state="idle", message="There was nothing to stop.")
+    else:
+        inbox.put(command)
+
+
+def _devices() -> dict[str, Any]:
+    from contrastive_seg.compute import list_devices
+
+    return {"devices": list_devices()}
+
+
+def _work(inbox: Inbox[Work], writer: EventWriter, lifecycle: Lifecycle) -> None:
     from contrastive_seg.inference.scores import Stopped
     from contrastive_seg.worker.failures import as_user_error
     from contrastive_seg.worker.host import Host
@@ -106,7 +81,7 @@ def _work(inbox: Inbox, writer: EventWriter, lifecycle: Lifecycle) -> None:
             writer.send("status", reply_to=id_, state="idle", message=idle)
 
 
-def _carry_out(host: Host, task: Task) -> str:
+def _carry_out(host: Host, task: Task[Work]) -> str:
     """Does what a task asks; the words for the idle status that follows, empty for none."""
     command = task.command
     if isinstance(command, Open):
