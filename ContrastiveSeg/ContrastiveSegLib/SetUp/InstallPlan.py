@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import tempfile
 from pathlib import Path
 
 from slicer.i18n import tr as _
@@ -68,7 +67,7 @@ class InstallPlan:
                         "-m",
                         "pip",
                         *self._install(),
-                        *self._constraints(),
+                        *self._sameTorch(),
                         *[one.requirement for one in wanted],
                     ),
                 )
@@ -106,15 +105,10 @@ class InstallPlan:
         numbers = self._packages.version("pip").split(".")[:2]
         return tuple(int(one) for one in numbers if one.isdigit())
 
-    def _constraints(self) -> list[str]:
-        """Keeps the PyTorch that is there: MONAI must not bring another build of it."""
+    def _sameTorch(self) -> list[str]:
+        """Asks for the PyTorch that is there: MONAI must not bring another build of it."""
         version = self._packages.version("torch")
-        if not version:
-            return []
-        folder = Path(tempfile.mkdtemp(prefix="ContrastiveSeg-"))
-        path = folder / "constraints.txt"
-        path.write_text(f"torch=={version}\n", "utf-8")
-        return ["--constraint", str(path)]
+        return [f"torch=={version}"] if version else []
 
 
 def _extensionsArguments(versions: str) -> list[str]:

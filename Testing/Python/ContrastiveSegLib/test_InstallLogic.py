@@ -93,8 +93,7 @@ def test_a_folder_without_wheels_is_refused_with_a_sentence(requirements, tmp_pa
 
 def test_the_installed_pytorch_is_not_replaced_by_another_package(requirements):
     (step,) = requirements("no-such-package-here>=1\n").steps(None)
-    constraints = step.arguments[step.arguments.index("--constraint") + 1]
-    assert Path(constraints).read_text("utf-8").startswith("torch==")
+    assert any(one.startswith("torch==") for one in step.arguments)
 
 
 @pytest.mark.parametrize("code", ["cpu-build", "build-does-not-fit", "died", "torch-broken"])
