@@ -22,7 +22,8 @@ from ContrastiveSegLib.UserError import UserError
 from ContrastiveSegLib.VolumeGrid import VolumeGrid
 
 _MOST_UNDONE = 5
-_SLAB_VOXELS = 400_000
+_SLAB_VOXELS = 250_000
+_COMPARED_VOXELS = 2_000_000
 
 
 @dataclass
@@ -128,8 +129,7 @@ class AcceptLogic:
                     yield
         if accepted is not None:
             yield
-            labels = SegmentResampler(segmentationNode, grid).labels(values)
-            yield
+            labels = yield from SegmentResampler(segmentationNode, grid).labelSteps(values)
             yield from AcceptedLabels(accepted).write(labels)
         record.after = self._time(segmentationNode)
 
@@ -194,28 +194,27 @@ class AcceptLogic:
         yield
         new = wanted.mask(segmentId, strict=False)
         yield
-        boxes = [one for one in (old, new) if one[0].size]
-        if not boxes:
-            return _Change(segmentId, np.zeros((0, 0, 0), bool), np.zeros((0, 0, 0), bool), (0, 0, 0))
-        low = np.min([start for _mask, start in boxes], axis=0)
-        high = np.max([np.add(start, mask.shape) for mask, start in boxes], axis=0)
-        start = (int(low[0]), int(low[1]), int(low[2]))
-        shape = (int(high[0]) - start[0], int(high[1]) - start[1], int(high[2]) - start[2])
-        before, after = _within(old, start, shape), _within(new, start, shape)
-        yield
-        gone, come = before & ~after, after & ~before
-        yield
+        start, shape = _box([one for one in (old, new) if one[0].size], slices)
+        gone, come = np.zeros(shape, bool), np.zeros(shape, bool)
+        others = []
         for other in segmentationNode.GetSegmentation().GetSegmentIDs():
             if other not in chosen:
-                come &= ~_within(present.mask(other, strict=False), start, shape)
+                others.append(present.mask(other, strict=False))
                 yield
-        if slices is not None:
-            allowed = np.zeros(shape, bool)
-            for axis, index in slices:
-                if 0 <= index - start[axis] < shape[axis]:
-                    allowed[_at(axis, index - start[axis])] = True
-            gone &= allowed
-            come &= allowed
+        thickness = max(1, _COMPARED_VOXELS // max(1, shape[1] * shape[2]))
+        for first in range(0, shape[0], thickness):
+            slab = slice(first, min(first + thickness, shape[0]))
+            part = ((start[0] + first, *start[1:]), (slab.stop - first, *shape[1:]))
+            before, after = _within(old, *part), _within(new, *part)
+            np.greater(before, after, out=gone[slab])
+            np.greater(after, before, out=come[slab])
+            for mask in others:
+                come[slab] &= ~_within(mask, *part)
+            if slices is not None:
+                allowed = _on(slices, *part)
+                gone[slab] &= allowed
+                come[slab] &= allowed
+            yield
         for axis, index in kept:
             if 0 <= index - start[axis] < shape[axis]:
                 gone[_at(axis, index - start[axis])] = False
@@ -284,13 +283,39 @@ class AcceptLogic:
         return hash(tuple(times))
 
 
+_Place = tuple[int, int, int]
+_Mask = tuple[np.ndarray, _Place]
+
+
+def _box(masks: list[_Mask], slices: list[Slice] | None) -> tuple[_Place, _Place]:
+    """Start and shape of what holds all masks, and no more of it than the slices reach."""
+    if not masks:
+        return (0, 0, 0), (0, 0, 0)
+    low = np.min([start for _mask, start in masks], axis=0)
+    high = np.max([np.add(start, mask.shape) for mask, start in masks], axis=0)
+    axes = {axis for axis, _index in slices or []}
+    if len(axes) == 1 and slices:
+        axis = axes.pop()
+        low[axis] = max(low[axis], min(index for _axis, index in slices))
+        high[axis] = max(low[axis], min(high[axis], max(index for _axis, index in slices) + 1))
+    shape = high - low
+    return (int(low[0]), int(low[1]), int(low[2])), (int(shape[0]), int(shape[1]), int(shape[2]))
+
+
+def _on(slices: list[Slice], start: _Place, shape: _Place) -> np.ndarray:
+    """The voxels of a box that lie on slices."""
+    found = np.zeros(shape, bool)
+    for axis, index in slices:
+        if 0 <= index - start[axis] < shape[axis]:
+            found[_at(axis, index - start[axis])] = True
+    return found
+
+
 def _at(axis: int, index: int) -> tuple[slice | int, ...]:
     return tuple(index if a == axis else slice(None) for a in range(3))
 
 
-def _within(
-    source: tuple[np.ndarray, tuple[int, int, int]], start: tuple[int, int, int], shape: tuple[int, int, int]
-) -> np.ndarray:
+def _within(source: _Mask, start: _Place, shape: _Place) -> np.ndarray:
     """A mask and its start, as a mask of another box; what lies outside of that is cut off."""
     mask, begin = source
     found = np.zeros(shape, bool)

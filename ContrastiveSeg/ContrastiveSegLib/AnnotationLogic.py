@@ -111,6 +111,11 @@ class AnnotationLogic:
         return cls._read(segmentationNode, _MANUAL)
 
     @staticmethod
+    def marks(segmentationNode: Any) -> tuple[str | None, ...]:
+        """All that has been said of slices, as it is stored."""
+        return tuple(segmentationNode.GetAttribute(name) for name in (_EMPTY, _MANUAL, _PARTIAL))
+
+    @staticmethod
     def sliceAt(grid: VolumeGrid, positionRas: tuple[float, float, float], axis: int) -> Slice | None:
         """The slice along an array axis that holds a position in world space, None beyond the volume."""
         ijk = np.linalg.inv(grid.ijkToWorld()) @ np.array([*positionRas, 1.0])

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import qt
 
-_PIECE = 0.03
+_PIECE = 0.015
 
 
 class Chunks:

@@ -318,7 +318,9 @@ class LearningLogic:
         elif event.get("for") == "train" and event.get("reply_to") == now.trainId:
             self._take(event, now)
         elif event.get("for") == "suggest" and event.get("reply_to") == now.suggestId:
-            self.suggested.emit(SliceSuggestion.ofEvent(event, self.segmentNames))
+            found = SliceSuggestion.ofEvent(event, self.segmentNames)
+            SliceSuggestion.store(now.segmentation, found)
+            self.suggested.emit(found)
 
     def _take(self, event: dict[str, Any], now: LearningRound) -> None:
         """Puts a finished result into the scene."""

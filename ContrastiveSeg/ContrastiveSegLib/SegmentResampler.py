@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from ContrastiveSegLib.UserError import UserError
 from ContrastiveSegLib.VolumeGrid import VolumeGrid
 
 _TOLERANCE = 1e-3
+_SLAB_VOXELS = 2_000_000
 
 
 class SegmentResampler:
@@ -43,21 +45,35 @@ class SegmentResampler:
         Raises:
             UserError: A segment is painted, but not on any voxel of the volume.
         """
+        steps = self.labelSteps(valueOfSegment)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]
+
+    def labelSteps(self, valueOfSegment: dict[str, int]) -> Generator[None, None, LabelBox]:
+        """The same in steps of some milliseconds each, for large segments."""
         found: list[tuple[int, np.ndarray, tuple[int, int, int]]] = []
         for segmentId in self._node.GetSegmentation().GetSegmentIDs():
             if segmentId in valueOfSegment:
                 mask, start = self.mask(segmentId)
                 if mask.size:
                     found.append((valueOfSegment[segmentId], mask, start))
+                yield
         if not found:
             return LabelBox(np.zeros((0, 0, 0), np.int16), (0, 0, 0), self._grid.shape)
         low = np.min([start for _value, _mask, start in found], axis=0)
         high = np.max([np.add(start, mask.shape) for _value, mask, start in found], axis=0)
         array = np.zeros(high - low, np.int16)
         for value, mask, start in found:
-            box = LabelBox(array, (0, 0, 0), self._grid.shape)
-            place = LabelBox(mask, tuple(int(v) for v in np.subtract(start, low)), box.shape).part  # type: ignore[arg-type]
-            array[place][mask] = value
+            box = LabelBox(mask, tuple(int(v) for v in np.subtract(start, low)), self._grid.shape)  # type: ignore[arg-type]
+            place = array[box.part]
+            thickness = max(1, _SLAB_VOXELS // (mask.shape[1] * mask.shape[2]))
+            for first in range(0, mask.shape[0], thickness):
+                slab = slice(first, first + thickness)
+                np.copyto(place[slab], np.int16(value), where=mask[slab])
+                yield
         return LabelBox(array, (int(low[0]), int(low[1]), int(low[2])), self._grid.shape)
 
     def mask(self, segmentId: str, strict: bool = True) -> tuple[np.ndarray, tuple[int, int, int]]:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from slicer.i18n import tr as _
 
+from ContrastiveSegLib.PredictionLogic import PredictionLogic
 from ContrastiveSegLib.SliceRule import Slice
 from ContrastiveSegLib.VolumeGrid import VolumeGrid
 from ContrastiveSegLib.Words import Words
+
+_ATTRIBUTE = "ContrastiveSeg.Suggestions"
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,34 @@ class SliceSuggestion:
                 name = names.get(one.get("value"), "")
                 found.append(cls((axis, index), str(one.get("reason", "")), *numbers, name))
         return found
+
+    @classmethod
+    def store(cls, segmentationNode: Any, suggestions: list[SliceSuggestion]) -> None:
+        """Keeps what was suggested after a segmentation's prediction at that, so that a scene saves it."""
+        node = PredictionLogic.predicted(segmentationNode)
+        if node is not None:
+            node.SetAttribute(_ATTRIBUTE, json.dumps([asdict(one) for one in suggestions]))
+
+    @classmethod
+    def stored(cls, volumeNode: Any, segmentationNode: Any) -> list[SliceSuggestion]:
+        """What was suggested for these nodes; empty where nothing was, or it cannot be understood."""
+        if not PredictionLogic.isFor(volumeNode, segmentationNode):
+            return []
+        try:
+            given = json.loads(PredictionLogic.predicted(segmentationNode).GetAttribute(_ATTRIBUTE) or "[]")
+            return [
+                cls(
+                    (int(one["slice"][0]), int(one["slice"][1])),
+                    str(one["reason"]),
+                    float(one["undecided"]),
+                    float(one["distanceMm"]),
+                    str(one["structure"]),
+                )
+                for one in given
+                if one["slice"][0] in (0, 1, 2)
+            ]
+        except (KeyError, TypeError, ValueError, IndexError):
+            return []
 
     def sentence(self, grid: VolumeGrid) -> str:
         """Where it is, and why it is suggested."""

@@ -7,6 +7,8 @@ import slicer
 from scene_parts import add_segmentation, add_volume, ball, only_slices, paint, tip_of, wait_until
 
 from ContrastiveSegLib.AnnotationLogic import AnnotationLogic
+from ContrastiveSegLib.LabelledSegment import LabelledSegment
+from ContrastiveSegLib.PredictionLogic import PredictionLogic
 from ContrastiveSegLib.SegmentResampler import SegmentResampler
 from ContrastiveSegLib.SliceSuggestion import SliceSuggestion
 from ContrastiveSegLib.VolumeExport import VolumeExport
@@ -42,7 +44,12 @@ def suggest(widget, *slices):
     names = {1: "Ball"}
     numbers = {"undecided": 0.23, "distance_mm": 4.0, "value": 1}
     given = [{"axis": 0, "index": index, "reason": reason, **numbers} for index, reason in slices]
-    widget.panel.learning.suggested.emit(SliceSuggestion.ofEvent({"suggestions": given}, names))
+    found = SliceSuggestion.ofEvent({"suggestions": given}, names)
+    volume, segmentation = widget.panel.nodes()
+    predicted = [LabelledSegment(1, segmentation.GetSegmentation().GetNthSegmentID(0), "Ball")]
+    PredictionLogic.update(volume, segmentation, ball(SHAPE), predicted)
+    SliceSuggestion.store(segmentation, found)
+    widget.panel.learning.suggested.emit(found)
 
 
 def test_the_hint_leads_from_the_middle_to_the_ends(a_volume_to_paint, a_panel):
@@ -108,6 +115,16 @@ def test_what_the_worker_suggests_and_cannot_be_understood_is_left_out(a_painted
     bad = [{"axis": 0}, {"axis": 7, "index": 1, "undecided": 0, "distance_mm": 1}, {"axis": "x"}]
     assert SliceSuggestion.ofEvent({"suggestions": bad}, {}) == []
     assert SliceSuggestion.ofEvent({}, {}) == []
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", '[{"slice": [0]}]', '[{"slice": [7, 1]}]', '{"slice": 1}'])
+def test_spoilt_suggestions_of_a_saved_scene_are_none(a_painted_scene, a_panel, text):
+    suggest(a_panel, (5, "change"))
+    volume, segmentation = a_painted_scene
+    node = PredictionLogic.predicted(segmentation)
+    assert len(SliceSuggestion.stored(volume, segmentation)) == 1
+    node.SetAttribute("ContrastiveSeg.Suggestions", text)
+    assert SliceSuggestion.stored(volume, segmentation) == []
 
 
 def test_the_editor_in_the_panel_follows_the_chosen_nodes_and_keeps_its_own_settings(

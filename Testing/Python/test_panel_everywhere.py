@@ -19,6 +19,7 @@ from ContrastiveSegLib.Panels.ShortcutsSection import ShortcutsSection
 from ContrastiveSegLib.PredictionLogic import PredictionLogic
 from ContrastiveSegLib.ReviewRecord import ReviewRecord
 from ContrastiveSegLib.RunFolder import RunFolder
+from ContrastiveSegLib.SliceSuggestion import SliceSuggestion
 from ContrastiveSegLib.State import State
 
 SHAPE = (12, 30, 40)
@@ -274,6 +275,7 @@ def test_a_saved_scene_is_opened_again_and_the_learning_goes_on(a_panel, a_paint
     predict(volume, segmentation)
     folder = RunFolder.of(volume, segmentation).create()
     (folder.path / "checkpoint.safetensors").write_bytes(b"x")
+    SliceSuggestion.store(segmentation, [SliceSuggestion((0, 5), "change", 0.2, 4.0, "Ball")])
     ui = a_panel.ui
     ui.opacitySlider.value, ui.drawingSelector.currentIndex, ui.budgetSelector.currentIndex = 70, 2, 1
     ui.uncertaintyCheckBox.checked = True
@@ -298,3 +300,4 @@ def test_a_saved_scene_is_opened_again_and_the_learning_goes_on(a_panel, a_paint
     assert ui.volumeTable.item(0, 1).text() == "4.00" and ui.doubtfulButton.enabled
     assert ui.acceptButton.enabled and ui.startButton.enabled
     assert ui.annotationLabel.text.startswith("3 annotated slices")
+    assert "do not agree about Ball here" in ui.suggestionLabel.text

@@ -59,6 +59,22 @@ def test_the_table_has_each_structure_with_volume_error_and_estimate(a_reviewed_
     assert not a_panel.ui.volumeTable.isHidden()
 
 
+def test_the_section_opens_with_the_first_prediction_and_is_then_left_as_the_user_wants_it(a_panel):
+    section = a_panel.ui.resultCollapsibleButton
+    volume = add_volume(ball(SHAPE) * 300 + 50)
+    segmentation = add_segmentation(volume, ["Ball"])
+    a_panel.enter()
+    assert section.collapsed
+    for _preview in range(2):
+        PredictionLogic.update(volume, segmentation, ball(SHAPE), [LabelledSegment(1, "Ball", "Ball")])
+        a_panel.panel.update()
+        assert section.collapsed is bool(_preview)
+        section.collapsed = True
+    a_panel.ui.segmentationSelector.setCurrentNode(add_segmentation(volume, ["Other"], name="Other"))
+    a_panel.ui.segmentationSelector.setCurrentNode(segmentation)
+    assert not section.collapsed
+
+
 def test_without_numbers_there_is_no_table(a_reviewed_scene, a_panel):
     _volume, segmentation = a_reviewed_scene
     ReviewRecord.forget(segmentation)
@@ -218,6 +234,8 @@ def test_numbers_and_places_come_back_with_the_scene(a_reviewed_scene, a_panel):
     scene.SetLoadFromXMLString(1)
     scene.SetSceneXMLString(stored)
     scene.Import()
+    scene.SetSaveToXMLString(0)
+    scene.SetLoadFromXMLString(0)  # or no later test reads the files of a scene
     segmentation = slicer.util.getNode("Segmentation")
     assert ReviewRecord.stored(segmentation) == ReviewRecord.of(EVENT)
     assert a_panel.ui.drawingSelector.currentText == "Outline only"

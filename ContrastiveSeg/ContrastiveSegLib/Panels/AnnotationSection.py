@@ -32,6 +32,7 @@ class AnnotationSection:
         self._ui = ui
         self._items: list[Any] = []
         self.summary: AnnotationSummary | None = None
+        self._stamp: tuple[Any, ...] = ()
         self.problem = ""
         self._parameters: Parameters | None = None
         ui.sliceTable.setColumnCount(4)
@@ -45,14 +46,17 @@ class AnnotationSection:
 
     def update(self, parameters: Parameters | None) -> None:
         """Looks for annotated slices in the chosen nodes and shows them."""
-        self.summary, self.problem = None, ""
+        former, self.summary, self.problem = self.summary, None, ""
         self._parameters = parameters
         volume = parameters.volume if parameters else None
         segmentation = parameters.segmentation if parameters else None
         words = Readiness.whyNotPaint(volume, segmentation)
         if not words:
             try:
-                self.summary = AnnotationSummary.of(volume, segmentation, parameters.planes)
+                stamp = AnnotationSummary.stamp(volume, segmentation, parameters.planes)
+                if former is None or stamp != self._stamp:
+                    former, self._stamp = AnnotationSummary.of(volume, segmentation, parameters.planes), stamp
+                self.summary = former
             except UserError as error:
                 words = self.problem = str(error)
         if self.summary is not None:

@@ -28,7 +28,9 @@ class ReviewSection(Section):
         self._table = VolumeTable(self.ui.volumeTable)
         self._record = ReviewRecord()
         self._at = -1
+        self._wasThere = False
         self.ui.doubtfulLabel.visible = False
+        self.ui.resultCollapsibleButton.collapsed = True
         for button, function in self._buttons():
             button.connect("clicked(bool)", function)
         self.ui.volumeTable.connect("itemSelectionChanged()", self._onSelected)
@@ -50,6 +52,9 @@ class ReviewSection(Section):
         """Shows the numbers of the chosen prediction, and says why a button cannot be pressed."""
         volume, segmentation = self.panel.nodes()
         isFor = volume is not None and PredictionLogic.isFor(volume, segmentation)
+        if isFor is not self._wasThere:  # in between it is as the user wants it
+            self._wasThere = isFor
+            self.ui.resultCollapsibleButton.collapsed = not isFor
         record = ReviewRecord.stored(segmentation) if isFor else ReviewRecord()
         if record.places != self._record.places:
             self._at = -1

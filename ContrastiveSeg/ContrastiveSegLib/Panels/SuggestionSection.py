@@ -20,8 +20,6 @@ class SuggestionSection(Section):
 
     def __init__(self, panel: Any) -> None:
         super().__init__(panel)
-        self._suggestions: list[SliceSuggestion] = []
-        self._nodes: tuple[Any, Any] = (None, None)
         self._target: SliceSuggestion | None = None
         self.ui.suggestButton.connect("clicked(bool)", self._onGo)
         panel.learning.suggested.connect(self._onSuggested)
@@ -35,7 +33,7 @@ class SuggestionSection(Section):
         if summary is None:
             self._show(whyNot or self.panel.annotation.problem, "")
             return
-        given = self._given(volume, segmentation)
+        given = SliceSuggestion.stored(volume, segmentation)
         known = {one.slice for one in summary.slices}
         left = [one for one in given if one.slice not in known]
         if given and not left:
@@ -53,17 +51,12 @@ class SuggestionSection(Section):
 
     def forgetScene(self) -> None:
         """What was suggested belongs to nodes that are gone."""
-        self._suggestions, self._nodes, self._target = [], (None, None), None
+        self._target = None
 
     def close(self) -> None:
         """Lets go of the button and of the learning."""
         self.ui.suggestButton.disconnect("clicked(bool)", self._onGo)
         self.panel.learning.suggested.disconnect(self._onSuggested)
-
-    def _given(self, volume: Any, segmentation: Any) -> list[SliceSuggestion]:
-        """The suggestions, where they were made for these nodes."""
-        same = all(a is b for a, b in zip(self._nodes, (volume, segmentation), strict=True))
-        return self._suggestions if same else []
 
     def _show(self, words: str, tip: str) -> None:
         self.ui.suggestionLabel.text = words
@@ -75,7 +68,6 @@ class SuggestionSection(Section):
         )
 
     def _onSuggested(self, suggestions: list[SliceSuggestion]) -> None:
-        self._suggestions, self._nodes = suggestions, self.panel.nodes()
         self.update()
 
     def _onGo(self, checked: bool = False) -> None:

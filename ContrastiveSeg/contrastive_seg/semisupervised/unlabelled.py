@@ -59,20 +59,19 @@ def sampler_of(
     Args:
         cases: Of which some slices are painted.
         volumes: Of which nothing is.
-        architecture: Of the network: its plane and pixel size.
+        architecture: Of the network: its planes and pixel size.
     """
     found = unlabelled_slices([view for case in cases for view in case.views])
     room = _MOST_PIXELS - sum(one.view.size[0] * one.view.size[1] for one in found)
     for volume in volumes:
         turned = Orientation.of(volume).turn(volume)
-        axis = architecture.axes[0]
-        view = View(
-            turned, Normalisation.of(turned.array), axis, whole_plane(turned, axis), architecture.pixel
-        )
-        room -= view.count * view.size[0] * view.size[1]
-        if room > 0:
-            view.cache()
-        found += [UnlabelledSlice(view, index) for index in range(view.count)]
+        normalisation = Normalisation.of(turned.array)
+        for axis in architecture.axes:
+            view = View(turned, normalisation, axis, whole_plane(turned, axis), architecture.pixel)
+            room -= view.count * view.size[0] * view.size[1]
+            if room > 0:
+                view.cache()
+            found += [UnlabelledSlice(view, index) for index in range(view.count)]
     return UnlabelledSampler(found, len(architecture.values)) if found else None
 
 
