@@ -6,9 +6,9 @@ import json
 import os
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
 
+from archives import unpack
 from project_tree import ROOT
 
 from contrastive_seg.extension.archive import Application, build_archive
@@ -55,8 +55,7 @@ slicer_harness.exit_now(0)
 def installed(name: str, source: Path, folder: Path) -> Path:
     """The folder of scripted modules that an installation of the archive has."""
     archive = build_archive(source, folder, Application("5.12", "34045", "linux"))
-    with tarfile.open(archive) as opened:
-        opened.extractall(folder, filter="data")
+    unpack(archive, folder)
     (folder / archive.name.removesuffix(".tar.gz")).rename(folder / name)
     return folder / name / "lib" / "Slicer-5.12" / "qt-scripted-modules"
 

@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from archives import unpack
 from command_line import call
 from project_tree import ROOT
 
@@ -57,8 +58,7 @@ def names_of(archive: Path) -> list[str]:
 
 def installed(archive: Path, folder: Path) -> Path:
     """Unpacks as the Extensions Manager does: without the folder that is called as the archive."""
-    with tarfile.open(archive) as opened:
-        opened.extractall(folder, filter="data")
+    unpack(archive, folder)
     (top,) = folder.iterdir()
     return top
 
