@@ -153,6 +153,7 @@ class ContrastiveSegTest(ScriptedLoadableModuleTest):
         slicer.mrmlScene.Clear()
 
     def runTest(self, **kwargs):
+        """The tests below, and all of the repository's that need no stand-ins, where these are there."""
         for name in unittest.TestLoader().getTestCaseNames(type(self)):
             self.setUp()
             try:
@@ -181,3 +182,14 @@ class ContrastiveSegTest(ScriptedLoadableModuleTest):
         from ContrastiveSegLib.SelfTest import SelfTest
 
         SelfTest(self).learningFromAFewSlices(ContrastiveSegLogic)
+
+    def test_sourceTests(self):
+        import os
+        from pathlib import Path
+
+        from ContrastiveSegLib.SourceTests import SourceTests
+
+        if reason := SourceTests.whyNot():
+            self.skipTest(reason)
+        log = os.environ.get("CONTRASTIVESEG_TEST_LOG")
+        SourceTests.run(os.environ.get("CONTRASTIVESEG_TESTS", ""), Path(log) if log else None)

@@ -46,10 +46,22 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config: pytest.Config) -> None:
     """slicer-core can crash while the interpreter ends, after all reports are written."""
-    if "slicer" in sys.modules and not hasattr(config, "workerinput"):
-        import slicer_harness
+    import slicer_harness
 
+    if slicer_harness.in_application() or hasattr(config, "workerinput"):
+        return
+    if "slicer" in sys.modules:
         slicer_harness.exit_now(_status)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Within the application there are no stand-ins."""
+    import slicer_harness
+
+    if slicer_harness.in_application():
+        for item in items:
+            if item.get_closest_marker("standin"):
+                item.add_marker(pytest.mark.skip(reason="needs the stand-ins"))
 
 
 @pytest.fixture
@@ -83,9 +95,9 @@ def a_module() -> Any:
     """The module ContrastiveSeg as the application knows it, ``slicer.modules.contrastiveseg``."""
     import slicer
 
-    from slicer_harness.module_host import load_module
-
     if not hasattr(slicer.modules, "contrastiveseg"):
+        from slicer_harness.module_host import load_module
+
         load_module(_HERE.parents[1] / "ContrastiveSeg" / "ContrastiveSeg.py")
     return slicer.modules.contrastiveseg
 
@@ -95,15 +107,44 @@ def a_panel(a_scene: Any, a_module: Any) -> Iterator[Any]:
     """The module's widget, opened in the empty scene; its worker ends with it."""
     import slicer
 
-    representation = a_module.widgetRepresentation()
-    representation.enter()
-    widget = representation.self()
+    import slicer_harness
+
     loaded = {name: one for name, one in sys.modules.items() if name.startswith("ContrastiveSeg")}
-    yield widget
+    yield from _panel_of_application() if slicer_harness.in_application() else _panel_of_stand_ins(a_module)
+    sys.modules.update(loaded)  # a reload makes new classes, which the tests do not know
+    slicer.app.processEvents()
+
+
+def _panel_of_stand_ins(module: Any) -> Iterator[Any]:
+    import slicer
+
+    representation = module.widgetRepresentation()
+    representation.enter()
+    yield representation.self()
     slicer.app.moduleManager().unload("ContrastiveSeg")
     representation.exit()
-    a_module.forget()
-    sys.modules.update(loaded)  # a reload makes new classes, which the tests do not know
+    module.forget()
+
+
+def _panel_of_application() -> Iterator[Any]:
+    """A panel of its own: the application's one lives as long as that."""
+    import slicer
+
+    import ContrastiveSeg
+
+    former = getattr(slicer.modules, "ContrastiveSegWidget", None)
+    widget = ContrastiveSeg.ContrastiveSegWidget()
+    slicer.modules.ContrastiveSegWidget = widget  # so that a reload cleans up this one
+    widget.enter()
+    yield widget
+    again = slicer.modules.ContrastiveSegWidget
+    if again is not widget:
+        again.cleanup()
+    widget.exit()
+    widget.cleanup()
+    slicer.modules.ContrastiveSegWidget = former
+    widget.parent.hide()
+    widget.parent.deleteLater()
 
 
 @pytest.fixture

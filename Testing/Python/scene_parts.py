@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import html
 import re
+import shutil
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import psutil
+
+
+def python_program() -> str:
+    """The interpreter for child processes; the application itself is none."""
+    import slicer_harness
+
+    return (slicer_harness.in_application() and shutil.which("PythonSlicer")) or sys.executable
 
 
 def ball(shape: tuple[int, int, int], radius: float = 0.3, rank: float = 2.0) -> np.ndarray:
@@ -96,3 +105,18 @@ def is_alive(pid: int) -> bool:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def predict_ball(volume: Any, segmentation: Any) -> None:
+    """A prediction of the segment 'Ball' with numbers and a doubtful place, as after a learning."""
+    import slicer.util
+
+    from ContrastiveSegLib.LabelledSegment import LabelledSegment
+    from ContrastiveSegLib.PredictionLogic import PredictionLogic
+    from ContrastiveSegLib.ReviewRecord import ReviewRecord
+
+    shape = slicer.util.arrayFromVolume(volume).shape
+    PredictionLogic.update(volume, segmentation, ball(shape), [LabelledSegment(1, "Ball", "Ball")])
+    event = {"volume_ml": {"1": 4.0}, "doubtful": [{"index": [20, 15, 2], "value": 1, "ml": 0.4}]}
+    ReviewRecord.of(event).store(segmentation)
+    PredictionLogic.updateMaps(volume, segmentation, {"uncertainty": np.zeros(shape, np.uint8)})

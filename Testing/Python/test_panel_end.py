@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from scene_parts import is_alive, wait_until
 
+pytestmark = pytest.mark.standin
+
 _HERE = Path(__file__).resolve().parent
 
 _APPLICATION = """

@@ -1,4 +1,4 @@
-"""What holds for the whole panel: reasons in tooltips, translatable texts, shortcuts, width, scenes."""
+"""What holds for the whole panel: reasons in tooltips, translatable texts, width, scenes."""
 
 import ast
 import re
@@ -7,17 +7,10 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-import qt
 import slicer
 import vtk
-from PySide6.QtGui import QKeySequence, QShortcut
-from PySide6.QtWidgets import QApplication, QLabel, QWidget
-from scene_parts import add_volume, ball, tip_of, wait_until
+from scene_parts import add_volume, predict_ball, tip_of, wait_until
 
-from ContrastiveSegLib.LabelledSegment import LabelledSegment
-from ContrastiveSegLib.Panels.ShortcutsSection import ShortcutsSection
-from ContrastiveSegLib.PredictionLogic import PredictionLogic
-from ContrastiveSegLib.ReviewRecord import ReviewRecord
 from ContrastiveSegLib.RunFolder import RunFolder
 from ContrastiveSegLib.SliceSuggestion import SliceSuggestion
 from ContrastiveSegLib.State import State
@@ -32,13 +25,6 @@ PATHS = {
     State.Done: [State.Ready, State.Starting, State.Learning, State.Done],
     State.Failed: [State.Ready, State.Starting, State.Failed],
 }
-
-
-def predict(volume, segmentation):
-    PredictionLogic.update(volume, segmentation, ball(SHAPE), [LabelledSegment(1, "Ball", "Ball")])
-    event = {"volume_ml": {"1": 4.0}, "doubtful": [{"index": [20, 15, 2], "value": 1, "ml": 0.4}]}
-    ReviewRecord.of(event).store(segmentation)
-    PredictionLogic.updateMaps(volume, segmentation, {"uncertainty": np.zeros(SHAPE, np.uint8)})
 
 
 def buttons_of(ui):
@@ -57,7 +43,7 @@ def silent(ui):
 def test_every_disabled_button_says_why_in_each_state(a_panel, a_painted_scene, state, predicted):
     machine = a_panel.panel.learning.machine
     if predicted:
-        predict(*a_painted_scene)
+        predict_ball(*a_painted_scene)
     if state is None:
         slicer.mrmlScene.Clear(0)
     for step in PATHS.get(state, []):
@@ -68,7 +54,7 @@ def test_every_disabled_button_says_why_in_each_state(a_panel, a_painted_scene, 
 
 
 def test_every_button_says_what_it_does(a_panel, a_painted_scene):
-    predict(*a_painted_scene)
+    predict_ball(*a_painted_scene)
     a_panel.panel.update()
     found = {one.name: tip_of(one) for one in buttons_of(a_panel.ui)}
     assert "acceptSliceButton" in found and "showCheckBox" in found and "shortcutsButton" in found
@@ -142,70 +128,6 @@ def test_placeholders_are_named():
                 assert not re.search(r"\{\d*\}|%[sd]", node.args[0].value), f"{path.name}:{node.lineno}"
 
 
-@pytest.fixture
-def a_window(monkeypatch):
-    """Stands for the application's main window."""
-    window = QWidget()
-    monkeypatch.setattr(slicer.util, "mainWindow", lambda verbose=True: window)
-    yield window
-    window.deleteLater()
-
-
-def keys_of(window):
-    return sorted(shortcuts_of(window))
-
-
-def shortcuts_of(window):
-    """The shortcuts by key; those that wait to be destroyed are switched off."""
-    return {one.property("key").toString(): one for one in window.findChildren(QShortcut)}
-
-
-def test_shortcuts_are_there_while_the_panel_is_shown_and_gone_afterwards(a_panel, a_window):
-    a_panel.enter()
-    a_panel.enter()  # entered twice, they are there once
-    there = keys_of(a_window)
-    assert "Ctrl+Shift+D" in there and len(there) == len(set(there)) >= 4
-    a_panel.exit()
-    assert keys_of(a_window) == []
-    a_panel.enter()
-    assert keys_of(a_window) == there
-    a_panel.onReload()
-    again = slicer.modules.ContrastiveSegWidget
-    assert keys_of(a_window) == there, "the former panel has left some, or the new one has made none"
-    again.cleanup()
-    assert keys_of(a_window) == []
-
-
-def test_a_shortcut_presses_its_button_or_says_why_not(a_panel, a_painted_scene, a_window):
-    a_panel.enter()
-    by_key = shortcuts_of(a_window)
-    by_key["Ctrl+Shift+D"].activated.emit()
-    assert a_panel.ui.statusLabel.text == "There is no prediction yet; press Start."
-    predict(*a_painted_scene)
-    a_panel.panel.update()
-    by_key["Ctrl+Shift+D"].activated.emit()
-    assert a_panel.ui.doubtfulLabel.text.startswith("Doubtful place 1 of 1")
-    assert a_panel.ui.showCheckBox.checked
-    by_key["Ctrl+Shift+P"].activated.emit()
-    assert not a_panel.ui.showCheckBox.checked
-    a_panel.exit()
-
-
-def test_no_shortcut_is_one_of_slicers_or_of_the_segment_editors():
-    plain = [str(n) for n in range(10)] + ["Esc", "Space", "Z", "Y", "I", "Q", "W", "Ctrl+Left", "Ctrl+Right"]
-    slicers = [f"Shift+{n}" for n in range(10)] + [f"Ctrl+{one}" for one in "123456OSWZYXCVHFB"]
-    slicers.append("Ctrl+Shift+Z")
-    taken = {QKeySequence(one).toString() for one in plain + slicers}
-    ours = [QKeySequence(key).toString() for key, _button, _words in ShortcutsSection.table()]
-    assert all(ours) and len(set(ours)) == len(ours) and not taken & set(ours)
-
-
-def test_the_help_lists_the_shortcuts(a_panel):
-    tip = tip_of(a_panel.ui.shortcutsButton)
-    assert "Next" not in tip or "doubtful" in tip
-    assert "Go to the next doubtful place" in tip and QKeySequence("Ctrl+Shift+D").toString() in tip
-
-
 def test_the_panel_fits_400_pixels_in_every_state(a_panel, a_painted_scene):
     widget = a_panel.parent
     machine = a_panel.panel.learning.machine
@@ -213,7 +135,7 @@ def test_the_panel_fits_400_pixels_in_every_state(a_panel, a_painted_scene):
     widget.show()
     _volume, segmentation = a_painted_scene
     segmentation.GetSegmentation().GetSegment("Ball").SetName("A structure with a very long name indeed " * 2)
-    predict(*a_painted_scene)
+    predict_ball(*a_painted_scene)
     for state in (State.Ready, State.Starting, State.Learning, State.Done):
         machine.go(state)
         a_panel.panel.update()
@@ -223,56 +145,9 @@ def test_the_panel_fits_400_pixels_in_every_state(a_panel, a_painted_scene):
     machine.go(State.Empty)
 
 
-@pytest.mark.parametrize("dark", [False, True])
-def test_texts_are_readable_in_both_themes(a_panel, a_painted_scene, dark):
-    former = QApplication.palette()
-    QApplication.setPalette(theme(dark))
-    try:
-        a_panel.panel.learning.machine.go(State.Ready)
-        a_panel.panel.learning.machine.go(State.Starting)
-        a_panel.panel.learning.machine.go(State.Failed)
-        a_panel.panel.say("Something went wrong.")
-        a_panel.parent.resize(400, 900)
-        a_panel.parent.show()
-        slicer.app.processEvents()
-        labels = [one for one in vars(a_panel.ui).values() if isinstance(one, QLabel)]
-        labels = [one for one in labels if one.isVisible() and one.text]
-        assert len(labels) > 3
-        for label in labels:
-            assert contrast(label) > 80, label.name
-    finally:
-        QApplication.setPalette(former)
-        a_panel.panel.learning.machine.go(State.Empty)
-
-
-def theme(dark):
-    palette = qt.QPalette()
-    back, front = ("#2b2b2b", "#eeeeee") if dark else ("#f0f0f0", "#101010")
-    roles = {
-        "Window": back,
-        "Base": back,
-        "Button": back,
-        "WindowText": front,
-        "Text": front,
-        "ButtonText": front,
-    }
-    for role, color in roles.items():
-        palette.setColor(getattr(qt.QPalette.ColorRole, role), qt.QColor(color))
-    return palette
-
-
-def contrast(label):
-    """Difference of the darkest and the brightest grey in the picture of a label."""
-    image = label.grab().toImage()
-    grey = [
-        image.pixelColor(x, y).lightness() for x in range(image.width()) for y in range(0, image.height())
-    ]
-    return max(grey) - min(grey)
-
-
 def test_a_saved_scene_is_opened_again_and_the_learning_goes_on(a_panel, a_painted_scene, tmp_path):
     volume, segmentation = a_painted_scene
-    predict(volume, segmentation)
+    predict_ball(volume, segmentation)
     folder = RunFolder.of(volume, segmentation).create()
     (folder.path / "checkpoint.safetensors").write_bytes(b"x")
     SliceSuggestion.store(segmentation, [SliceSuggestion((0, 5), "change", 0.2, 4.0, "Ball")])

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from archives import unpack
 from project_tree import ROOT
 
@@ -16,6 +17,8 @@ from contrastive_seg.extension.tree import About, write_extension
 from contrastive_seg.weights.card import WeightCard
 from contrastive_seg.weights.files import write_pair
 from contrastive_seg.weights.store import Store
+
+pytestmark = pytest.mark.standin
 
 NAME = "ContrastiveSegWeightsHeart"
 

@@ -6,8 +6,8 @@ import signal
 import numpy as np
 import pytest
 import slicer
+import vtk
 from contrastive_seg_phantom import dice, two_organs
-from PySide6.QtGui import QImage
 from scene_parts import (
     add_segmentation,
     add_transform,
@@ -18,6 +18,7 @@ from scene_parts import (
     tip_of,
     wait_until,
 )
+from vtk.util import numpy_support
 
 from ContrastiveSegLib.PredictionLogic import PredictionLogic
 from ContrastiveSegLib.RunFolder import RunFolder
@@ -135,9 +136,12 @@ def test_from_three_painted_slices_to_the_picture_of_both_organs(
 
 
 def read_png(path):
-    image = QImage(str(path)).convertToFormat(QImage.Format.Format_RGB888)
-    rows = np.frombuffer(image.constBits(), np.uint8).reshape(image.height(), image.bytesPerLine())
-    return rows[:, : 3 * image.width()].reshape(image.height(), image.width(), 3)
+    reader = vtk.vtkPNGReader()
+    reader.SetFileName(str(path))
+    reader.Update()
+    width, height, _depth = reader.GetOutput().GetDimensions()
+    pixels = numpy_support.vtk_to_numpy(reader.GetOutput().GetPointData().GetScalars())
+    return pixels.reshape(height, width, -1)[::-1, :, :3]  # VTK counts rows from below
 
 
 def pixel_of(view, volume, truth, index, value):

@@ -1,12 +1,11 @@
 """Nothing stands still: the event loop is watched while a volume goes to the worker and back."""
 
-import sys
 import time
 
 import numpy as np
 import pytest
 import slicer
-from scene_parts import add_segmentation, add_volume, wait_until
+from scene_parts import add_segmentation, add_volume, python_program, wait_until
 from watchdog import Watchdog
 
 from ContrastiveSegLib.Background import Background
@@ -70,7 +69,7 @@ def painted_organ(shape):
 @pytest.mark.parametrize("shape", [(60, 96, 96), pytest.param((600, 512, 512), marks=pytest.mark.slow)])
 def test_the_application_answers_while_avolume_goes_to_the_worker_and_back(a_panel, shape, capsys):
     panel, ui, dog = a_panel.panel, a_panel.ui, Watchdog()
-    panel.learning.worker._command = [sys.executable, "-c", _WORKER]
+    panel.learning.worker._command = [python_program(), "-c", _WORKER]
     volume, segmentation = painted_organ(shape)
     slicer.app.processEvents()
     dog.call("show the panel", a_panel.enter)
@@ -149,7 +148,7 @@ def test_a_forgotten_task_is_not_heard_of_and_the_next_one_waits_for_its_end():
 def test_closing_the_scene_while_files_are_written_starts_no_learning(a_panel):
     panel = a_panel.panel
     said = []
-    panel.learning.worker._command = [sys.executable, "-c", _WORKER]
+    panel.learning.worker._command = [python_program(), "-c", _WORKER]
     sent = panel.learning.worker.send
     panel.learning.worker.send = lambda command, **rest: said.append(command) or sent(command, **rest)
     painted_organ((60, 96, 96))

@@ -217,7 +217,7 @@ def _reasons(planned: list[PlannedRound]) -> list[str]:
             reasons.append(
                 f"Round {one.round.number} was interrupted, and its second network began anew then."
             )
-        if any(kind != one.schedule.sizes[0][3] for *_, kind in one.schedule.sizes):
+        if any(size[3] != one.schedule.sizes[0][3] for size in one.schedule.sizes):
             reasons.append(f"Round {one.round.number} changed to the processor when memory was short.")
     return reasons
 

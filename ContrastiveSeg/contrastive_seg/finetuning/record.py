@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
-import torch
 from torch import nn
 
 from contrastive_seg.finetuning.session import FinetuningSession
@@ -44,7 +43,7 @@ def round_of(
         number=state.round,
         settings=settings_of(session.settings),
         device=str(session.compute.device),
-        threads=torch.get_num_threads(),
+        threads=session.threads,
         images=[one["image_sha256"] for one in cases],
         labels=[one["labels_sha256"] for one in cases],
         schedule=state.schedules[-1].to_dict() if len(state.schedules) == state.round else None,

@@ -38,6 +38,7 @@ from contrastive_seg.finetuning.trainer import Trainer
 from contrastive_seg.finetuning.training_loop import TrainingLoop
 from contrastive_seg.finetuning.transfer import Pretrained, encoder_rate
 from contrastive_seg.finetuning.trust import class_trust
+from contrastive_seg.free_cores import FreeCores
 from contrastive_seg.inference.prediction import Prediction
 from contrastive_seg.inference.scores import Looked, Stopped
 
@@ -76,6 +77,8 @@ class FinetuningSession:
         self.folder = make_folder(Path(folder))
         self.settings = settings
         self.compute: Compute = choose_compute(settings.device, settings.threads)
+        self.threads = torch.get_num_threads()  # on an idle computer
+        self._cores = FreeCores(self.threads) if settings.threads is None else None
         load_in_background("monai.losses", "torch._dynamo")  # training wants them
         self.state: RunState | None = None
         self.trainer: Trainer | None = None
@@ -245,6 +248,7 @@ class FinetuningSession:
             ContrastiveSegError: ``out-of-memory``, ``disk-full`` and what :meth:`set_cases` says.
         """
         begin = time.monotonic()
+        torch.set_num_threads(self.threads)
         budget = self.settings.budget if budget is None else budget
         on_event(Progress("preparing", 0.0, budget))
         prepared = self._prepare(should_stop)
@@ -268,6 +272,7 @@ class FinetuningSession:
             preview=lambda network: self._preview(network, on_event, should_stop),
             save=lambda: save_checkpoint(self.folder, trainer, self.state),  # type: ignore[arg-type]
             replay=self.replay,
+            cores=self._cores,
         )
         if self._shown is not None:
             loop.preview_cost = 2 * (previewed - prepared_at)  # until the network's own is measured
@@ -361,6 +366,8 @@ class FinetuningSession:
         on_event(Progress("predicting", 0.0, None))
 
         def tell(fraction: float) -> None:
+            if self._cores is not None:
+                self._cores.apply()
             spent = time.monotonic() - begin
             left = spent * (1 - fraction) / fraction if fraction > 0 else None
             on_event(Progress("predicting", fraction, left))

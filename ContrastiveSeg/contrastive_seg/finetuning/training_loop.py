@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+import torch
 from torch import nn
 
 from contrastive_seg.finetuning.case_data import PreparedView
@@ -14,6 +15,7 @@ from contrastive_seg.finetuning.events import EventSink, Progress
 from contrastive_seg.finetuning.samples import SliceSampler
 from contrastive_seg.finetuning.schedule import Schedule
 from contrastive_seg.finetuning.trainer import Trainer
+from contrastive_seg.free_cores import FreeCores
 from contrastive_seg.runs import HistoryPoint
 
 PEAK = 2e-3
@@ -41,6 +43,7 @@ class TrainingLoop:
             final prediction of the same case will take.
         save: Writes a checkpoint.
         replay: Repeats the steps of an earlier round instead, without a look at the clock.
+        cores: Says how many threads to use; None to leave them as they are.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class TrainingLoop:
         preview: Callable[[nn.Module], float],
         save: Callable[[], None],
         replay: Schedule | None = None,
+        cores: FreeCores | None = None,
     ) -> None:
         self.trainer = trainer
         self.state = state
@@ -69,6 +73,7 @@ class TrainingLoop:
         self.preview = preview
         self.save = save
         self.replay = replay
+        self.cores = cores
         self.classes = len(state.architecture.values)
         self.sampler = SliceSampler(
             [s for p in prepared for s in p.samples],
@@ -155,13 +160,17 @@ class TrainingLoop:
     def _take_size(self, done: int) -> None:
         size = self.replay.size_at(done) if self.replay is not None else None
         if size is not None:
-            self.trainer.batch, self.trainer.largest_crop = size
+            self.trainer.batch, self.trainer.largest_crop, threads = size
+            torch.set_num_threads(threads)
+        elif self.cores is not None and self.replay is None:
+            self.cores.apply()
 
     def _note(self, fraction: float) -> None:
         if self.state.schedules:
             trainer = self.trainer
             kind = trainer.compute.device.type
-            self.state.schedules[-1].add(fraction, trainer.batch, trainer.largest_crop, kind)
+            threads = torch.get_num_threads()
+            self.state.schedules[-1].add(fraction, trainer.batch, trainer.largest_crop, kind, threads)
 
     def _tell(self, fraction: float, done: int, spent: float) -> None:
         steps = len(self.replay.fractions) if self.replay is not None else self.steps

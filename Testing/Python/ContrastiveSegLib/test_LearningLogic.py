@@ -1,11 +1,9 @@
 """What the panel's logic makes of the worker's words; a small program plays the worker."""
 
-import sys
-
 import numpy as np
 import pytest
 import slicer
-from scene_parts import ball, only_slices, paint, wait_until
+from scene_parts import ball, only_slices, paint, python_program, wait_until
 
 from ContrastiveSegLib.LearningLogic import LearningLogic
 from ContrastiveSegLib.PredictionLogic import PredictionLogic
@@ -66,7 +64,7 @@ def make_logic(a_scene):
             .replace("STOP", stop)
             .replace("SUGGEST", suggest)
         )
-        logic = LearningLogic(WorkerProcess([sys.executable, "-c", code]))
+        logic = LearningLogic(WorkerProcess([python_program(), "-c", code]))
         logic.sentences, logic.lines = [], []
         logic.said.connect(logic.sentences.append)
         logic.worker.log.connect(logic.lines.append)

@@ -9,7 +9,7 @@ import pytest
 import qt
 import slicer
 import torch
-from scene_parts import is_alive, wait_until
+from scene_parts import is_alive, python_program, wait_until
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "contrastive_seg" / "weights"))
 
@@ -164,7 +164,7 @@ def test_a_catalogue_that_is_not_there_is_told(a_download, tmp_path):
 
 
 def test_a_child_that_dies_is_told(a_scene, a_models_folder):
-    logic = WeightsDownload([sys.executable, "-c", "import os, signal; os.kill(os.getpid(), 9)"])
+    logic = WeightsDownload([python_program(), "-c", "import os, signal; os.kill(os.getpid(), 9)"])
     told = []
     logic.failed.connect(told.append)
     logic.look()
@@ -196,7 +196,7 @@ def test_the_child_needs_no_package_that_is_installed_later(tmp_path):
     )
     engine = Path(__file__).resolve().parents[3] / "ContrastiveSeg"
     done = subprocess.run(
-        [sys.executable, "-c", program],
+        [python_program(), "-c", program],
         env={**os.environ, "PYTHONPATH": str(engine)}, stdin=subprocess.PIPE, capture_output=True, text=True,
         check=False, input=None,
     )  # fmt: skip

@@ -3,11 +3,10 @@
 import os
 import shutil
 import signal
-import sys
 import time
 
 import pytest
-from scene_parts import is_alive, wait_until
+from scene_parts import is_alive, python_program, wait_until
 
 from ContrastiveSegLib.JsonLines import JsonLines
 from ContrastiveSegLib.WorkerProcess import WorkerProcess
@@ -30,7 +29,7 @@ def start_worker(a_scene):
     started = []
 
     def start(code, *launcher):
-        worker = WorkerProcess([*(launcher or [sys.executable]), "-c", code])
+        worker = WorkerProcess([*(launcher or [python_program()]), "-c", code])
         worker.events, worker.lines, worker.deaths = [], [], []
         for name, signal_ in worker.signals.items():
             signal_.connect(lambda event, name=name: worker.events.append((name, event)))

@@ -178,7 +178,7 @@ def test_jobs_provenance_and_learning_curves(tmp_path: Path) -> None:
         survives(folder.read_job)
         (folder.path / "history.jsonl").write_bytes(one + b'\n{"step": 1e999, "loss": 1, "dice": {"1": 2}}\n')
         folder.read_history()
-    schedule = Schedule(0, [0.0, 0.5], [(0, 8, 160, "cpu")]).to_dict()
+    schedule = Schedule(0, [0.0, 0.5], [(0, 8, 160, "cpu", 2)]).to_dict()
     round_ = {
         **{"started": "2026", "seconds": 1.0, "budget": 60.0, "number": 1, "settings": {"seed": 1}},
         **{"device": "cpu", "threads": 1, "images": ["a"], "labels": ["b"], "schedule": schedule},
@@ -220,7 +220,7 @@ def test_checkpoints(tmp_path: Path) -> None:
     compute = choose_compute("cpu", 1)
     trainer = Trainer(architecture, compute, 0)
     state = RunState(architecture, round=1, held_out=[[0, 0, 1]], trained=[[0, 0, 2]], dice={1: 0.5})
-    state.schedules = [Schedule(0, [0.0, 0.5], [(0, 8, 160, "cpu")])]
+    state.schedules = [Schedule(0, [0.0, 0.5], [(0, 8, 160, "cpu", 2)])]
     save_checkpoint(tmp_path, trainer, state)
     path = tmp_path / "checkpoint.safetensors"
     data = path.read_bytes()

@@ -21,8 +21,16 @@ from slicer_harness.libraries import check_libraries
 _installed = False
 
 
+def in_application() -> bool:
+    """Whether this process is the real application, where nothing needs to be stood in for."""
+    slicer = sys.modules.get("slicer")
+    return slicer is not None and not _installed and hasattr(slicer, "app")
+
+
 def install() -> ModuleType:
     """Makes ``import slicer, qt, ctk`` work as in the application; calling it again does nothing.
+
+    Within the application it does nothing at all.
 
     Returns:
         The module ``slicer``.
@@ -31,6 +39,8 @@ def install() -> ModuleType:
         RuntimeError: A system library is missing; one sentence names the package to install.
     """
     global _installed
+    if in_application():
+        return sys.modules["slicer"]
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkEGLRenderWindow")
     check_libraries()
