@@ -209,8 +209,8 @@ def run(options: argparse.Namespace) -> None:
                     for way in options.ways:
                         row = Row(
                             name, case.name, options.k, "inside", way, seed, float(options.steps),
-                            options.threads, 1, math.nan, "{}", 0, math.nan, math.nan, math.nan, "ok", today(),
-                            describe_machine(),
+                            options.threads, 1, math.nan, "{}", 0, math.nan, math.nan, math.nan, "ok",
+                            today(), describe_machine(),
                         )  # fmt: skip
                         if row.key in done:
                             continue
