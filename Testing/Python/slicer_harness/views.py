@@ -106,12 +106,19 @@ class SliceView:
 
 def write_png(pixels: np.ndarray, path: Path) -> None:
     """Writes uint8 pixels (rows, columns, red-green-blue) as PNG."""
-    from PySide6.QtGui import QImage
+    import vtk
+    from vtk.util.numpy_support import numpy_to_vtk
 
     height, width, _ = pixels.shape
-    data = np.ascontiguousarray(pixels)
-    image = QImage(data.data, width, height, 3 * width, QImage.Format.Format_RGB888)
-    if not image.save(str(path)):
+    image = vtk.vtkImageData()
+    image.SetDimensions(width, height, 1)
+    rows = np.ascontiguousarray(pixels[::-1]).reshape(-1, 3)  # VTK counts rows from below
+    image.GetPointData().SetScalars(numpy_to_vtk(rows, deep=True))
+    writer = vtk.vtkPNGWriter()
+    writer.SetFileName(str(path))
+    writer.SetInputData(image)
+    writer.Write()
+    if writer.GetErrorCode():
         raise OSError(f"the picture '{path}' cannot be written")
 
 
