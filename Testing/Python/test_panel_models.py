@@ -341,6 +341,7 @@ def test_killed_it_can_be_resumed_by_a_new_panel_or_begun_anew(
     assert not PretrainingFolder.of("our abdomen").path.exists()
 
 
+@pytest.mark.standin  # the application reloads the panel that it shows, not the one of this test
 def test_closing_the_panel_ends_a_pretraining(a_models_folder, no_pretraining, a_panel, some_volumes):
     part = prepare(a_panel, some_volumes, ["--steps", "100000"])
     a_panel.ui.pretrainButton.click()
