@@ -11,6 +11,8 @@ import torch
 from command_line import array_of, run_command, same_grid, write_pair
 from contrastive_seg_phantom import keep_slices, two_organs
 
+from contrastive_seg.data.sparse_labels import SparseLabels
+from contrastive_seg.data.volume import Volume
 from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.finetuning.session import Case, FinetuningSession
 from contrastive_seg.finetuning.settings import FinetuneSettings
@@ -61,6 +63,20 @@ def test_other_volumes_lend_their_images(a_session: FinetuningSession):
     slices = a_session.trainer.unlabelled.slices  # type: ignore[union-attr]
     assert len(slices) == 24 - len(SLICES) + 24
     assert sum(one.prior is None for one in slices) == 24
+
+
+def test_beside_whole_volumes_they_do_so_along_all_planes(tmp_path: Path):
+    volume, truth = two_organs((16, 24, 32))
+    volume = Volume(volume.array, np.diag([1.0, 1.0, 1.0, 1.0]))
+    settings = FinetuneSettings(device="cpu", steps=1, threads=1, semi_supervised="mcsc")
+    session = FinetuningSession(tmp_path, settings)
+    session.set_cases([Case(volume, SparseLabels(truth.astype(np.int16)))])
+    session.set_unlabelled([volume])
+    session.train()
+    own = [view.view for case in session._prepared or [] for view in case.views]  # with slices held back
+    slices = session.trainer.unlabelled.slices  # type: ignore[union-attr]
+    axes = sorted(one.view.axis for one in slices if not any(one.view is view for view in own))
+    assert axes == [0] * 16 + [1] * 24 + [2] * 32
 
 
 def test_the_same_seed_gives_the_same_weights(tmp_path: Path):
