@@ -55,8 +55,8 @@ def measure_ours(
     rest = [path for path in files.pretrained_on if path not in labelled][:_MOST_UNLABELLED]
     unlabelled = [read_volume(path) for path in rest] if method == MCSC else []
 
-    def learn(steps: int, folder: str) -> tuple[FinetuningSession, float, float]:
-        """The session, and seconds until the first step and in all."""
+    def learn(steps: int, folder: str) -> tuple[FinetuningSession, float]:
+        """The session, and the seconds of the process."""
         settings = FinetuneSettings(
             budget=args.seconds, seed=seed, device="cpu", threads=1, steps=steps,
             weights=method if method not in (SCRATCH, MCSC) else None,
@@ -66,21 +66,20 @@ def measure_ours(
         session = FinetuningSession(Path(folder), settings)
         session.set_cases(cases)
         session.set_unlabelled(unlabelled)
-        session._prepare(lambda: False)
-        prepared = time.process_time() - begun
         session.train()
-        return session, prepared, time.process_time() - begun
+        return session, time.process_time() - begun
 
     steps = args.steps
     if not steps:
-        with tempfile.TemporaryDirectory() as folder:
-            learn(2, folder)  # what the first learning of a process loads is not counted
-        with tempfile.TemporaryDirectory() as folder:
-            _, prepared, spent = learn(_TIMED, folder)
-        # The mask of the labelled volumes at the end is within both.
-        steps = max(_TIMED, int(_TIMED * (args.seconds - prepared) / max(spent - prepared, 1e-3)))
+        spent = []
+        for number in (2, 2, _TIMED):  # what the first learning of a process loads is not counted
+            with tempfile.TemporaryDirectory() as folder:
+                spent.append(learn(number, folder)[1])
+        each = max((spent[2] - spent[1]) / (_TIMED - 2), 1e-3)
+        # Preparation, and the masks of the labelled volumes at the end, take their time however many.
+        steps = max(_TIMED, int((args.seconds - spent[1]) / each))
     with tempfile.TemporaryDirectory() as folder:
-        session, _, seconds = learn(steps, folder)
+        session, seconds = learn(steps, folder)
         scores = []
         for path in files.tested[: args.tested]:
             volume = read_volume(path)
