@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +50,9 @@ class AcceptedLabels:
             return None
         if before.shape != labels.shape or before.array.ndim != 3:
             return None
+        if before.start == labels.start and before.array.shape == labels.array.shape:
+            found = LabelBox.of(before.array != labels.array)  # as a rule nothing
+            return self._moved(found, labels.start, labels.shape)
         boxes = [one for one in (before, labels) if one.array.size]
         if not boxes:
             return LabelBox(np.zeros((0, 0, 0), np.int16), (0, 0, 0), labels.shape)
@@ -64,9 +67,13 @@ class AcceptedLabels:
                 difference[place] = one.array
             else:
                 difference[place] -= one.array
-        found = LabelBox.of(difference != 0)
-        start = tuple(int(a) + b for a, b in zip(low, found.start, strict=True))
-        return LabelBox(found.array, (start[0], start[1], start[2]), labels.shape)
+        return self._moved(LabelBox.of(difference != 0), low, labels.shape)
+
+    @staticmethod
+    def _moved(box: LabelBox, by: Sequence[int], shape: tuple[int, int, int]) -> LabelBox:
+        """A box of a part of the grid, in the whole grid."""
+        start = [int(a) + b for a, b in zip(by, box.start, strict=True)]
+        return LabelBox(box.array, (start[0], start[1], start[2]), shape)
 
     def moveTo(self, path: Path) -> None:
         """Keeps it under another name."""

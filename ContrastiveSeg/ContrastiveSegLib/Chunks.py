@@ -15,6 +15,7 @@ class Chunks:
 
     def __init__(self) -> None:
         self._steps: Iterator[None] | None = None
+        self._isOver = False
         self._done: Callable[[], None] = lambda: None
         self._failed: Callable[[Exception], None] = lambda error: None
         self._timer = qt.QTimer()
@@ -24,7 +25,7 @@ class Chunks:
     @property
     def isBusy(self) -> bool:
         """Whether something is under way."""
-        return self._steps is not None
+        return self._steps is not None or self._isOver
 
     def run(
         self,
@@ -56,7 +57,7 @@ class Chunks:
     def forget(self) -> None:
         """Leaves what is under way where it is."""
         self._timer.stop()
-        self._steps = None
+        self._steps, self._isOver = None, False
 
     def _some(self, seconds: float = _PIECE) -> bool:
         """A few steps; returns whether all are done."""
@@ -72,6 +73,10 @@ class Chunks:
         return self._steps is None
 
     def _go(self) -> None:
+        if self._isOver:
+            self._isOver = False
+            self._done()
+            return
         if self._steps is None:
             return
         try:
@@ -80,7 +85,5 @@ class Chunks:
             self._steps = None
             self._failed(error)
             return
-        if ended:
-            self._done()
-        else:
-            self._timer.start(0)
+        self._isOver = ended  # what is to be done then takes its time, too
+        self._timer.start(0)
