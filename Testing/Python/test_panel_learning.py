@@ -159,6 +159,7 @@ def test_stop_keeps_the_best_mask_and_a_second_round_goes_on(a_panel, a_phantom_
     steps = learnt_step(a_panel)
     a_panel.ui.startButton.click()
     wait_until(lambda: PredictionLogic.predicted(segmentation) is not None and len(steps) > 1)
+    assert not a_panel.ui.resultCollapsibleButton.collapsed and a_panel.ui.showCheckBox.enabled
     a_panel.ui.startButton.click()
     assert state_of(a_panel) is State.Stopping
     assert a_panel.ui.startButton.text == "Stopping" and not a_panel.ui.startButton.enabled
