@@ -22,6 +22,7 @@ import slicer_harness  # noqa: E402
 slicer = slicer_harness.install()
 
 import numpy as np  # noqa: E402
+from more_pictures import MorePictures, a_folder_of_its_own  # noqa: E402
 from PySide6.QtCore import QPoint, QRect, Qt  # noqa: E402
 from PySide6.QtGui import QColor, QFont, QImage, QPainter, QPixmap  # noqa: E402
 from PySide6.QtWidgets import QApplication  # noqa: E402
@@ -111,6 +112,11 @@ class Pictures:
         )
         segmentation.GetDisplayNode().SetVisibility(True)
         self._failed()
+        more = MorePictures(self._widget, self._sections, self._fit)
+        with a_folder_of_its_own() as folder:
+            more.set_up()
+            more.other_patients(volume, folder)
+            more.models(folder)
         slicer.app.moduleManager().unload("ContrastiveSeg")
 
     def _scene(self) -> tuple[Any, Any, int]:

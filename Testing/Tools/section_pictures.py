@@ -63,8 +63,8 @@ class SectionPictures:
                 found.append((name.removesuffix("Section"), widget))
         return found
 
-    def draw(self, state: str) -> None:
-        """Draws all sections that have changed, in both themes."""
+    def draw(self, state: str, only: str = "") -> None:
+        """Draws all sections that have changed, or only one, in both themes."""
         former = QApplication.palette()
         for name in _COLORS:
             QApplication.setPalette(theme(name))
@@ -72,7 +72,8 @@ class SectionPictures:
             for _event in range(3):
                 QApplication.processEvents()
             for section, widget in self.sections():
-                self._one(section, widget, state, name)
+                if only in ("", section):
+                    self._one(section, widget, state, name)
         QApplication.setPalette(former)
         QApplication.processEvents()
         self._write_list()
