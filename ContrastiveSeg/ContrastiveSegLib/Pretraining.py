@@ -179,6 +179,8 @@ class Pretraining:
         skipped = len(event.get("skipped") or [])
         if skipped:
             words += " " + _("{count} volumes could not be used.").format(count=skipped)
+        if self.hasCollapsed and name:
+            words += " " + _("They are hardly better than none: all images look nearly alike to the network.")
         self.said.emit(words.format(name=name))
         if name:
             self.stored.emit(name)

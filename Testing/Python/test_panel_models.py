@@ -363,6 +363,8 @@ def test_a_collapse_is_told_and_stays_to_be_read(a_models_folder, no_pretraining
     assert ui.pretrainStatusLabel.text == "The features collapse."
     assert "fdecea" in ui.pretrainStatusLabel.styleSheet
     part.pretraining.close()
+    part.pretraining._onFinished({"name": "mine", "complete": True})
+    assert "hardly better than none" in ui.pretrainStatusLabel.text
 
 
 def test_a_folder_without_volumes_is_explained(a_models_folder, no_pretraining, a_panel, tmp_path):
