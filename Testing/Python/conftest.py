@@ -109,8 +109,11 @@ def a_panel(a_scene: Any, a_module: Any) -> Iterator[Any]:
 
     import slicer_harness
 
+    panels = _panel_of_application() if slicer_harness.in_application() else _panel_of_stand_ins(a_module)
+    widget = next(panels)
     loaded = {name: one for name, one in sys.modules.items() if name.startswith("ContrastiveSeg")}
-    yield from _panel_of_application() if slicer_harness.in_application() else _panel_of_stand_ins(a_module)
+    yield widget
+    next(panels, None)  # closes it
     sys.modules.update(loaded)  # a reload makes new classes, which the tests do not know
     slicer.app.processEvents()
 
