@@ -184,12 +184,8 @@ class ContrastiveSegTest(ScriptedLoadableModuleTest):
         SelfTest(self).learningFromAFewSlices(ContrastiveSegLogic)
 
     def test_sourceTests(self):
-        import os
-        from pathlib import Path
-
         from ContrastiveSegLib.SourceTests import SourceTests
 
         if reason := SourceTests.whyNot():
             self.skipTest(reason)
-        log = os.environ.get("CONTRASTIVESEG_TEST_LOG")
-        SourceTests.run(os.environ.get("CONTRASTIVESEG_TESTS", ""), Path(log) if log else None)
+        SourceTests.run()

@@ -201,10 +201,8 @@ class AcceptLogic:
             if other not in chosen:
                 others.append(present.mask(other, strict=False))
                 yield
-        thickness = max(1, _COMPARED_VOXELS // max(1, shape[1] * shape[2]))
-        for first in range(0, shape[0], thickness):
-            slab = slice(first, min(first + thickness, shape[0]))
-            part = ((start[0] + first, *start[1:]), (slab.stop - first, *shape[1:]))
+        for slab in LabelBox.slabs(shape, _COMPARED_VOXELS):
+            part = ((start[0] + slab.start, *start[1:]), (slab.stop - slab.start, *shape[1:]))
             before, after = _within(old, *part), _within(new, *part)
             np.greater(before, after, out=gone[slab])
             np.greater(after, before, out=come[slab])
@@ -248,11 +246,10 @@ class AcceptLogic:
         start = tuple(s + one.start for s, one in zip(change.start, part, strict=True))
         logic = self._logic
         mode = logic.ModificationModeRemove if remove else logic.ModificationModeAdd
-        thickness = max(1, _SLAB_VOXELS // (mask.shape[1] * mask.shape[2]))
-        for first in range(0, mask.shape[0], thickness):
-            slab = mask[first : first + thickness]
-            if slab.any():
-                image = self._modifier(grid, segmentationNode, slab, (start[0] + first, start[1], start[2]))
+        for slab in LabelBox.slabs(mask.shape, _SLAB_VOXELS):
+            if mask[slab].any():
+                place = (start[0] + slab.start, start[1], start[2])
+                image = self._modifier(grid, segmentationNode, mask[slab], place)
                 logic.ModifySegmentByLabelmap(segmentationNode, change.segmentId, image, mode, False, False)
                 yield
 

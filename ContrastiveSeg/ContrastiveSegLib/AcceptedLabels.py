@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -50,30 +50,14 @@ class AcceptedLabels:
             return None
         if before.shape != labels.shape or before.array.ndim != 3:
             return None
-        if before.start == labels.start and before.array.shape == labels.array.shape:
-            found = LabelBox.of(before.array != labels.array)  # as a rule nothing
-            return self._moved(found, labels.start, labels.shape)
         boxes = [one for one in (before, labels) if one.array.size]
         if not boxes:
             return LabelBox(np.zeros((0, 0, 0), np.int16), (0, 0, 0), labels.shape)
         low = np.min([one.start for one in boxes], axis=0)
-        high = np.max([np.add(one.start, one.array.shape) for one in boxes], axis=0)
-        difference = np.zeros(high - low, np.int16)
-        for one in boxes:
-            place = tuple(
-                slice(s - a, s - a + n) for s, a, n in zip(one.start, low, one.array.shape, strict=True)
-            )
-            if one is before:
-                difference[place] = one.array
-            else:
-                difference[place] -= one.array
-        return self._moved(LabelBox.of(difference != 0), low, labels.shape)
-
-    @staticmethod
-    def _moved(box: LabelBox, by: Sequence[int], shape: tuple[int, int, int]) -> LabelBox:
-        """A box of a part of the grid, in the whole grid."""
-        start = [int(a) + b for a, b in zip(by, box.start, strict=True)]
-        return LabelBox(box.array, (start[0], start[1], start[2]), shape)
+        size = np.max([np.add(one.start, one.array.shape) for one in boxes], axis=0) - low
+        found = LabelBox.of(_in(before, low, size) != _in(labels, low, size))
+        start = [int(a) + b for a, b in zip(low, found.start, strict=True)]
+        return LabelBox(found.array, (start[0], start[1], start[2]), labels.shape)
 
     def moveTo(self, path: Path) -> None:
         """Keeps it under another name."""
@@ -87,3 +71,14 @@ class AcceptedLabels:
         for path in (self._path, self._about):
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
+
+
+def _in(box: LabelBox, low: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """The labels of a box in a box that holds it; as a rule that is the same one."""
+    if box.array.shape == tuple(size):
+        return box.array
+    array = np.zeros(size, box.array.dtype)
+    array[tuple(slice(s - a, s - a + n) for s, a, n in zip(box.start, low, box.array.shape, strict=True))] = (
+        box.array
+    )
+    return array

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +36,13 @@ class LabelBox:
         array = np.zeros(self.shape, np.int16)
         array[self.part] = self.array
         return array
+
+    @staticmethod
+    def slabs(shape: tuple[int, ...], voxels: int) -> Iterator[slice]:
+        """Slices along the first axis of an array, each with about so many voxels."""
+        thickness = max(1, voxels // max(1, shape[1] * shape[2]))
+        for first in range(0, shape[0], thickness):
+            yield slice(first, min(first + thickness, shape[0]))
 
     @staticmethod
     def bounds(array: np.ndarray) -> tuple[slice, slice, slice]:

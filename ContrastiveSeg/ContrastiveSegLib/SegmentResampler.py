@@ -69,9 +69,7 @@ class SegmentResampler:
         for value, mask, start in found:
             box = LabelBox(mask, tuple(int(v) for v in np.subtract(start, low)), self._grid.shape)  # type: ignore[arg-type]
             place = array[box.part]
-            thickness = max(1, _SLAB_VOXELS // (mask.shape[1] * mask.shape[2]))
-            for first in range(0, mask.shape[0], thickness):
-                slab = slice(first, first + thickness)
+            for slab in LabelBox.slabs(mask.shape, _SLAB_VOXELS):
                 np.copyto(place[slab], np.int16(value), where=mask[slab])
                 yield
         return LabelBox(array, (int(low[0]), int(low[1]), int(low[2])), self._grid.shape)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -43,45 +44,49 @@ class SliceSuggestion:
             event: The worker's answer to ``suggest``.
             names: What the structures are called, by label value.
         """
-        found = []
-        for one in event.get("suggestions") or []:
-            try:
-                axis, index = int(one["axis"]), int(one["index"])
-                numbers = float(one["undecided"]), float(one["distance_mm"])
-            except (KeyError, TypeError, ValueError):
-                continue
-            if axis in (0, 1, 2):
-                name = names.get(one.get("value"), "")
-                found.append(cls((axis, index), str(one.get("reason", "")), *numbers, name))
-        return found
+        return cls._understood(event.get("suggestions"), lambda one: names.get(one.get("value"), ""))
 
     @classmethod
     def store(cls, segmentationNode: Any, suggestions: list[SliceSuggestion]) -> None:
         """Keeps what was suggested after a segmentation's prediction at that, so that a scene saves it."""
         node = PredictionLogic.predicted(segmentationNode)
         if node is not None:
-            node.SetAttribute(_ATTRIBUTE, json.dumps([asdict(one) for one in suggestions]))
+            node.SetAttribute(_ATTRIBUTE, json.dumps([one._toDict() for one in suggestions]))
 
     @classmethod
     def stored(cls, volumeNode: Any, segmentationNode: Any) -> list[SliceSuggestion]:
-        """What was suggested for these nodes; empty where nothing was, or it cannot be understood."""
+        """What was suggested for these nodes; what cannot be understood is left out."""
         if not PredictionLogic.isFor(volumeNode, segmentationNode):
             return []
         try:
             given = json.loads(PredictionLogic.predicted(segmentationNode).GetAttribute(_ATTRIBUTE) or "[]")
-            return [
-                cls(
-                    (int(one["slice"][0]), int(one["slice"][1])),
-                    str(one["reason"]),
-                    float(one["undecided"]),
-                    float(one["distanceMm"]),
-                    str(one["structure"]),
-                )
-                for one in given
-                if one["slice"][0] in (0, 1, 2)
-            ]
-        except (KeyError, TypeError, ValueError, IndexError):
+        except ValueError:
             return []
+        return cls._understood(given, lambda one: str(one.get("structure", "")))
+
+    def _toDict(self) -> dict[str, Any]:
+        """As the worker would say it, but with the name of the structure."""
+        return {
+            "axis": self.slice[0],
+            "index": self.slice[1],
+            "reason": self.reason,
+            "undecided": self.undecided,
+            "distance_mm": self.distanceMm,
+            "structure": self.structure,
+        }
+
+    @classmethod
+    def _understood(cls, given: Any, nameOf: Callable[[dict[str, Any]], str]) -> list[SliceSuggestion]:
+        found = []
+        for one in given if isinstance(given, list) else []:
+            try:
+                axis, index = int(one["axis"]), int(one["index"])
+                numbers = float(one["undecided"]), float(one["distance_mm"])
+            except (KeyError, TypeError, ValueError):
+                continue
+            if axis in (0, 1, 2):
+                found.append(cls((axis, index), str(one.get("reason", "")), *numbers, nameOf(one)))
+        return found
 
     def sentence(self, grid: VolumeGrid) -> str:
         """Where it is, and why it is suggested."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import logging
 import os
@@ -34,34 +35,30 @@ class SourceTests:
         return f"Python packages are missing: {', '.join(missing)}." if missing else ""
 
     @classmethod
-    def run(cls, names: str = "", log: Path | None = None) -> None:
+    def run(cls) -> None:
         """Runs them; it takes minutes.
 
-        Args:
-            names: Files below Testing/Python with blanks between; empty for all of the panel.
-            log: Where to write what pytest says; else it goes to the standard output.
+        In the environment ``CONTRASTIVESEG_TESTS`` names files below Testing/Python with blanks between, else
+        those of the panel run; ``CONTRASTIVESEG_TEST_LOG`` names a file for what pytest says.
 
         Raises:
             AssertionError: One has failed.
         """
         import pytest
 
-        for one in [name for name in sys.modules if name.startswith(("test_panel", "test_", "conftest"))]:
-            del sys.modules[one]  # of the last time
+        for name, module in list(sys.modules.items()):  # of the last time
+            if (getattr(module, "__file__", None) or "").startswith(str(_FOLDER)):
+                del sys.modules[name]
         if str(_FOLDER) not in sys.path:
             sys.path.insert(0, str(_FOLDER))
         panel = sorted(path.name for path in _FOLDER.glob("test_panel*.py"))
-        wanted = names.split() or [*panel, "ContrastiveSegLib"]
+        wanted = os.environ.get("CONTRASTIVESEG_TESTS", "").split() or [*panel, "ContrastiveSegLib"]
         arguments = [*(str(_FOLDER / one) for one in wanted), *_ARGUMENTS, f"--rootdir={_FOLDER.parents[1]}"]
-        former = sys.stdout, sys.stderr
-        file = open(log, "w", encoding="utf-8", buffering=1) if log is not None else None  # noqa: SIM115
-        try:
-            if file is not None:
-                sys.stdout = sys.stderr = file
-            status = pytest.main(arguments)
-        finally:
-            sys.stdout, sys.stderr = former
-            if file is not None:
-                file.close()
+        with contextlib.ExitStack() as stack:
+            if log := os.environ.get("CONTRASTIVESEG_TEST_LOG"):
+                file = stack.enter_context(open(log, "w", encoding="utf-8", buffering=1))
+                stack.enter_context(contextlib.redirect_stdout(file))
+                stack.enter_context(contextlib.redirect_stderr(file))
+            status = int(pytest.main(arguments))
         logging.info("The repository's tests ended with status %d.", status)
-        assert int(status) == 0, f"The repository's tests ended with status {int(status)}."
+        assert status == 0, f"The repository's tests ended with status {status}."

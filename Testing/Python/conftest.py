@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -109,15 +110,15 @@ def a_panel(a_scene: Any, a_module: Any) -> Iterator[Any]:
 
     import slicer_harness
 
-    panels = _panel_of_application() if slicer_harness.in_application() else _panel_of_stand_ins(a_module)
-    widget = next(panels)
-    loaded = {name: one for name, one in sys.modules.items() if name.startswith("ContrastiveSeg")}
-    yield widget
-    next(panels, None)  # closes it
+    is_real = slicer_harness.in_application()
+    with _panel_of_application() if is_real else _panel_of_stand_ins(a_module) as widget:
+        loaded = {name: one for name, one in sys.modules.items() if name.startswith("ContrastiveSeg")}
+        yield widget
     sys.modules.update(loaded)  # a reload makes new classes, which the tests do not know
     slicer.app.processEvents()
 
 
+@contextlib.contextmanager
 def _panel_of_stand_ins(module: Any) -> Iterator[Any]:
     import slicer
 
@@ -129,6 +130,7 @@ def _panel_of_stand_ins(module: Any) -> Iterator[Any]:
     module.forget()
 
 
+@contextlib.contextmanager
 def _panel_of_application() -> Iterator[Any]:
     """A panel of its own: the application's one lives as long as that."""
     import slicer

@@ -28,14 +28,6 @@ def a_volume_to_paint(a_panel):
     return volume, segmentation
 
 
-@pytest.fixture
-def a_painted_scene(a_panel, a_volume_to_paint):
-    volume, segmentation = a_volume_to_paint
-    paint(segmentation, "Ball", only_slices(ball(SHAPE), 0, PAINTED), volume)
-    a_panel.enter()
-    return a_volume_to_paint
-
-
 def editor_of(widget):
     return next(one.editor for one in widget.panel.sections if hasattr(one, "editor"))
 

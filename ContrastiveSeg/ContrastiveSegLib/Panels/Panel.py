@@ -227,7 +227,7 @@ class Panel(VTKObservationMixin):
     def _onPredicted(self, node: Any) -> None:
         self.selectors.hideWhatIsMadeHere()
         self.result.show(self._parameters)
-        self.result.update(self._parameters, self.learning.machine.state)
+        self._showState()
 
     def _onMapped(self, nodes: dict[str, Any]) -> None:
         self.selectors.hideWhatIsMadeHere()

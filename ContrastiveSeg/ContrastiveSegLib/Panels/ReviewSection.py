@@ -34,7 +34,6 @@ class ReviewSection(Section):
         for button, function in self._buttons():
             button.connect("clicked(bool)", function)
         self.ui.volumeTable.connect("itemSelectionChanged()", self._onSelected)
-        panel.learning.predicted.connect(self._onPredicted)
 
     def _buttons(self) -> list[tuple[Any, Any]]:
         ui = self.ui
@@ -99,7 +98,6 @@ class ReviewSection(Section):
         for button, function in self._buttons():
             button.disconnect("clicked(bool)", function)
         self.ui.volumeTable.disconnect("itemSelectionChanged()", self._onSelected)
-        self.panel.learning.predicted.disconnect(self._onPredicted)
 
     @staticmethod
     def _set(widget: Any, whyNot: str, tip: str) -> None:
@@ -122,10 +120,6 @@ class ReviewSection(Section):
 
     def _onSelected(self) -> None:
         self.update()
-
-    def _onPredicted(self, predictedNode: Any) -> None:
-        if not self._wasThere:
-            self.panel.update()  # the first preview can be shown and hidden while it is learnt
 
     def _onDoubtful(self, checked: bool = False) -> None:
         with self.panel.explained():
