@@ -106,7 +106,8 @@ class CaseTable:
         if case.state is PatientState.Failed:
             return _("Failed: {reason}").format(reason=case.reason)
         if case.state is PatientState.Segmenting:
-            return _("{percent} %").format(percent=round(100 * case.fraction))
+            words = _("Learning, {percent} %") if case.learns else _("{percent} %")
+            return words.format(percent=round(100 * case.fraction))
         if case.state is not PatientState.Done:
             return case.state.label()
         sizes = [

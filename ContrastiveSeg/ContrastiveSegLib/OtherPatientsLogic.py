@@ -218,9 +218,7 @@ class OtherPatientsLogic:
         if case is None:
             self._finish()
             return
-        done = sum(one.state in (PatientState.Done, PatientState.Failed) for one in self.cases)
-        count = sum(one.state is not PatientState.Chosen for one in self.cases)
-        self.said.emit(_("{number} of {count}: {name}").format(number=done + 1, count=count, name=case.name))
+        self._tellNumber(case)
         if case.path is not None:
             self._ask(case, str(case.path))
             return
@@ -252,6 +250,11 @@ class OtherPatientsLogic:
             matrix = VolumeGrid(volume).ijkToWorld()
         return volume, [[float(number) for number in row] for row in matrix]
 
+    def _tellNumber(self, case: PatientCase) -> None:
+        done = sum(one.state in (PatientState.Done, PatientState.Failed) for one in self.cases)
+        count = sum(one.state is not PatientState.Chosen for one in self.cases)
+        self.said.emit(_("{number} of {count}: {name}").format(number=done + 1, count=count, name=case.name))
+
     def _ask(self, case: PatientCase, image: str, matrix: list[list[float]] | None = None) -> None:
         self._go(case, PatientState.Segmenting)
         arguments: dict[str, Any] = {"image": image, "case": case.key, "name": case.name}
@@ -263,6 +266,12 @@ class OtherPatientsLogic:
 
     def _onProgress(self, case: PatientCase, event: dict[str, Any]) -> None:
         case.fraction = float(event.get("fraction") or 0.0)
+        learns = event.get("stage") == "preparing"
+        if learns and not case.learns:
+            self.said.emit(_("Once, before the first: learning from the whole volume that was painted."))
+        elif case.learns and not learns:
+            self._tellNumber(case)
+        case.learns = learns
         self.changed.emit(case)
 
     def _onAnswered(self, what: str, case: PatientCase | None, event: dict[str, Any]) -> None:

@@ -27,6 +27,7 @@ class PatientCase:
         wanted: Whether the user has checked it.
         state: How far it is.
         fraction: Share that is done while it is segmented.
+        learns: Whether it waits for what has to be learnt once, before the first of them.
         reason: Why it failed.
         result: What the engine said of it.
         first: Why it should be looked at before the others.
@@ -43,6 +44,7 @@ class PatientCase:
     wanted: bool = True
     state: PatientState = PatientState.Chosen
     fraction: float = 0.0
+    learns: bool = False
     reason: str = ""
     result: dict[str, Any] = field(default_factory=dict)
     first: list[str] = field(default_factory=list)

@@ -212,8 +212,9 @@ class Pictures:
         return self._panel.grab(QRect(0, begin, self._panel.width, end - begin))
 
     def _fit(self) -> None:
-        """As tall as the panel needs to be, so that nothing is squeezed."""
-        self._panel.resize(PANEL[0], max(PANEL[1], self._panel.sizeHint.height()))
+        """As tall as the panel needs to be at its width, as Slicer's scroll area makes it."""
+        needed = max(self._panel.sizeHint.height(), self._panel.heightForWidth(PANEL[0]))
+        self._panel.resize(PANEL[0], max(PANEL[1], needed))
         slicer.app.processEvents()
 
 

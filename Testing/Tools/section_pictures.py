@@ -9,7 +9,7 @@ from PySide6.QtGui import QColor, QImage, QPalette, QPixmapCache
 from PySide6.QtWidgets import QApplication, QWidget
 
 WIDTH = 400
-_LARGEST = 60_000
+_LARGEST = 90_000
 
 _COLORS = {
     "light": {
@@ -89,6 +89,8 @@ class SectionPictures:
         name = f"{section}-{state}-{theme_name}.png"
         no_dither = Qt.ImageConversionFlag.ThresholdDither | Qt.ImageConversionFlag.AvoidDither
         small = picture.convertToFormat(QImage.Format.Format_Indexed8, no_dither)
+        if small.convertToFormat(QImage.Format.Format_RGB32) != picture:
+            small = picture  # more colours than a palette holds, such as a thumbnail's
         path = self._folder / name
         if not small.save(str(path), None, 0) or path.stat().st_size > _LARGEST:
             raise SystemExit(f"'{path}' cannot be written, or is too large.")

@@ -21,6 +21,7 @@ from contrastive_seg.data.volume import Volume
 from contrastive_seg.data.write import write_like
 from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.finetuning.events import Event, Note, Progress
+from contrastive_seg.finetuning.for_others import ForOthers
 from contrastive_seg.finetuning.kept_labels import keep_labels
 from contrastive_seg.finetuning.record import round_of
 from contrastive_seg.finetuning.session import Case, FinetuningSession
@@ -82,7 +83,7 @@ def finetune(
     without = tuple(str(path.resolve()) for path, _ in others_read)
     folder.write_job(Job(job_cases([p.image for p in labelled], labels), asdict(settings), segments, without))
     rounds = read_rounds(folder.read_provenance()) if resume else []
-    learner = _Learner(session, History(folder, proceed=resume), output)
+    learner = _Learner(session, cases, History(folder, proceed=resume), output)
     results: list[dict[str, Any]] = []
     hashes: list[str] = []
 
@@ -142,9 +143,12 @@ def finetune(
 class _Learner:
     """Runs the session and shows what it reports."""
 
-    def __init__(self, session: FinetuningSession, history: History, output: Output) -> None:
+    def __init__(
+        self, session: FinetuningSession, cases: Sequence[Case], history: History, output: Output
+    ) -> None:
         self.session = session
         self.history = history
+        self._others = ForOthers(session.folder, session, lambda: cases)
         self._output = output
 
     def train(self, should_stop: Callable[[], bool]) -> list[Prediction]:
@@ -153,7 +157,8 @@ class _Learner:
 
     def predict(self, volume: Volume, should_stop: Callable[[], bool]) -> Prediction:
         with self._output.progress() as show:
-            return self.session.predict(volume, None, self._sink(show), should_stop)
+            sink = self._sink(show)
+            return self._others.session(sink, should_stop).predict(volume, None, sink, should_stop)
 
     def _sink(self, show: Callable[[str, float, float | None], None]) -> Callable[[Event], None]:
         def sink(event: Event) -> None:

@@ -16,6 +16,7 @@ from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.finetuning.events import Event, Progress
 from contrastive_seg.finetuning.session import FinetuningSession
 from contrastive_seg.finetuning.settings import FinetuneSettings
+from contrastive_seg.patients.run_cases import as_long_as, for_others
 from contrastive_seg.runs import RunFolder
 from contrastive_seg.worker.outputs import volumes_ml
 
@@ -45,7 +46,7 @@ def predict(
         raise ContrastiveSegError(
             "bad-job", f"There is no run '{run}'.", "Give the folder that finetune wrote (its --output)."
         )
-    session = FinetuningSession.resume(run, settings)
+    session = FinetuningSession.resume(run, as_long_as(run, settings))
     volume = read_volume(image, replace_nonfinite=reading.replace_nonfinite, on_note=output.note)
     known = None
     if labels is not None:
@@ -59,7 +60,8 @@ def predict(
             if isinstance(event, Progress):
                 show(event.stage, event.fraction, event.seconds_left)
 
-        prediction = session.predict(volume, known, sink)
+        able = session if known is not None else for_others(run, session).session(sink)
+        prediction = able.predict(volume, known, sink)
     write_like(prediction.labels, volume, mask)
     if uncertainty is not None:
         write_like(prediction.uncertainty, volume, uncertainty, divide_by=100.0)

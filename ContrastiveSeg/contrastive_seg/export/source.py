@@ -11,13 +11,14 @@ from typing import Any
 from torch import nn
 
 from contrastive_seg.errors import ContrastiveSegError
-from contrastive_seg.finetuning.checkpoint import TENSORS, RunState, load_network
+from contrastive_seg.finetuning.checkpoint import TENSORS, RunState, load_network, load_state
+from contrastive_seg.finetuning.for_others import stored_for_others
 from contrastive_seg.runs import RunFolder
 
 
 @dataclass(frozen=True)
 class Source:
-    """A run that can be exported.
+    """A run that can be exported: what it learnt for other volumes where there is that.
 
     Attributes:
         folder: Its folder.
@@ -43,13 +44,14 @@ class Source:
             ContrastiveSegError: ``no-checkpoint`` or ``bad-checkpoint``.
         """
         folder = RunFolder(run)
-        state, network = load_network(run)
+        place = stored_for_others(run, load_state(run).step) or run
+        state, network = load_network(place)
         names = {0: "Background"}
         with contextlib.suppress(ContrastiveSegError):  # the checkpoint is enough
             names |= {segment.value: segment.name for segment in folder.read_job().segments}
         for value in state.architecture.values:
             names.setdefault(value, f"Structure {value}")
-        return cls(folder, state, network, names, folder.read_provenance(), _sha256(run / TENSORS))
+        return cls(folder, state, network, names, folder.read_provenance(), _sha256(place / TENSORS))
 
 
 def _sha256(path: Path) -> str:

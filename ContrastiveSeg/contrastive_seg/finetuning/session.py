@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -90,6 +91,7 @@ class FinetuningSession:
         self.replay: Schedule | None = None  # what train repeats, instead of heeding the clock
         self.began_from_checkpoint = self.gave_preview = False  # of the round trained last
         self._profiles: dict[int, Profile] = {}
+        self._estimates = True
 
     @classmethod
     def resume(cls, folder: Path, settings: FinetuneSettings | None = None) -> FinetuningSession:
@@ -111,6 +113,30 @@ class FinetuningSession:
         session.state, session.trainer = state, trainer
         session.began_from_checkpoint = True
         return session
+
+    def branch(self, folder: Path, settings: FinetuneSettings) -> FinetuningSession:
+        """A session that goes on from this one's network, for other cases; this one stays as it is.
+
+        It learns in the ordinary way, from images that differ as those of several patients do; nothing is
+        held out for an estimate.
+
+        Args:
+            folder: Its run folder.
+            settings: Its budget and device; network and weights are this one's.
+
+        Raises:
+            ContrastiveSegError: ``no-checkpoint`` when nothing has been trained yet.
+        """
+        if self.state is None or self.trainer is None:
+            raise nothing_learnt()
+        other = FinetuningSession(folder, replace(settings, weights=None, semi_supervised=""))
+        network = deepcopy(self.trainer.average.network).cpu().requires_grad_(True)
+        other.trainer = make_trainer(other.settings, self.state.architecture, other.compute, network)
+        other.trainer.step_count = self.step
+        other.trainer.varies_contrast = True
+        other.state = RunState(self.state.architecture, step=self.step, round=self.state.round)
+        other._estimates = False
+        return other
 
     @property
     def step(self) -> int:
@@ -155,7 +181,8 @@ class FinetuningSession:
         axes = tuple(dict.fromkeys(p.axis for t in annotated for p in t[3]))
         self._plan_network(values, axes, lambda: common_pixel(annotated, self.settings.budget))
         assert self.state is not None
-        split = choose_held_out([list(teaching_slices(t[3], t[1])) for t in turned], self.state)
+        teaching = [list(teaching_slices(t[3], t[1])) for t in turned]
+        split = choose_held_out(teaching, self.state) if self._estimates else set()
         architecture = self.state.architecture
         prepared = []
         for number, (volume, labels, orientation, plans) in enumerate(turned):
@@ -230,6 +257,7 @@ class FinetuningSession:
         on_event: EventSink = lambda event: None,
         should_stop: Callable[[], bool] = lambda: False,
         budget: float | None = None,
+        predict: bool = True,
     ) -> list[Prediction]:
         """Trains within the budget and predicts every case; stopped early it keeps the best state.
 
@@ -240,9 +268,10 @@ class FinetuningSession:
             on_event: Told progress, metrics, previews and notes, in the calling thread.
             should_stop: Asked often; True ends training, and what has been learnt is predicted.
             budget: Wall-clock seconds for everything, prediction included; None for the settings'.
+            predict: False to learn only, without a mask at the end or a preview.
 
         Returns:
-            One prediction per case.
+            One prediction per case; none without ``predict``.
 
         Raises:
             ContrastiveSegError: ``out-of-memory``, ``disk-full`` and what :meth:`set_cases` says.
@@ -255,7 +284,7 @@ class FinetuningSession:
         assert self.state is not None
         self._shown = None
         prepared_at = time.monotonic()
-        if self.trainer is None and self.replay is None:
+        if self.trainer is None and self.replay is None and predict:
             # Before the trainer: what the first one loads takes seconds.
             self._preview(None, on_event, should_stop)
         previewed = time.monotonic()
@@ -269,7 +298,7 @@ class FinetuningSession:
             self.settings.steps,
             on_event=on_event,
             should_stop=should_stop,
-            preview=lambda network: self._preview(network, on_event, should_stop),
+            preview=lambda network: self._preview(network, on_event, should_stop) if predict else 0.0,
             save=lambda: save_checkpoint(self.folder, trainer, self.state),  # type: ignore[arg-type]
             replay=self.replay,
             cores=self._cores,
@@ -285,7 +314,7 @@ class FinetuningSession:
         shown, self._shown = self._shown if at_once else None, None
         self.gave_preview = shown is not None
         predictions = []
-        for number, case in enumerate(prepared):
+        for number, case in enumerate(prepared if predict else ()):
             begun = loop.fraction_after_training
             share = (1 - begun) / len(prepared)
 

@@ -18,7 +18,7 @@ from contrastive_seg.finetuning.model import Architecture, MovingAverage, to_com
 from contrastive_seg.finetuning.samples import CONTEXT, SliceSampler, prior_channels
 from contrastive_seg.finetuning.view import MULTIPLE
 from contrastive_seg.losses.masked import MaskedDiceCELoss
-from contrastive_seg.transforms.augmentation import random_deformation, random_intensity
+from contrastive_seg.transforms.augmentation import random_contrast, random_deformation, random_intensity
 
 if TYPE_CHECKING:
     from contrastive_seg.semisupervised.unlabelled import UnlabelledSampler
@@ -64,6 +64,9 @@ class Trainer:
 
     freeze = 0.0
     """Share of the training, from its beginning, in which the encoder stays as it is."""
+
+    varies_contrast = False
+    """Whether images differ as those of several patients do, though they are of one or a few."""
 
     unlabelled: UnlabelledSampler | None = None
     """Patches without truth; nothing to do with them here."""
@@ -153,7 +156,12 @@ class Trainer:
 
     def _network_input(self, rows: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Images with other intensities, and the prior as it is."""
-        images = random_intensity(rows[:, :CONTEXT], generator)
+        images = rows[:, :CONTEXT]
+        if self.varies_contrast:
+            images = random_contrast(images, generator)
+            images = random_intensity(images, generator, gain=0.4, noise=0.15)
+        else:
+            images = random_intensity(images, generator)
         joined = torch.cat([images, rows[:, CONTEXT:]], dim=1)
         return joined.contiguous(memory_format=torch.channels_last)
 

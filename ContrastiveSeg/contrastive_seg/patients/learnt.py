@@ -13,9 +13,12 @@ from contrastive_seg import __version__
 from contrastive_seg.atomic import make_folder, replacing
 from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.finetuning.checkpoint import TENSORS
+from contrastive_seg.finetuning.events import Progress
+from contrastive_seg.finetuning.for_others import ForOthers
 from contrastive_seg.finetuning.session import FinetuningSession
 from contrastive_seg.finetuning.settings import FinetuneSettings
 from contrastive_seg.patients.differences import Look
+from contrastive_seg.patients.run_cases import as_long_as, for_others
 from contrastive_seg.provenance import versions
 from contrastive_seg.runs import JobCase, RunFolder, Segment
 from contrastive_seg.worker.arrays import open_volume
@@ -28,13 +31,15 @@ class Learnt:
     """A trained session and what is known about it.
 
     Attributes:
-        session: Ready to predict.
+        session: What the run has learnt.
+        others: What segments, see :class:`~contrastive_seg.finetuning.for_others.ForOthers`.
         segments: Names of the label values, as far as the run knows them.
         looks: Of the volumes that were learnt on; empty where they are not there any more.
         about: Provenance for a report: device, versions, checksum; no names of volumes.
     """
 
     session: FinetuningSession
+    others: ForOthers
     segments: tuple[Segment, ...]
     looks: list[Look]
     about: dict[str, Any]
@@ -76,7 +81,7 @@ class Learnt:
                 "bad-job", f"There is no run '{run}'.", "Give the folder that finetune wrote (its --output)."
             )
         source = run if keep is None else _copied(run, keep)
-        session = FinetuningSession.resume(source, settings)
+        session = FinetuningSession.resume(source, as_long_as(run, settings))
         try:
             job = RunFolder(source).read_job()
         except ContrastiveSegError:  # a checkpoint alone is enough to segment with
@@ -85,7 +90,8 @@ class Learnt:
         looks = _looks(RunFolder(run), job.cases if job else (), stored)
         if not looks:
             on_note("The images that were learnt on are not there; differences from them are not looked for.")
-        assert session.state is not None
+        state = session.state
+        assert state is not None
         about = {
             "engine": __version__,
             "versions": versions(),
@@ -93,12 +99,21 @@ class Learnt:
             "checkpoint_sha256": hashlib.sha256((source / TENSORS).read_bytes()).hexdigest(),
             "steps": session.step,
             "learnt_on": len(job.cases) if job else None,
-            "network": session.state.architecture.network,
-            "pixel_mm": round(session.state.architecture.pixel, 4),
-            "dice_estimate": {str(k): round(v, 4) for k, v in session.state.dice.items()},
+            "network": state.architecture.network,
+            "pixel_mm": round(state.architecture.pixel, 4),
+            "dice_estimate": {str(k): round(v, 4) for k, v in state.dice.items()},
             "settings": stored.get("settings", {}),
         }
-        return cls(session, job.segments if job else (), looks, about)
+        return cls(session, for_others(run, session), job.segments if job else (), looks, about)
+
+    def ready(
+        self, on_progress: Callable[[Progress], None], should_stop: Callable[[], bool]
+    ) -> FinetuningSession:
+        """What to segment other volumes with, learnt now where that has not been done; see ``others``."""
+        session = self.others.session(on_progress, should_stop)
+        if session is not self.session:
+            self.about["steps_for_others"] = session.step - self.session.step
+        return session
 
 
 def _copied(run: Path, keep: Path) -> Path:

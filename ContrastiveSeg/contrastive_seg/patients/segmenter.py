@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from contrastive_seg.atomic import make_folder, write_bytes, write_json, write_n
 from contrastive_seg.data.read import read_label_map
 from contrastive_seg.data.volume import Volume
 from contrastive_seg.finetuning.events import Event, Progress
+from contrastive_seg.inference.prediction import Prediction
 from contrastive_seg.patients.differences import Look, differences
 from contrastive_seg.patients.learnt import Learnt
 from contrastive_seg.patients.measure import CaseResult, mean_uncertainty
@@ -25,6 +26,9 @@ from contrastive_seg.worker.outputs import volumes_ml
 _PICTURE = 320
 _THUMBNAIL = 64
 _LINE = 2
+
+_LEARNING = 0.8
+"""Share of the first volume in which it is learnt how to segment others."""
 
 
 @dataclass(frozen=True)
@@ -93,12 +97,7 @@ class Segmenter:
             assert path is not None
             labels = read_label_map(path, like=volume).array
         else:
-
-            def sink(event: Event) -> None:
-                if isinstance(event, Progress):
-                    on_progress(event)
-
-            found = self.learnt.session.predict(volume, None, sink, should_stop)
+            found = self._predict(volume, on_progress, should_stop)
             labels, doubt = found.labels, found.uncertainty
         if path is not None and not kept:
             write_mask(labels, volume, path, self.structures)
@@ -130,6 +129,21 @@ class Segmenter:
         )
         write_json(self._work / f"result-{case}.json", result.to_dict(), durable=False)
         return result
+
+    def _predict(
+        self, volume: Volume, on_progress: Callable[[Progress], None], should_stop: Callable[[], bool]
+    ) -> Prediction:
+        """The mask; before the first one it may have to be learnt how to segment others."""
+        begin = 0.0 if self.learnt.others.is_ready else _LEARNING
+        session = self.learnt.ready(
+            lambda p: on_progress(replace(p, fraction=begin * p.fraction)), should_stop
+        )
+
+        def sink(event: Event) -> None:
+            if isinstance(event, Progress):
+                on_progress(replace(event, fraction=begin + (1 - begin) * event.fraction))
+
+        return session.predict(volume, None, sink, should_stop)
 
     def _draw(self, case: str, volume: Volume, labels: np.ndarray) -> tuple[list[list[str]], str]:
         colours = {one.value: one.colour for one in self.structures}

@@ -57,3 +57,18 @@ def random_intensity(
     changed = images * (1 + (draw() * 2 - 1) * gain) + (draw() * 2 - 1) * gain
     strength = draw() * noise
     return changed + torch.randn(images.shape, generator=generator).to(images.device) * strength
+
+
+def random_contrast(images: torch.Tensor, generator: torch.Generator, *, gamma: float = 0.7) -> torch.Tensor:
+    """Images (B, C, H, W) in which dark and bright lie otherwise: a random power of their grey values.
+
+    Args:
+        images: Normalised; darkest and brightest value of each, over all channels, stay as they are.
+        generator: CPU generator.
+        gamma: Largest absolute logarithm of the power.
+    """
+    low, high = images.amin((1, 2, 3), keepdim=True), images.amax((1, 2, 3), keepdim=True)
+    drawn = torch.rand(len(images), 1, 1, 1, generator=generator) * 2 - 1
+    power = torch.exp(drawn * gamma).to(images.device)
+    share = (images - low) / (high - low).clamp(min=1e-3)
+    return share**power * (high - low) + low

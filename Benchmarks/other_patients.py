@@ -1,0 +1,192 @@
+"""Dice on other patients after painting a few slices of one, and what learning for them brings.
+
+Each painted volume has K evenly placed slices and an empty one beyond each end. What it learns from these
+segments other patients in three ways: as it is (painted), after learning on from the whole mask that was found
+(others, what the panel does before the first of the other patients), and likewise without the random contrasts
+(others-plain).
+
+    python Benchmarks/other_patients.py --data FOLDER                     # appends to the results
+    python Benchmarks/other_patients.py --data FOLDER --datasets hippocampus --seeds 0,1,2
+    python Benchmarks/other_patients.py --report
+
+Painted are the last patients of the order in pretraining_benefit.py; tested are its tested ones, or the first
+patients of the order where it has none. The first volumes (by name; 101 of hippocampus, 8 of left_atrium) served
+for choosing how to learn and are left out. Both learnings take as many steps, on one thread.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import math
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+from unittest import mock
+
+import numpy as np
+from benchmarklib.placement import dice_per_class
+from benchmarklib.results import ResultsFile, Row, describe_machine, today
+from benchmarklib.studies import STUDIES, Study, cases_of, patient_of, split, truth_of
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "ContrastiveSeg"))
+if TYPE_CHECKING:
+    from contrastive_seg.finetuning.session import FinetuningSession
+    from contrastive_seg.finetuning.settings import FinetuneSettings
+
+RESULTS = ROOT / "Benchmarks" / "results" / "other_patients.csv"
+SLICES = {"hippocampus": 3, "left_atrium": 5, "cardiac_cine": 3}
+PAINTED, OTHERS, PLAIN = "painted", "others", "others-plain"
+METHODS = (PAINTED, OTHERS, PLAIN)
+_CHOSEN_ON = {"hippocampus": 101, "left_atrium": 8}
+_MOST_TESTED = 10
+
+
+def files_of(study: Study, data: Path, count: int) -> tuple[list[Path], list[Path]]:
+    """Images to paint, one each of so many patients, and images to test on."""
+    files = split(study, data)
+    images = sorted((data / study.name / "images").glob("*"))
+    used = images[: _CHOSEN_ON.get(study.name, 0)]
+    patients = [one for one in files.patients if one[0] not in used]
+    painted = [one[0] for one in patients[-count:]]
+    tested = [path for path in files.tested if path not in used]
+    tested = tested or [one[0] for one in patients if one[0] not in painted]
+    return painted, tested[:_MOST_TESTED]
+
+
+@contextlib.contextmanager
+def contrasts_as_they_are() -> Iterator[None]:
+    """Takes the random contrasts away."""
+    from contrastive_seg.finetuning.session import FinetuningSession
+
+    branch = FinetuningSession.branch
+
+    def plain(session: FinetuningSession, folder: Path, settings: FinetuneSettings) -> FinetuningSession:
+        learning = branch(session, folder, settings)
+        assert learning.trainer is not None
+        learning.trainer.varies_contrast = False
+        return learning
+
+    with mock.patch.object(FinetuningSession, "branch", plain):
+        yield
+
+
+def measure(
+    study: Study, painted: Path, tested: list[Path], seed: int, args: argparse.Namespace
+) -> Iterator[tuple[str, dict[int, float], float]]:
+    """Method, mean Dice by label value and seconds of learning (of the process), method after method."""
+    from contrastive_seg.data.read import read_volume
+    from contrastive_seg.finetuning.for_others import ForOthers
+    from contrastive_seg.finetuning.session import FinetuningSession
+    from contrastive_seg.finetuning.settings import FinetuneSettings
+
+    cases = cases_of([painted], SLICES[study.name])
+    others = [path for path in tested if patient_of(path) != patient_of(painted)]
+
+    def score(session: FinetuningSession) -> dict[int, float]:
+        scores = []
+        for path in others:
+            volume = read_volume(path)
+            scores.append(
+                dice_per_class(session.predict(volume).labels, truth_of(path, volume), list(study.values))
+            )
+        return {value: float(np.mean([one[value] for one in scores])) for value in study.values}
+
+    def timed(learn: Callable[[], object]) -> float:
+        begun = time.process_time()
+        learn()
+        return time.process_time() - begun
+
+    with tempfile.TemporaryDirectory() as folder:
+        settings = FinetuneSettings(seed=seed, device="cpu", threads=1, steps=args.steps)
+        session = FinetuningSession(Path(folder) / "run", settings)
+        session.set_cases(cases)
+        seconds = timed(session.train)
+        yield PAINTED, score(session), seconds
+        for method, way in ((OTHERS, contextlib.nullcontext), (PLAIN, contrasts_as_they_are)):
+            with way():
+                learning = ForOthers(Path(folder) / method, session, lambda: cases)
+                seconds = timed(learning.session)
+            yield method, score(learning.session()), seconds
+
+
+def run(args: argparse.Namespace) -> None:
+    """Measures what is not in the results yet."""
+    results = ResultsFile(args.results)
+    known = {row.key for row in results.rows()}
+    for name in args.datasets.split(","):
+        study = STUDIES[name]
+        painted, tested = files_of(study, args.data, args.patients)
+        for path in painted:
+            for seed in (int(one) for one in args.seeds.split(",")):
+                row = Row(
+                    name, path.name.removesuffix(".nii.gz"), SLICES[name], f"{len(tested)} tested", PAINTED,
+                    seed, float(args.steps), 1, 1, math.nan, "{}", len(study.values), math.nan, math.nan, math.nan,
+                    "ok", today(), describe_machine(),
+                )  # fmt: skip
+                if all(replace(row, method=method).key in known for method in METHODS):
+                    continue
+                for method, scores, seconds in measure(study, path, tested, seed, args):
+                    text = json.dumps({str(key): round(one, 4) for key, one in scores.items()})
+                    dice = round(float(np.mean(list(scores.values()))), 5)
+                    found = replace(
+                        row, method=method, dice=dice, dice_per_class=text, own_seconds=round(seconds, 1)
+                    )
+                    results.append(found)
+                    print(f"{name} {row.case} seed {seed} {method}: {dice:.4f}, {seconds:.0f} s")
+                    sys.stdout.flush()
+
+
+def report(args: argparse.Namespace) -> None:
+    """Prints mean and spread over painted patients, and paired differences to what was painted alone."""
+    rows = ResultsFile(args.results).rows()
+    heads = ("Data set", "K", "Learnt", "Painted patients", "Mean Dice", "SD", "Against painted, paired")
+    print("| " + " | ".join((*heads, "Better in", "Seconds")) + " |")
+    print("| --- | ---: | --- " + "| ---: " * 6 + "|")
+    for name in STUDIES:
+        mine = [row for row in rows if row.dataset == name]
+        base = {(row.case, row.seed): row.dice for row in mine if row.method == PAINTED}
+        for method in METHODS:
+            found = [row for row in mine if row.method == method]
+            if not found:
+                continue
+            dice = np.array([row.dice for row in found])
+            gains = np.array([row.dice - base[row.case, row.seed] for row in found])
+            cells = [name, str(found[0].k), method, str(len(found)), f"{dice.mean():.3f}"]
+            cells.append(f"{dice.std(ddof=1):.3f}" if len(dice) > 1 else "-")
+            spread = f" (SD {gains.std(ddof=1):.3f})" if len(gains) > 1 else ""
+            cells += (
+                ["", ""] if method == PAINTED else [f"{gains.mean():+.3f}{spread}", f"{(gains > 0).sum()}"]
+            )
+            print("| " + " | ".join((*cells, f"{np.mean([row.own_seconds for row in found]):.0f}")) + " |")
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, help="folder that holds the data sets")
+    parser.add_argument("--datasets", default=",".join(SLICES))
+    parser.add_argument("--patients", type=int, default=4, help="painted patients, each by itself")
+    parser.add_argument("--seeds", default="0")
+    parser.add_argument("--steps", type=int, default=300, help="of each learning")
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--report", action="store_true")
+    args = parser.parse_args()
+    if args.report:
+        report(args)
+    elif args.data is None:
+        parser.error("name the folder of the data sets with --data")
+    else:
+        run(args)
+
+
+if __name__ == "__main__":
+    main()

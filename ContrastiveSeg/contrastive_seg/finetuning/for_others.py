@@ -1,0 +1,134 @@
+"""What segments volumes of which nothing is painted, learnt from volumes of which a few slices are.
+
+Beside painted slices the network is told what these say of their neighbours, and it hardly ever sees a
+slice without that. In another patient nothing is painted. So, once and before the first of them, a copy of
+it goes on learning from the whole masks that were found: all slices, along all planes where the voxels allow
+it, with nothing told, and with contrasts and shapes that vary as patients do. What it brings is measured by
+``Benchmarks/other_patients.py``.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from contrastive_seg.atomic import make_folder, replacing
+from contrastive_seg.data.sparse_labels import IGNORE, SparseLabels
+from contrastive_seg.errors import ContrastiveSegError
+from contrastive_seg.finetuning.checkpoint import TENSORS, load_state
+from contrastive_seg.finetuning.events import Event, Progress
+from contrastive_seg.finetuning.session import Case, FinetuningSession
+from contrastive_seg.inference.scores import Stopped
+
+FOLDER = "others"
+"""In the run folder, where it is kept for the next time."""
+
+LONGEST = 120.0
+"""Seconds of learning, at most; a run of fewer seconds is matched."""
+
+_LOOKING = 0.15
+"""Share of the whole in which the masks are found."""
+
+
+class ForOthers:
+    """Learns for other volumes when it is first needed.
+
+    Args:
+        run: The run folder.
+        session: What was learnt there; it stays as it is.
+        find_cases: The volumes and labels it was learnt from; none where they are not there any more.
+    """
+
+    def __init__(
+        self, run: Path, session: FinetuningSession, find_cases: Callable[[], Sequence[Case]]
+    ) -> None:
+        self._run, self._session, self._find_cases = run, session, find_cases
+        self._ready: FinetuningSession | None = None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether :meth:`session` answers at once."""
+        return self._ready is not None
+
+    def session(
+        self,
+        on_progress: Callable[[Progress], None] = lambda progress: None,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> FinetuningSession:
+        """What to segment other volumes with.
+
+        It is the session itself where all that it learnt from was labelled completely: nothing was told
+        then either.
+
+        Args:
+            on_progress: Told how far the learning is, where there is some.
+            should_stop: True raises :class:`Stopped`; then it has to be learnt the next time.
+
+        Raises:
+            ContrastiveSegError: ``no-checkpoint`` or ``out-of-memory``.
+            Stopped: When asked to stop.
+        """
+        if self._ready is None:
+            self._ready = self._stored() or self._learn(on_progress, should_stop)
+        return self._ready
+
+    def _stored(self) -> FinetuningSession | None:
+        place = stored_for_others(self._run, self._session.step)
+        return None if place is None else FinetuningSession.resume(place, self._session.settings)
+
+    def _learn(
+        self, on_progress: Callable[[Progress], None], should_stop: Callable[[], bool]
+    ) -> FinetuningSession:
+        cases = self._find_cases()
+        if all(_is_complete(case.labels) for case in cases):
+            return self._session
+        whole = []
+        for number, case in enumerate(cases):
+            found = self._session.predict(case.volume, case.labels, should_stop=should_stop)
+            whole.append(Case(case.volume, SparseLabels(found.labels.astype(np.int16))))
+            on_progress(Progress("preparing", _LOOKING * (number + 1) / len(cases)))
+
+        def tell(event: Event) -> None:
+            if isinstance(event, Progress):
+                fraction = _LOOKING + (1 - _LOOKING) * event.fraction
+                on_progress(Progress("preparing", fraction, event.seconds_left))
+
+        settings = self._session.settings
+        with tempfile.TemporaryDirectory(prefix="contrastive-seg-") as place:
+            learning = self._session.branch(
+                Path(place), replace(settings, budget=min(settings.budget, LONGEST))
+            )
+            learning.set_cases(whole)
+            learning.train(tell, should_stop, predict=False)
+            if should_stop():
+                raise Stopped
+            with suppress(ContrastiveSegError):  # a run that may only be read: learnt again the next time
+                folder = make_folder(self._run / FOLDER)
+                with replacing(folder / TENSORS, durable=False) as part:
+                    shutil.copyfile(Path(place) / TENSORS, part)
+        return learning
+
+
+def stored_for_others(run: Path, step: int) -> Path | None:
+    """The folder with what was learnt for other volumes, None where there is nothing that is up to date.
+
+    Args:
+        run: The run folder.
+        step: That the run's own network is at.
+    """
+    folder = run / FOLDER
+    with suppress(ContrastiveSegError):
+        schedules = load_state(folder).schedules
+        if schedules and schedules[-1].first_step == step:
+            return folder
+    return None
+
+
+def _is_complete(labels: SparseLabels) -> bool:
+    return all(int(plane.min(initial=0)) > IGNORE for plane in labels.array)

@@ -1,0 +1,157 @@
+"""What segments other patients is learnt once, from the whole masks of those that were painted."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from contrastive_seg_phantom import dice, keep_slices, two_organs
+
+from contrastive_seg.data.sparse_labels import IGNORE, SparseLabels
+from contrastive_seg.errors import ContrastiveSegError
+from contrastive_seg.finetuning.checkpoint import TENSORS, load_state
+from contrastive_seg.finetuning.events import Progress
+from contrastive_seg.finetuning.for_others import FOLDER, ForOthers, stored_for_others
+from contrastive_seg.finetuning.session import Case, FinetuningSession
+from contrastive_seg.finetuning.settings import FinetuneSettings
+from contrastive_seg.inference.scores import Stopped
+
+SLICES = [2, 6, 12, 17, 21]
+
+
+@pytest.fixture
+def a_case() -> Case:
+    volume, truth = two_organs()
+    return Case(volume, keep_slices(truth, SLICES))
+
+
+@pytest.fixture(scope="module")
+def a_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    volume, truth = two_organs()
+    folder = tmp_path_factory.mktemp("others") / "run"
+    session = FinetuningSession(folder, FinetuneSettings(device="cpu", threads=1, steps=40))
+    session.set_cases([Case(volume, keep_slices(truth, SLICES))])
+    session.train()
+    return folder
+
+
+@pytest.fixture
+def a_session(tmp_path: Path, a_run: Path) -> FinetuningSession:
+    shutil.copytree(a_run, tmp_path / "run")
+    return FinetuningSession.resume(tmp_path / "run", FinetuneSettings(device="cpu", threads=1, steps=3))
+
+
+def weights(session: FinetuningSession) -> dict[str, torch.Tensor]:
+    assert session.trainer is not None
+    return {key: value.clone() for key, value in session.trainer.average.network.state_dict().items()}
+
+
+def never() -> list[Case]:
+    raise AssertionError("nothing is to be learnt")
+
+
+def test_another_patient_is_segmented_better_and_the_first_network_stays_as_it_is(
+    a_session: FinetuningSession, a_case: Case
+) -> None:
+    a_session.settings = replace(a_session.settings, steps=40)
+    before = weights(a_session)
+    told: list[Progress] = []
+    others = ForOthers(a_session.folder, a_session, lambda: [a_case])
+    assert not others.is_ready
+    session = others.session(told.append)
+    assert others.is_ready and session is not a_session and others.session() is session
+    assert all(torch.equal(value, before[key]) for key, value in weights(a_session).items())
+    assert session.step == a_session.step + 40
+    fractions = [one.fraction for one in told]
+    assert fractions == sorted(fractions) and fractions[-1] == 1.0
+    assert {one.stage for one in told} == {"preparing"}
+    gains = []
+    for seed in (1, 2, 3):
+        volume, truth = two_organs(seed=seed)
+        for value in (1, 7):
+            mine, theirs = (one.predict(volume).labels for one in (session, a_session))
+            gains.append(dice(mine, truth, value) - dice(theirs, truth, value))
+    assert np.mean(gains) > 0
+
+
+def test_what_was_learnt_for_others_is_found_again_until_the_run_goes_on(
+    a_session: FinetuningSession, a_case: Case
+) -> None:
+    run = a_session.folder
+    volume, _ = two_organs(seed=4)
+    found = ForOthers(run, a_session, lambda: [a_case]).session().predict(volume)
+    again = FinetuningSession.resume(run, a_session.settings)
+    found_again = ForOthers(run, again, never).session().predict(volume)
+    np.testing.assert_array_equal(found_again.probability, found.probability)
+
+    a_session.set_cases([a_case])
+    a_session.train()
+    assert stored_for_others(run, a_session.step) is None
+    fresh = ForOthers(run, a_session, lambda: [a_case]).session()
+    assert fresh.step == a_session.step + 3
+    assert stored_for_others(run, a_session.step) == run / FOLDER
+    state = load_state(run / FOLDER)
+    assert state.dice == {} and state.held_out == []  # its masks are no truth to estimate with
+
+
+def test_nothing_is_learnt_where_all_was_labelled_or_where_the_volumes_are_gone(
+    a_session: FinetuningSession,
+) -> None:
+    volume, truth = two_organs()
+    complete = Case(volume, SparseLabels(np.asarray(truth, np.int16)))
+    for cases in ([complete], []):
+        others = ForOthers(a_session.folder, a_session, lambda cases=cases: cases)  # type: ignore[misc]
+        assert others.session() is a_session
+    assert not (a_session.folder / FOLDER).exists()
+
+
+def test_a_complete_volume_beside_a_painted_one_keeps_its_labels(
+    a_session: FinetuningSession, a_case: Case
+) -> None:
+    volume, truth = two_organs(seed=5)
+    complete = Case(volume, SparseLabels(np.asarray(truth, np.int16)))
+    seen: list[Case] = []
+    branch = a_session.branch
+
+    def watched(folder: Path, settings: FinetuneSettings) -> FinetuningSession:
+        learning = branch(folder, settings)
+        taken = learning.set_cases
+        learning.set_cases = lambda cases: (seen.extend(cases), taken(cases))[1]  # type: ignore[method-assign]
+        return learning
+
+    a_session.branch = watched  # type: ignore[method-assign]
+    ForOthers(a_session.folder, a_session, lambda: [a_case, complete]).session()
+    np.testing.assert_array_equal(seen[1].labels.array, truth)
+    known = a_case.labels.array != IGNORE
+    np.testing.assert_array_equal(seen[0].labels.array[known], a_case.labels.array[known])
+    assert (seen[0].labels.array > IGNORE).all()
+
+
+def test_stopped_it_leaves_nothing_and_is_learnt_the_next_time(
+    a_session: FinetuningSession, a_case: Case
+) -> None:
+    others = ForOthers(a_session.folder, a_session, lambda: [a_case])
+    told: list[Progress] = []
+    with pytest.raises(Stopped):
+        others.session(told.append, lambda: bool(told) and told[-1].fraction > 0.3)
+    assert not others.is_ready and not (a_session.folder / FOLDER / TENSORS).exists()
+    assert others.session() is not a_session
+
+
+def test_a_run_that_cannot_be_written_to_is_used_nevertheless(
+    a_session: FinetuningSession, a_case: Case
+) -> None:
+    (a_session.folder / FOLDER).write_text("in the way", "utf-8")
+    session = ForOthers(a_session.folder, a_session, lambda: [a_case]).session()
+    assert session is not a_session
+    assert stored_for_others(a_session.folder, a_session.step) is None
+
+
+def test_a_session_that_has_learnt_nothing_cannot_be_gone_on_from(tmp_path: Path) -> None:
+    session = FinetuningSession(tmp_path / "new", FinetuneSettings(device="cpu", steps=2))
+    with pytest.raises(ContrastiveSegError, match="Nothing has been learnt"):
+        session.branch(tmp_path / "other", session.settings)
