@@ -1,17 +1,17 @@
 """Dice on other patients after painting a few slices of one, and what learning for them brings.
 
 Each painted volume has K evenly placed slices and an empty one beyond each end. What it learns from these
-segments other patients in three ways: as it is (painted), after learning on from the whole mask that was found
-(others, what the panel does before the first of the other patients), and likewise without the random contrasts
-(others-plain).
+segments other patients in three ways: as it is (painted), after learning on from the whole mask that was
+found (others, what the panel does before the first of the other patients), and likewise without the random
+contrasts (others-plain).
 
     python Benchmarks/other_patients.py --data FOLDER                     # appends to the results
     python Benchmarks/other_patients.py --data FOLDER --datasets hippocampus --seeds 0,1,2
     python Benchmarks/other_patients.py --report
 
 Painted are the last patients of the order in pretraining_benefit.py; tested are its tested ones, or the first
-patients of the order where it has none. The first volumes (by name; 101 of hippocampus, 8 of left_atrium) served
-for choosing how to learn and are left out. Both learnings take as many steps, on one thread.
+patients of the order where it has none. The first volumes (by name; 101 of hippocampus, 8 of left_atrium)
+served for choosing how to learn and are left out. Both learnings take as many steps, on one thread.
 """
 
 from __future__ import annotations
@@ -125,10 +125,10 @@ def run(args: argparse.Namespace) -> None:
         painted, tested = files_of(study, args.data, args.patients)
         for path in painted:
             for seed in (int(one) for one in args.seeds.split(",")):
+                case, place = path.name.removesuffix(".nii.gz"), f"{len(tested)} tested"
                 row = Row(
-                    name, path.name.removesuffix(".nii.gz"), SLICES[name], f"{len(tested)} tested", PAINTED,
-                    seed, float(args.steps), 1, 1, math.nan, "{}", len(study.values), math.nan, math.nan, math.nan,
-                    "ok", today(), describe_machine(),
+                    name, case, SLICES[name], place, PAINTED, seed, float(args.steps), 1, 1, math.nan, "{}",
+                    len(study.values), math.nan, math.nan, math.nan, "ok", today(), describe_machine(),
                 )  # fmt: skip
                 if all(replace(row, method=method).key in known for method in METHODS):
                     continue

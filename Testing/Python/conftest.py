@@ -170,7 +170,7 @@ def a_learnt_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that has learnt the phantom's two organs, made by the command line."""
     from patients_parts import make_run
 
-    return make_run(tmp_path_factory.mktemp("learnt"))
+    return make_run(tmp_path_factory.mktemp("learnt"), others=True)
 
 
 @pytest.fixture

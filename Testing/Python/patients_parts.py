@@ -16,8 +16,11 @@ RED, BLUE = (0.9, 0.1, 0.1), (0.1, 0.2, 0.9)
 SHAPE = (20, 40, 48)
 
 
-def make_run(folder: Path) -> Path:
-    """A run that the command line has really made, on the phantom; its values are 1 and 7."""
+def make_run(folder: Path, others: bool = False) -> Path:
+    """A run that the command line has really made, on the phantom; its values are 1 and 7.
+
+    With ``others`` it has segmented another patient already, and learnt to do so.
+    """
     pair = write_pair(folder / "learnt on")
     run = folder / "run"
     done = run_command(
@@ -25,6 +28,11 @@ def make_run(folder: Path) -> Path:
         "--name", "7=Kidney", "--json", *QUICK, "--steps", "60",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+    if others:
+        image = write_pair(folder / "another", SHAPE, seed=9)["image"]
+        mask = folder / "another mask.nii.gz"
+        done = run_command("predict", run, image, "--output", mask, "--device", "cpu")
+        assert done.returncode == 0, done.stderr
     return run
 
 
@@ -39,9 +47,7 @@ def learnt_nodes(run: Path, name: str = "Phantom") -> tuple[Any, Any]:
         paint(segmentation, segment, only_slices(truth == value, 0, list(SLICES)), volume)
         segmentation.GetSegmentation().GetSegment(segment).SetColor(*color)
     folder = RunFolder.of(volume, segmentation).create()
-    for one in run.iterdir():
-        if one.is_file():
-            shutil.copy(one, folder.path / one.name)
+    shutil.copytree(run, folder.path, dirs_exist_ok=True)
     job = json.loads((run / "job.json").read_text("utf-8"))
     for case in job["cases"]:
         for key in ("image", "labels"):

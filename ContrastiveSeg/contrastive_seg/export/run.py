@@ -21,11 +21,15 @@ from contrastive_seg.export.source import Source
 from contrastive_seg.export.writers import LOADERS, WRITERS
 from contrastive_seg.finetuning.events import EventSink, Progress
 from contrastive_seg.inference.scores import Stopped
+from contrastive_seg.patients.run_cases import learn_for_others
 
 _CARD = "model.json"
 _README = "README.txt"
 _PROVENANCE = "provenance.json"
 _PART_AGE = 600.0
+
+_LEARNING = 0.25
+"""Share of the whole in which it is learnt, if need be, how to segment other volumes."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ def export_run(
     on_event: EventSink = lambda event: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Exported:
-    """Exports the network that a run predicts with.
+    """Exports the network that a run segments other volumes with; it is learnt first where need be.
 
     It is written beside its place, loaded again, compared with the original on real slices, and
     only then renamed: a folder that is there is complete and right.
@@ -86,6 +90,7 @@ def export_run(
         on_event(Progress("exporting", fraction, None))
 
     step(0.0)
+    learn_for_others(run, lambda p: step(_LEARNING * p.fraction), should_stop)
     source = Source.of(run)
     real = samples(source, image, should_stop)
     step(0.3)

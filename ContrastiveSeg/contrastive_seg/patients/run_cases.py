@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from contrastive_seg.errors import ContrastiveSegError
+from contrastive_seg.finetuning.events import Progress
 from contrastive_seg.finetuning.for_others import ForOthers
 from contrastive_seg.finetuning.kept_labels import kept_labels
 from contrastive_seg.finetuning.session import Case, FinetuningSession
@@ -24,6 +26,19 @@ def for_others(run: Path, session: FinetuningSession) -> ForOthers:
     assert session.state is not None
     number = session.state.round
     return ForOthers(run, session, lambda: _cases(run, number))
+
+
+def learn_for_others(
+    run: Path, on_progress: Callable[[Progress], None], should_stop: Callable[[], bool]
+) -> None:
+    """Leaves in a run's folder what segments other volumes, where it is not there yet.
+
+    Raises:
+        ContrastiveSegError: ``no-checkpoint``, ``bad-checkpoint`` or ``out-of-memory``.
+        Stopped: When asked to stop.
+    """
+    session = FinetuningSession.resume(run, as_long_as(run, FinetuneSettings()))
+    for_others(run, session).session(on_progress, should_stop)
 
 
 def as_long_as(run: Path, settings: FinetuneSettings) -> FinetuneSettings:

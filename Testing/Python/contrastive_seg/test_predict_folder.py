@@ -17,6 +17,7 @@ from contrastive_seg_phantom import dice
 from patients_parts import make_run
 
 from contrastive_seg.errors import ContrastiveSegError
+from contrastive_seg.finetuning.checkpoint import load_state
 from contrastive_seg.patients.commands import parse_request
 from contrastive_seg.worker.protocol import BadMessage
 
@@ -49,6 +50,7 @@ def test_a_folder_is_segmented_the_broken_file_is_named_and_the_report_is_there(
         "--device", "cpu", "--json",
     )  # fmt: skip
     assert status == 0, err
+    assert load_state(a_run / "others").step == 2 * load_state(a_run).step  # learnt once, from whole masks
     told = json.loads(out)
     assert [one["image"] for one in told["cases"]] == ["a/scan.nii.gz", "b 脳/scan.nii.gz"]
     assert told["failures"][0]["image"] == "broken.nii.gz" and "broken.nii.gz" in err
@@ -62,6 +64,7 @@ def test_a_folder_is_segmented_the_broken_file_is_named_and_the_report_is_there(
         expected = (array_of(mask) == 1).sum() * np.prod(sitk.ReadImage(str(image)).GetSpacing()) / 1000
         assert case["volume_ml"]["1"] == pytest.approx(expected, rel=1e-3)
     page = report.read_text("utf-8")
+    assert "steps for others" in page
     assert page.count("data:image/png;base64,") == 6 and "broken.nii.gz" in page and "Liver" in page
     assert json.loads((output / "results.json").read_text("utf-8"))["cases"] == told["cases"]
 

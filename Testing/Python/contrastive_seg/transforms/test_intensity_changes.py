@@ -8,6 +8,7 @@ import torch
 from scipy import ndimage
 
 from contrastive_seg.transforms import pixelwise as pix
+from contrastive_seg.transforms.augmentation import random_contrast
 from contrastive_seg.transforms.views import IntensityViews, MACLIntensity, UprightViews
 
 
@@ -112,3 +113,16 @@ def test_an_upright_view_is_turned_a_little_and_never_mirrored() -> None:
     above, below = views[20:, 0, :32].mean(dim=(1, 2)), views[20:, 0, 32:].mean(dim=(1, 2))
     assert (left > 2 * right).all() and (above > 2 * below).all()
     assert (views - images).abs().mean(dim=(1, 2, 3)).min() > 0.01  # and yet every one has changed
+
+
+def test_another_contrast_keeps_the_range_and_the_order_of_grey_values() -> None:
+    images = torch.randn(16, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    changed = random_contrast(images, torch.Generator().manual_seed(1))
+    for before, after in zip(images, changed, strict=True):
+        assert torch.allclose(after.min(), before.min(), atol=1e-5)
+        assert torch.allclose(after.max(), before.max(), atol=1e-5)
+        assert (after.flatten()[before.flatten().argsort()].diff() >= -1e-6).all()
+    middle = (changed - images).abs().mean(dim=(1, 2, 3))
+    assert float(middle.max()) > 0.2 and float(middle.min()) < 0.1  # some much, some hardly
+    same = torch.full((2, 3, 8, 8), 0.7)
+    assert torch.equal(random_contrast(same, torch.Generator().manual_seed(1)), same)
