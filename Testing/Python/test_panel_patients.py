@@ -1,6 +1,8 @@
 """What was learnt, applied to other patients from the panel: real process, real files, real scene."""
 
+import json
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -13,9 +15,12 @@ from contrastive_seg_phantom import dice, two_organs
 from patients_parts import BLUE, another, labels_of, learnt_nodes, section_of, states, wait_for_end
 from scene_parts import add_segmentation, add_transform, is_alive, tip_of, wait_until
 
+from contrastive_seg.finetuning.checkpoint import load_state
+from ContrastiveSegLib.CaseTable import CaseTable
 from ContrastiveSegLib.PatientState import PatientState
 from ContrastiveSegLib.PatientTarget import PatientTarget
 from ContrastiveSegLib.PredictionLogic import PredictionLogic
+from ContrastiveSegLib.RunFolder import RunFolder
 from ContrastiveSegLib.State import State
 from ContrastiveSegLib.VolumeGrid import VolumeGrid
 
@@ -194,6 +199,29 @@ def test_stop_keeps_what_is_done_and_go_on_does_the_rest(a_panel, learnt):
     ui.patientsGoOnButton.click()
     wait_for_end(logic)
     assert states(logic) == [PatientState.Done] * 3 and ui.patientsGoOnButton.isHidden()
+
+
+def test_before_the_first_patient_it_is_learnt_once_how_to_segment_others(a_panel, learnt):
+    another(1, "First")
+    another(2, "Second")
+    relist(a_panel)
+    section, logic = section_of(a_panel), section_of(a_panel).logic
+    run = RunFolder.of(*learnt).path
+    shutil.rmtree(run / "others")
+    job = json.loads((run / "job.json").read_text("utf-8"))
+    (run / "job.json").write_text(json.dumps({**job, "settings": {**job["settings"], "steps": 8}}), "utf-8")
+    said, lines = [], []
+    logic.said.connect(said.append)
+    logic.changed.connect(lambda case: lines.append((case.name, CaseTable.words(case, {}))))
+    a_panel.ui.patientsStartButton.click()
+    wait_for_end(logic)
+    assert states(logic) == [PatientState.Done] * 2
+    learning = [sentence for sentence in said if "Once, before the first" in sentence]
+    assert len(learning) == 1 and said.index("2 of 2: Second") > said.index(learning[0])
+    assert said.count("1 of 2: First") == 2  # after the learning once more
+    assert {name for name, words in lines if words.startswith("Learning, ")} == {"First"}
+    assert load_state(run / "others").step == load_state(run).step + 8
+    assert section.logic.cases[0].fraction == 1.0
 
 
 def test_a_case_at_which_the_process_dies_fails_and_the_next_one_is_done(a_panel, learnt):

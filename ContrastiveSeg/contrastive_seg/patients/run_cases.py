@@ -13,7 +13,7 @@ from contrastive_seg.finetuning.kept_labels import kept_labels
 from contrastive_seg.finetuning.session import Case, FinetuningSession
 from contrastive_seg.finetuning.settings import FinetuneSettings
 from contrastive_seg.runs import RunFolder
-from contrastive_seg.worker.arrays import open_labels, open_volume
+from contrastive_seg.worker.arrays import open_volume
 
 
 def for_others(run: Path, session: FinetuningSession) -> ForOthers:
@@ -51,14 +51,16 @@ def as_long_as(run: Path, settings: FinetuneSettings) -> FinetuneSettings:
 
 
 def _cases(run: Path, number: int) -> list[Case]:
-    """The cases of a round; none where one of them cannot be read any more."""
+    """The cases of a round; none where one of them cannot be read any more, or its labels were not kept."""
     folder = RunFolder(run)
     cases = []
     try:
         for index, case in enumerate(folder.read_job().cases):
             volume = open_volume(folder, case, index)
             labels = kept_labels(run, number, index, volume.shape)
-            cases.append(Case(volume, labels or open_labels(folder, case, volume)))
+            if labels is None:
+                return []
+            cases.append(Case(volume, labels))
     except ContrastiveSegError:
         return []
     return cases

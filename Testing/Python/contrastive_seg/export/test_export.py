@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,20 +14,22 @@ import onnxruntime
 import pytest
 import torch
 from command_line import array_of, call, same_grid
-from contrastive_seg_phantom import dice
-from exported_runs import trained_run
+from contrastive_seg_phantom import dice, keep_slices, two_organs
+from exported_runs import SHAPE, SLICES, trained_run
 
 from contrastive_seg.data.read import read_volume
 from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.export import run as run_module
 from contrastive_seg.export.formats import FORMATS
 from contrastive_seg.export.run import export_run
-from contrastive_seg.finetuning.checkpoint import load_network
+from contrastive_seg.finetuning.checkpoint import load_network, load_state
 from contrastive_seg.finetuning.events import Progress
+from contrastive_seg.finetuning.kept_labels import keep_labels
 from contrastive_seg.finetuning.samples import pack_prior
 from contrastive_seg.finetuning.session import FinetuningSession
 from contrastive_seg.finetuning.settings import FinetuneSettings
 from contrastive_seg.inference.scores import Stopped, network_scores
+from contrastive_seg.runs import RunFolder
 
 
 def engines_scores(run: Path, slices: torch.Tensor) -> np.ndarray:
@@ -57,6 +60,22 @@ def test_each_network_in_each_format_gives_what_the_engine_gives(network: str, t
             found = torch.jit.load(str(path))(slices).detach().numpy()
         assert found.shape == (3, 3, 64, 96)
         assert np.abs(found - wanted).max() < 1e-3
+
+
+def test_what_is_exported_is_what_segments_other_volumes(tmp_path: Path):
+    run = trained_run(tmp_path, "unet", 2)
+    state = load_state(run)
+    job = RunFolder(run).read_job()
+    RunFolder(run).write_job(replace(job, settings={"steps": 3, "budget": 60.0}))
+    keep_labels(run, state.round, [keep_slices(two_organs(SHAPE)[1], SLICES)])
+    told: list[float] = []
+    done = export_run(run, "torchscript", tmp_path / "model", on_event=lambda e: told.append(e.fraction))  # type: ignore[union-attr]
+    assert load_state(run / "others").step == state.step + 3
+    assert told == sorted(told) and len([one for one in told if 0 < one < 0.3]) > 1
+    slices = torch.randn(2, 3, 64, 96, generator=torch.Generator().manual_seed(1))
+    found = torch.jit.load(str(tmp_path / "model" / done.model))(slices).detach().numpy()
+    assert np.abs(found - engines_scores(run / "others", slices)).max() < 1e-3
+    assert np.abs(found - engines_scores(run, slices)).max() > 1e-2
 
 
 def test_the_card_says_how_to_call_it_and_where_it_comes_from(a_run: Path, tmp_path: Path):
