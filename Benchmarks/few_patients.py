@@ -3,7 +3,8 @@
 Patients are divided as in pretraining_benefit.py: some are tested only; of the others N are labelled
 (drawn by the seed, the same for all methods), and for MCSC the rest lend their images without labels.
 With --slices K each labelled volume has K annotated slices and an empty one beyond each end, instead of
-all (not for nnU-Net, which would have to be told what is not annotated).
+all (not for nnU-Net, which would have to be told what is not annotated); half of the steps are then those of
+learning on from the whole masks, see other_patients.py.
 
     python Benchmarks/few_patients.py --data FOLDER --methods scratch --seconds 300
     python Benchmarks/few_patients.py --data FOLDER --methods scratch,nnunet --nnunet /path/to/python
@@ -47,6 +48,7 @@ def measure_ours(
 ) -> tuple[dict[int, float], float, int]:
     """Mean Dice by label value, seconds of the process for learning, and steps."""
     from contrastive_seg.data.read import read_volume
+    from contrastive_seg.finetuning.for_others import ForOthers
     from contrastive_seg.finetuning.session import FinetuningSession
     from contrastive_seg.finetuning.settings import FinetuneSettings
 
@@ -67,6 +69,8 @@ def measure_ours(
         session.set_cases(cases)
         session.set_unlabelled(unlabelled)
         session.train()
+        if args.slices:  # as the panel does before the first of other patients
+            session = ForOthers(Path(folder) / "run", session, lambda: cases).session()
         return session, time.process_time() - begun
 
     steps = args.steps
