@@ -3,11 +3,12 @@
 Patients are divided as in pretraining_benefit.py: some are tested only; of the others N are labelled
 (drawn by the seed, the same for all methods), and for MCSC the rest lend their images without labels.
 With --slices K each labelled volume has K annotated slices and an empty one beyond each end, instead of
-all (not for nnU-Net, which would have to be told what is not annotated); half of the steps are then those of
-learning on from the whole masks, see other_patients.py.
+all; with --scribbles only what cardiac_cine has of these (neither for nnU-Net, which would have to be told what
+is not annotated). Half of the steps are then those of learning on from the whole masks, see other_patients.py.
 
     python Benchmarks/few_patients.py --data FOLDER --methods scratch --seconds 300
     python Benchmarks/few_patients.py --data FOLDER --methods scratch,nnunet --nnunet /path/to/python
+    python Benchmarks/few_patients.py --data FOLDER --datasets cardiac_cine --scribbles
     python Benchmarks/few_patients.py --report
 
 Methods: scratch, mcsc, nnunet, or the name of weights (mr-hippocampus was pretrained on the tested
@@ -53,7 +54,7 @@ def measure_ours(
     from contrastive_seg.finetuning.settings import FinetuneSettings
 
     labelled = files.labelled(number, seed)
-    cases = cases_of(labelled, args.slices)
+    cases = cases_of(labelled, args.slices, args.scribbles)
     rest = [path for path in files.pretrained_on if path not in labelled][:_MOST_UNLABELLED]
     unlabelled = [read_volume(path) for path in rest] if method == MCSC else []
 
@@ -69,7 +70,7 @@ def measure_ours(
         session.set_cases(cases)
         session.set_unlabelled(unlabelled)
         session.train()
-        if args.slices:  # as the panel does before the first of other patients
+        if args.slices or args.scribbles:  # as the panel does before the first of other patients
             session = ForOthers(Path(folder) / "run", session, lambda: cases).session()
         return session, time.process_time() - begun
 
@@ -124,6 +125,13 @@ def measure_nnunet(
     return _mean(scores, study), float(told["own_seconds"]), int(told["steps"])
 
 
+def _how(args: argparse.Namespace) -> str:
+    """How the volumes are labelled."""
+    if args.scribbles:
+        return "scribbles"
+    return f"{args.slices} slices" if args.slices else "whole volumes"
+
+
 def _mean(scores: list[dict[int, float]], study: Study) -> dict[int, float]:
     return {value: float(np.mean([one[value] for one in scores])) for value in study.values}
 
@@ -141,7 +149,7 @@ def run(args: argparse.Namespace) -> None:
                 for method in args.methods.split(","):
                     row = Row(
                         name, f"{len(files.tested[: args.tested])} tested", number,
-                        f"{args.slices} slices" if args.slices else "whole volumes", method, seed,
+                        _how(args), method, seed,
                         float(args.seconds), 1, 1, math.nan, "{}", len(study.values), math.nan, math.nan,
                         math.nan, "ok", today(), describe_machine(),
                     )  # fmt: skip
@@ -206,6 +214,7 @@ def main() -> None:
     parser.add_argument("--methods", default="scratch", help="scratch, mcsc, nnunet, names of weights")
     parser.add_argument("--labelled", help="numbers of labelled patients, such as 1,5")
     parser.add_argument("--slices", type=int, default=0, help="annotated slices of each; else all of them")
+    parser.add_argument("--scribbles", action="store_true", help="only the scribbles of each (cardiac_cine)")
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--seconds", type=float, default=300, help="of learning, on one core")
     parser.add_argument("--steps", type=int, default=0, help="so many steps instead")

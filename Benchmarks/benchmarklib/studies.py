@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarklib.placement import annotated_slices, sparse_labels
+from benchmarklib.placement import IGNORE, annotated_slices, sparse_labels
 
 if TYPE_CHECKING:
     from contrastive_seg.data.volume import Volume
@@ -113,12 +113,26 @@ def truth_of(image: Path, volume: Volume) -> np.ndarray:
     return np.asarray(read_label_map(labels_of(image), like=volume).array, np.int16)
 
 
-def cases_of(images: Sequence[Path], slices: int = 0) -> list[Case]:
+UNSAID = 4
+"""Value of a voxel in a map of scribbles about which nothing was said."""
+
+
+def scribbles_of(image: Path, volume: Volume) -> np.ndarray:
+    """The scribbles of an image that was read, int16 (z, y, x), IGNORE where there is none."""
+    from contrastive_seg.data.read import read_label_map
+
+    path = image.parents[1] / "scribbles" / image.name
+    found = np.asarray(read_label_map(path, like=volume).array, np.int16)
+    return np.where(found == UNSAID, np.int16(IGNORE), found)
+
+
+def cases_of(images: Sequence[Path], slices: int = 0, scribbles: bool = False) -> list[Case]:
     """Labelled volumes to learn from.
 
     Args:
         images: Image files.
         slices: So many annotated slices of each and an empty one beyond each end; 0 for all.
+        scribbles: Only the scribbles of each, which say something about a hundredth of its voxels.
     """
     from contrastive_seg.data.read import read_volume
     from contrastive_seg.data.sparse_labels import SparseLabels
@@ -127,7 +141,7 @@ def cases_of(images: Sequence[Path], slices: int = 0) -> list[Case]:
     cases = []
     for path in images:
         volume = read_volume(path)
-        labels = truth_of(path, volume)
+        labels = scribbles_of(path, volume) if scribbles else truth_of(path, volume)
         if slices:
             labels = sparse_labels(labels, 0, annotated_slices(labels, 0, slices))
         cases.append(Case(volume, SparseLabels(labels)))

@@ -6,12 +6,15 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import SimpleITK as sitk
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "Benchmarks"))
-from benchmarklib.studies import STUDIES, Study, patient_of, split
+from benchmarklib.studies import STUDIES, UNSAID, Study, cases_of, patient_of, split
 from starter_weights import RECIPES, WIDTH, files_of
 
+from contrastive_seg.data.sparse_labels import IGNORE
 from contrastive_seg.pretraining.settings import settings_for
 
 
@@ -53,6 +56,18 @@ def test_all_methods_learn_from_the_same_patients(a_data_folder: Path, a_study: 
 def test_a_folder_without_labels_is_named(tmp_path: Path, a_study: Study):
     with pytest.raises(FileNotFoundError, match="cardiac_cine"):
         split(a_study, tmp_path)
+
+
+def test_scribbles_leave_open_what_nobody_said(tmp_path: Path):
+    for kind in ("images", "scribbles"):
+        (tmp_path / kind).mkdir()
+    said = np.full((4, 6, 5), UNSAID, np.uint8)
+    said[1, 2, 1:4], said[2, 3, 2] = 0, 3
+    for kind, array in (("images", np.arange(120, dtype=np.float32).reshape(4, 6, 5)), ("scribbles", said)):
+        sitk.WriteImage(sitk.GetImageFromArray(array), str(tmp_path / kind / "heart.nii.gz"))
+    (case,) = cases_of([tmp_path / "images" / "heart.nii.gz"], scribbles=True)
+    assert case.labels.values == (0, 3)
+    assert (case.labels.array == IGNORE).sum() == 120 - 4 and (case.labels.array == 0).sum() == 3
 
 
 @pytest.mark.parametrize(
