@@ -3,8 +3,9 @@
 Patients are divided as in pretraining_benefit.py: some are tested only; of the others N are labelled
 (drawn by the seed, the same for all methods), and for MCSC the rest lend their images without labels.
 With --slices K each labelled volume has K annotated slices and an empty one beyond each end, instead of
-all; with --scribbles only what cardiac_cine has of these (neither for nnU-Net, which would have to be told what
-is not annotated). Half of the steps are then those of learning on from the whole masks, see other_patients.py.
+all; with --scribbles only what cardiac_cine has of these (neither for nnU-Net, which would have to be told
+what is not annotated). Half of the steps are then those of learning on from the whole masks, see
+other_patients.py.
 
     python Benchmarks/few_patients.py --data FOLDER --methods scratch --seconds 300
     python Benchmarks/few_patients.py --data FOLDER --methods scratch,nnunet --nnunet /path/to/python
