@@ -38,7 +38,6 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "ContrastiveSeg"))
 if TYPE_CHECKING:
     from contrastive_seg.finetuning.session import FinetuningSession
-    from contrastive_seg.finetuning.settings import FinetuneSettings
 
 RESULTS = ROOT / "Benchmarks" / "results" / "other_patients.csv"
 SLICES = {"hippocampus": 3, "left_atrium": 5, "cardiac_cine": 3}
@@ -60,21 +59,9 @@ def files_of(study: Study, data: Path, count: int) -> tuple[list[Path], list[Pat
     return painted, tested[:_MOST_TESTED]
 
 
-@contextlib.contextmanager
-def contrasts_as_they_are() -> Iterator[None]:
+def contrasts_as_they_are() -> contextlib.AbstractContextManager[object]:
     """Takes the random contrasts away."""
-    from contrastive_seg.finetuning.session import FinetuningSession
-
-    branch = FinetuningSession.branch
-
-    def plain(session: FinetuningSession, folder: Path, settings: FinetuneSettings) -> FinetuningSession:
-        learning = branch(session, folder, settings)
-        assert learning.trainer is not None
-        learning.trainer.varies_contrast = False
-        return learning
-
-    with mock.patch.object(FinetuningSession, "branch", plain):
-        yield
+    return mock.patch("contrastive_seg.finetuning.samples.ONE_CONTRAST", 0.0)
 
 
 def measure(

@@ -18,6 +18,9 @@ CONTEXT = 3
 OUTSIDE_SHARE = 0.125
 """Share of training patches that come from anywhere on a slice."""
 
+ONE_CONTRAST = 2.0
+"""Volumes up to which all patches get another contrast; two images of one patient look alike."""
+
 
 def prior_channels(classes: int) -> int:
     """Input channels of the prior: disagreement, gap, and a distance by foreground class."""
@@ -126,7 +129,8 @@ class SliceSampler:
         outside: Whole slices, drawn now and then without a prior and from anywhere.
 
     ``vary_crops`` says whether crops should differ in size: where nothing is known from other
-    slices of the volume, what is learnt must hold for volumes of any size.
+    slices of the volume, what is learnt must hold for volumes of any size. ``contrasts`` is the share
+    of patches whose contrast should differ, there too: the fewer volumes, the fewer contrasts they show.
     """
 
     def __init__(
@@ -140,6 +144,8 @@ class SliceSampler:
         self.classes = classes
         self.drop = drop
         self.vary_crops = not any(s.left_out for s in self.samples)
+        volumes = len({id(s.view.volume) for s in self.samples})
+        self.contrasts = min(1.0, ONE_CONTRAST / max(1, volumes)) if self.vary_crops else 0.0
         self.outside = outside or []
         self.by_class = {
             c: [s for s in self.samples if c in s.classes]

@@ -117,8 +117,7 @@ class FinetuningSession:
     def branch(self, folder: Path, settings: FinetuneSettings) -> FinetuningSession:
         """A session that goes on from this one's network, for other cases; this one stays as it is.
 
-        It learns in the ordinary way, from images that differ as those of several patients do; nothing is
-        held out for an estimate.
+        It learns in the ordinary way, and nothing is held out for an estimate.
 
         Args:
             folder: Its run folder.
@@ -133,7 +132,6 @@ class FinetuningSession:
         network = deepcopy(self.trainer.average.network).cpu().requires_grad_(True)
         other.trainer = make_trainer(other.settings, self.state.architecture, other.compute, network)
         other.trainer.step_count = self.step
-        other.trainer.varies_contrast = True
         other.state = RunState(self.state.architecture, step=self.step, round=self.state.round)
         other._estimates = False
         return other

@@ -18,7 +18,7 @@ from contrastive_seg.finetuning.model import Architecture, MovingAverage, to_com
 from contrastive_seg.finetuning.samples import CONTEXT, SliceSampler, prior_channels
 from contrastive_seg.finetuning.view import MULTIPLE
 from contrastive_seg.losses.masked import MaskedDiceCELoss
-from contrastive_seg.transforms.augmentation import random_contrast, random_deformation, random_intensity
+from contrastive_seg.transforms.augmentation import random_appearance, random_deformation
 
 if TYPE_CHECKING:
     from contrastive_seg.semisupervised.unlabelled import UnlabelledSampler
@@ -64,9 +64,6 @@ class Trainer:
 
     freeze = 0.0
     """Share of the training, from its beginning, in which the encoder stays as it is."""
-
-    varies_contrast = False
-    """Whether images differ as those of several patients do, though they are of one or a few."""
 
     unlabelled: UnlabelledSampler | None = None
     """Patches without truth; nothing to do with them here."""
@@ -146,7 +143,8 @@ class Trainer:
         classes = len(self.architecture.values)
         inputs = CONTEXT + prior_channels(classes)
         truth, known = rows[:, inputs : inputs + classes], rows[:, -1:]
-        return self._network_input(rows[:, :inputs], generator), truth, (known > 0.5).float()
+        network_input = self._network_input(rows[:, :inputs], generator, sampler.contrasts)
+        return network_input, truth, (known > 0.5).float()
 
     def _deformed(self, rows: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Patches (B, C, H, W) on the device, each deformed at random."""
@@ -154,14 +152,11 @@ class Trainer:
         rows, grid = rows.to(self.compute.device), grid.to(self.compute.device)
         return F.grid_sample(rows, grid, align_corners=False, padding_mode="border")
 
-    def _network_input(self, rows: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    def _network_input(
+        self, rows: torch.Tensor, generator: torch.Generator, contrasts: float = 0.0
+    ) -> torch.Tensor:
         """Images with other intensities, and the prior as it is."""
-        images = rows[:, :CONTEXT]
-        if self.varies_contrast:
-            images = random_contrast(images, generator)
-            images = random_intensity(images, generator, gain=0.4, noise=0.15)
-        else:
-            images = random_intensity(images, generator)
+        images = random_appearance(rows[:, :CONTEXT], generator, contrasts=contrasts)
         joined = torch.cat([images, rows[:, CONTEXT:]], dim=1)
         return joined.contiguous(memory_format=torch.channels_last)
 

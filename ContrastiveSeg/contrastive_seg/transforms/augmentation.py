@@ -72,3 +72,21 @@ def random_contrast(images: torch.Tensor, generator: torch.Generator, *, gamma: 
     power = torch.exp(drawn * gamma).to(images.device)
     share = (images - low) / (high - low).clamp(min=1e-3)
     return share**power * (high - low) + low
+
+
+def random_appearance(
+    images: torch.Tensor, generator: torch.Generator, *, contrasts: float = 0.0
+) -> torch.Tensor:
+    """Images (B, C, H, W) as another moment or another patient might have shown them.
+
+    Args:
+        images: Normalised.
+        generator: CPU generator.
+        contrasts: Share of the images, 0 to 1, that get another contrast and change more in all else.
+    """
+    changed = random_intensity(images, generator)
+    if not contrasts:
+        return changed
+    other = random_intensity(random_contrast(images, generator), generator, gain=0.4, noise=0.15)
+    chosen = torch.rand(len(images), 1, 1, 1, generator=generator) < contrasts
+    return torch.where(chosen.to(images.device), other, changed)

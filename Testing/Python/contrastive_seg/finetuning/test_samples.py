@@ -47,8 +47,12 @@ def test_a_structure_that_fills_the_slice_needs_no_further_patches():
 
 def test_crops_differ_in_size_only_where_no_slice_tells_about_another():
     volume, truth = two_organs()
-    assert not SliceSampler(prepared(volume, keep_slices(truth, [4, 12, 20])).samples, 3).vary_crops
-    assert SliceSampler(prepared(volume, SparseLabels(truth)).samples, 3).vary_crops
+    painted = SliceSampler(prepared(volume, keep_slices(truth, [4, 12, 20])).samples, 3)
+    assert not painted.vary_crops and painted.contrasts == 0
+    complete = prepared(volume, SparseLabels(truth)).samples
+    assert SliceSampler(complete, 3).vary_crops and SliceSampler(complete, 3).contrasts == 1
+    more = [s for seed in range(4) for s in prepared(two_organs(seed=seed)[0], SparseLabels(truth)).samples]
+    assert SliceSampler(more, 3).contrasts == 0.5
 
 
 def test_out_of_reach_a_structure_that_has_ended_is_not_predicted():

@@ -8,7 +8,7 @@ import torch
 from scipy import ndimage
 
 from contrastive_seg.transforms import pixelwise as pix
-from contrastive_seg.transforms.augmentation import random_contrast
+from contrastive_seg.transforms.augmentation import random_appearance, random_contrast, random_intensity
 from contrastive_seg.transforms.views import IntensityViews, MACLIntensity, UprightViews
 
 
@@ -126,3 +126,16 @@ def test_another_contrast_keeps_the_range_and_the_order_of_grey_values() -> None
     assert float(middle.max()) > 0.2 and float(middle.min()) < 0.1  # some much, some hardly
     same = torch.full((2, 3, 8, 8), 0.7)
     assert torch.equal(random_contrast(same, torch.Generator().manual_seed(1)), same)
+
+
+def test_a_share_of_the_images_gets_another_contrast_and_none_without_it() -> None:
+    images = torch.rand(400, 3, 6, 6, generator=torch.Generator().manual_seed(0))
+
+    def changed(contrasts: float) -> torch.Tensor:
+        return random_appearance(images, torch.Generator().manual_seed(1), contrasts=contrasts)
+
+    plain = random_intensity(images, torch.Generator().manual_seed(1))
+    assert torch.equal(changed(0.0), plain)
+    share = (changed(0.3) != plain).flatten(1).any(dim=1).float().mean()
+    assert 0.2 < float(share) < 0.4
+    assert bool((changed(1.0) != plain).flatten(1).any(dim=1).all())
