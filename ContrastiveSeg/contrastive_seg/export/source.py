@@ -11,7 +11,7 @@ from typing import Any
 from torch import nn
 
 from contrastive_seg.errors import ContrastiveSegError
-from contrastive_seg.finetuning.checkpoint import TENSORS, RunState, load_network, load_state
+from contrastive_seg.finetuning.checkpoint import TENSORS, RunState, load_network
 from contrastive_seg.finetuning.for_others import stored_for_others
 from contrastive_seg.runs import RunFolder
 
@@ -44,8 +44,12 @@ class Source:
             ContrastiveSegError: ``no-checkpoint`` or ``bad-checkpoint``.
         """
         folder = RunFolder(run)
-        place = stored_for_others(run, load_state(run).step) or run
-        state, network = load_network(place)
+        place = run
+        state, network = load_network(run)
+        better = stored_for_others(run, network)
+        if better is not None:
+            place = better
+            state, network = load_network(better)
         names = {0: "Background"}
         with contextlib.suppress(ContrastiveSegError):  # the checkpoint is enough
             names |= {segment.value: segment.name for segment in folder.read_job().segments}

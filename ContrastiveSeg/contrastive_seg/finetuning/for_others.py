@@ -17,12 +17,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from torch import nn
 
-from contrastive_seg.atomic import make_folder, replacing
+from contrastive_seg import strict_json
+from contrastive_seg.atomic import make_folder, replacing, write_json
 from contrastive_seg.data.sparse_labels import IGNORE, SparseLabels
 from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.finetuning.checkpoint import TENSORS, load_state
 from contrastive_seg.finetuning.events import Event, Progress
+from contrastive_seg.finetuning.record import network_sha256
 from contrastive_seg.finetuning.session import Case, FinetuningSession
 from contrastive_seg.inference.scores import Stopped
 
@@ -31,6 +34,8 @@ FOLDER = "others"
 
 LONGEST = 120.0
 """Seconds of learning, at most; a run of fewer seconds is matched."""
+
+_ORIGIN, _NETWORK = "origin.json", "network_sha256"
 
 _LOOKING = 0.15
 """Share of the whole in which the masks are found."""
@@ -79,7 +84,7 @@ class ForOthers:
         return self._ready
 
     def _stored(self) -> FinetuningSession | None:
-        place = stored_for_others(self._run, self._session.step)
+        place = stored_for_others(self._run, self._network())
         return None if place is None else FinetuningSession.resume(place, self._session.settings)
 
     def _learn(
@@ -109,23 +114,33 @@ class ForOthers:
             if should_stop():
                 raise Stopped
             with suppress(ContrastiveSegError):  # a run that may only be read: learnt again the next time
-                folder = make_folder(self._run / FOLDER)
-                with replacing(folder / TENSORS, durable=False) as part:
-                    shutil.copyfile(Path(place) / TENSORS, part)
+                self._keep(Path(place) / TENSORS)
         return learning
 
+    def _keep(self, tensors: Path) -> None:
+        folder = make_folder(self._run / FOLDER)
+        with replacing(folder / TENSORS, durable=False) as part:
+            shutil.copyfile(tensors, part)
+        # Last: until it is there, what lies beside is not taken for what goes on from this network.
+        write_json(folder / _ORIGIN, {_NETWORK: network_sha256(self._network())}, durable=False)
 
-def stored_for_others(run: Path, step: int) -> Path | None:
+    def _network(self) -> nn.Module:
+        assert self._session.trainer is not None
+        return self._session.trainer.average.network
+
+
+def stored_for_others(run: Path, network: nn.Module) -> Path | None:
     """The folder with what was learnt for other volumes, None where there is nothing that is up to date.
 
     Args:
         run: The run folder.
-        step: That the run's own network is at.
+        network: The run's own, from which that must have gone on.
     """
     folder = run / FOLDER
-    with suppress(ContrastiveSegError):
-        schedules = load_state(folder).schedules
-        if schedules and schedules[-1].first_step == step:
+    with suppress(OSError, ValueError, KeyError, TypeError, ContrastiveSegError):
+        origin = strict_json.parse((folder / _ORIGIN).read_text("utf-8"))
+        if origin[_NETWORK] == network_sha256(network):
+            load_state(folder)
             return folder
     return None
 

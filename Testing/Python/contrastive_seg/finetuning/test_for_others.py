@@ -45,9 +45,13 @@ def a_session(tmp_path: Path, a_run: Path) -> FinetuningSession:
     return FinetuningSession.resume(tmp_path / "run", FinetuneSettings(device="cpu", threads=1, steps=3))
 
 
-def weights(session: FinetuningSession) -> dict[str, torch.Tensor]:
+def network_of(session: FinetuningSession) -> torch.nn.Module:
     assert session.trainer is not None
-    return {key: value.clone() for key, value in session.trainer.average.network.state_dict().items()}
+    return session.trainer.average.network
+
+
+def weights(session: FinetuningSession) -> dict[str, torch.Tensor]:
+    return {key: value.clone() for key, value in network_of(session).state_dict().items()}
 
 
 def never() -> list[Case]:
@@ -90,12 +94,27 @@ def test_what_was_learnt_for_others_is_found_again_until_the_run_goes_on(
 
     a_session.set_cases([a_case])
     a_session.train()
-    assert stored_for_others(run, a_session.step) is None
+    assert stored_for_others(run, network_of(a_session)) is None
     fresh = ForOthers(run, a_session, lambda: [a_case]).session()
     assert fresh.step == a_session.step + 3
-    assert stored_for_others(run, a_session.step) == run / FOLDER
+    assert stored_for_others(run, network_of(a_session)) == run / FOLDER
     state = load_state(run / FOLDER)
     assert state.dice == {} and state.held_out == []  # its masks are no truth to estimate with
+
+
+def test_a_run_that_was_learnt_anew_is_not_mistaken_for_the_former_one(
+    a_session: FinetuningSession, a_case: Case
+) -> None:
+    run = a_session.folder
+    ForOthers(run, a_session, lambda: [a_case]).session()
+    anew = FinetuningSession(run, replace(a_session.settings, seed=1, steps=a_session.step))
+    anew.set_cases([a_case])
+    anew.train()
+    assert anew.step == a_session.step  # as many steps, another network
+    assert stored_for_others(run, network_of(a_session)) == run / FOLDER
+    assert stored_for_others(run, network_of(anew)) is None
+    (run / FOLDER / "origin.json").write_text("[]", "utf-8")
+    assert stored_for_others(run, network_of(a_session)) is None
 
 
 def test_nothing_is_learnt_where_all_was_labelled_or_where_the_volumes_are_gone(
@@ -148,7 +167,7 @@ def test_a_run_that_cannot_be_written_to_is_used_nevertheless(
     (a_session.folder / FOLDER).write_text("in the way", "utf-8")
     session = ForOthers(a_session.folder, a_session, lambda: [a_case]).session()
     assert session is not a_session
-    assert stored_for_others(a_session.folder, a_session.step) is None
+    assert stored_for_others(a_session.folder, network_of(a_session)) is None
 
 
 def test_a_session_that_has_learnt_nothing_cannot_be_gone_on_from(tmp_path: Path) -> None:
