@@ -26,6 +26,9 @@ _MOST_OUTSIDE_VALUES = 60_000_000
 _ALIKE = 1.5
 """Up to this ratio of its spacings a volume looks alike along all axes."""
 
+_FEW_SLICES = 0.5
+"""Scribbles on more slices than this share, along any plane, were not painted on a few slices."""
+
 _MOST_VOXELS_THRICE = 8_000_000
 """Larger volumes are seen along one axis only: three take three times as long."""
 
@@ -58,7 +61,8 @@ def plan_axes(labels: SparseLabels, spacing_zyx: tuple[float, float, float]) -> 
     A completely labelled volume is read along its coarsest axis, where slices are sharpest; a small one
     with voxels of about equal sides along the other axes too: from few patients three views learn more
     than one, and their mean is better than each (Docs/benchmarks.md). Paint that belongs to no complete
-    slice (scribbles) is read along the plane that gathers it in the fewest slices.
+    slice (scribbles) is read along the plane that gathers it in the fewest slices; where it is on most slices
+    along any plane, along the one in which the strokes are flat.
     """
     array = labels.array
     known = array != IGNORE
@@ -76,13 +80,20 @@ def plan_axes(labels: SparseLabels, spacing_zyx: tuple[float, float, float]) -> 
             rest = rest.copy() if rest is known else rest
             np.moveaxis(rest, plan.axis, 0)[plan.complete] = False
     if rest.any():
-        counts = []
-        for axis in range(3):
-            other = tuple(a for a in range(3) if a != axis)
-            counts.append(np.flatnonzero(rest.any(axis=other)))
-        axis = min(range(3), key=lambda a: (len(counts[a]) / array.shape[a], a))
+        counts = [np.flatnonzero(rest.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
+        shares = [len(found) / size for found, size in zip(counts, array.shape, strict=True)]
+        axis = int(np.argmin(shares))
+        if shares[axis] > _FEW_SLICES:
+            box = rest[tuple(slice(found[0], found[-1] + 1) for found in counts)]
+            axis = min(range(3), key=lambda a: (round(_thickness(box, a), 1), -spacing_zyx[a], shares[a], a))
         plans[axis].partial = [int(i) for i in counts[axis]]
     return sorted((p for p in plans if p.count), key=lambda p: -p.count)
+
+
+def _thickness(strokes: np.ndarray, axis: int) -> float:
+    """Share of the painted voxels that are followed by another one along an axis."""
+    moved = np.moveaxis(strokes, axis, 0)
+    return float(np.count_nonzero(moved[1:] & moved[:-1]) / np.count_nonzero(strokes))
 
 
 def teaching_slices(plans: list[AxisPlan], labels: SparseLabels) -> Iterator[tuple[int, int, bool]]:

@@ -4,7 +4,7 @@ import torch
 from contrastive_seg_phantom import keep_slices, two_organs
 
 from contrastive_seg.compute import choose_compute
-from contrastive_seg.data.sparse_labels import SparseLabels
+from contrastive_seg.data.sparse_labels import IGNORE, SparseLabels
 from contrastive_seg.data.volume import Volume
 from contrastive_seg.finetuning.case_data import PreparedView, plan_axes, prepare_view
 from contrastive_seg.finetuning.samples import SliceSampler
@@ -116,6 +116,22 @@ def test_a_small_complete_volume_is_seen_along_all_axes_unless_its_slices_are_th
         (2, True),
     ]
     assert [p.axis for p in plan_axes(labels, (5.0, 1.0, 1.0))] == [0]
+
+
+def test_scribbles_on_all_slices_are_read_along_the_plane_in_which_they_were_drawn():
+    rng = np.random.default_rng(0)
+    array = np.full((10, 40, 36), IGNORE, np.int16)
+    for plane in array:  # two strokes a slice, each somewhere else
+        for value in (0, 1):
+            y, x = rng.integers(2, 30, 2)
+            plane[y : y + 2, x : x + 6] = value
+    for turned, axis in ((array, 0), (np.moveaxis(array, 0, 1), 1), (np.moveaxis(array, 0, 2), 2)):
+        (plan,) = plan_axes(SparseLabels(np.ascontiguousarray(turned)), (1.0, 1.0, 1.0))
+        assert plan.axis == axis and plan.partial == list(range(10))
+    few = np.full((40, 40, 40), IGNORE, np.int16)
+    few[20, 5:35, 5:8] = 1
+    few[20:24, 30, 3:36] = 0  # one stroke leaves the slice: still 4 of 40
+    assert [p.axis for p in plan_axes(SparseLabels(few), (1.0, 1.0, 1.0))] == [0]
 
 
 def test_what_is_kept_for_the_estimate_is_not_learnt_along_another_axis_either():
