@@ -81,6 +81,8 @@ class MorePictures:
         section.update()
         self._draw("ready", "OtherPatients")
         ui.patientsStartButton.click()
+        wait_until(lambda: any(one.learns and one.fraction > 0.4 for one in section.logic.cases), 300)
+        self._draw("learning", "OtherPatients")
         wait_until(lambda: any(one.result for one in section.logic.cases), 300)
         self._draw("running", "OtherPatients")
         wait_until(lambda: not section.logic.isRunning, 300)
