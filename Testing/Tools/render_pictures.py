@@ -213,9 +213,13 @@ class Pictures:
 
     def _fit(self) -> None:
         """As tall as the panel needs to be at its width, as Slicer's scroll area makes it."""
-        needed = max(self._panel.sizeHint.height(), self._panel.heightForWidth(PANEL[0]))
-        self._panel.resize(PANEL[0], max(PANEL[1], needed))
-        slicer.app.processEvents()
+        height = 0
+        while height != self._panel.height:  # what arrives meanwhile, such as a suggestion, may be longer
+            height = self._panel.height
+            needed = max(self._panel.sizeHint.height(), self._panel.heightForWidth(PANEL[0]))
+            self._panel.resize(PANEL[0], max(PANEL[1], needed))
+            for _ in range(3):
+                slicer.app.processEvents()
 
 
 def compose(path: Path, columns: list[tuple[str, Any, Any]]) -> None:
