@@ -223,7 +223,7 @@ class OtherPatientsLogic:
             self._ask(case, str(case.path))
             return
         try:
-            volume, matrix = self._source(case)
+            volume, matrix = case.source(self.sequence)
         except UserError as error:
             self._fail(case, str(error))
             return
@@ -235,20 +235,6 @@ class OtherPatientsLogic:
             lambda _nothing: self._ask(case, path.name, matrix),
             lambda error: self._fail(case, str(error)),
         )
-
-    def _source(self, case: PatientCase) -> tuple[Any, list[list[float]]]:
-        """The node with a case's voxels, and its IJK-to-RAS matrix in the world."""
-        if case.frame is not None:
-            assert self.sequence is not None
-            volume = self.sequence.volume(case.frame)
-            matrix = VolumeGrid(volume).ijkToLocal
-            proxy = self.sequence.proxy
-            if proxy is not None:
-                matrix = VolumeGrid.localToWorld(proxy) @ matrix
-        else:
-            volume = case.neededVolume()
-            matrix = VolumeGrid(volume).ijkToWorld()
-        return volume, [[float(number) for number in row] for row in matrix]
 
     def _tellNumber(self, case: PatientCase) -> None:
         done = sum(one.state in (PatientState.Done, PatientState.Failed) for one in self.cases)

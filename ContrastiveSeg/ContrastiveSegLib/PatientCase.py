@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import slicer
 from slicer.i18n import tr as _
 
 from ContrastiveSegLib.PatientState import PatientState
 from ContrastiveSegLib.UserError import UserError
+from ContrastiveSegLib.VolumeGrid import VolumeGrid
+
+if TYPE_CHECKING:
+    from ContrastiveSegLib.SequenceLogic import SequenceLogic
 
 
 @dataclass
@@ -65,6 +69,23 @@ class PatientCase:
         if node is None or node.GetImageData() is None:
             raise UserError(_("The volume '{name}' was removed from the scene.").format(name=self.name))
         return node
+
+    def source(self, sequence: SequenceLogic | None) -> tuple[Any, list[list[float]]]:
+        """The node with its voxels, and that node's IJK-to-RAS matrix in the world.
+
+        Raises:
+            UserError: The volume was removed.
+        """
+        if self.frame is not None:
+            assert sequence is not None
+            volume = sequence.volume(self.frame)
+            matrix = VolumeGrid(volume).ijkToLocal
+            if sequence.proxy is not None:
+                matrix = VolumeGrid.localToWorld(sequence.proxy) @ matrix
+        else:
+            volume = self.neededVolume()
+            matrix = VolumeGrid(volume).ijkToWorld()
+        return volume, [[float(number) for number in row] for row in matrix]
 
     def volumes(self) -> dict[int, float]:
         """Millilitres by label value."""

@@ -86,6 +86,23 @@ def test_the_device_is_found_by_a_real_test_and_remembered(a_section, a_panel):
     assert CheckStore().read("1.0") is None
 
 
+@pytest.mark.parametrize(
+    ("reported", "installed", "holds"),
+    [
+        ("2.13.0", "2.13.0", True),
+        ("2.13.0+cu130", "2.13.0", True),
+        ("2.13.0+cpu", "2.13.0+cpu", True),
+        ("2.13.0+cpu", "2.13.0", False),
+        ("2.13.0+cu130", "2.13.0+cpu", False),
+        ("2.13.0+cu130", "2.12.0", False),
+        ("2.13.0", "", False),
+    ],
+)
+def test_a_report_holds_for_the_build_it_was_made_with(a_panel, reported, installed, holds):
+    CheckStore().write(CheckReport(torch=reported, device="CPU"))
+    assert (CheckStore().read(installed) is not None) == holds
+
+
 def test_without_pytorch_the_panel_says_so_and_start_gives_a_sentence(a_section, a_panel):
     volume = add_volume(ball((12, 30, 40)) * 300 + 50)
     segmentation = add_segmentation(volume, ["Ball"])

@@ -23,7 +23,7 @@ class CheckStore:
             report = CheckReport(**stored)
         except (ValueError, TypeError):
             return None
-        return report if torch and report.torch == torch else None
+        return report if torch and _isOf(report.torch, torch) else None
 
     def write(self, report: CheckReport) -> None:
         """Keeps a report."""
@@ -32,3 +32,12 @@ class CheckStore:
     def forget(self) -> None:
         """Forgets it, as after an installation."""
         slicer.app.userSettings().setValue(_KEY, "")
+
+
+def _isOf(reported: str, installed: str) -> bool:
+    """Whether the version that PyTorch says of itself is the installed one.
+
+    A build for GPUs from the public index is installed as 2.13.0 and calls itself 2.13.0+cu130.
+    """
+    number, _plus, build = reported.partition("+")
+    return reported == installed or (number == installed and build != "cpu")

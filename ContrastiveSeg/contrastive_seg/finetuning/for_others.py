@@ -13,6 +13,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,10 +24,13 @@ from contrastive_seg import strict_json
 from contrastive_seg.atomic import make_folder, replacing, write_json
 from contrastive_seg.data.sparse_labels import IGNORE, SparseLabels
 from contrastive_seg.errors import ContrastiveSegError
-from contrastive_seg.finetuning.checkpoint import TENSORS, load_state
+from contrastive_seg.finetuning.check_cases import nothing_learnt
+from contrastive_seg.finetuning.checkpoint import TENSORS, RunState, load_state
 from contrastive_seg.finetuning.events import Event, Progress
+from contrastive_seg.finetuning.make_trainer import make_trainer
 from contrastive_seg.finetuning.record import network_sha256
 from contrastive_seg.finetuning.session import Case, FinetuningSession
+from contrastive_seg.finetuning.settings import FinetuneSettings
 from contrastive_seg.inference.scores import Stopped
 
 FOLDER = "others"
@@ -106,9 +110,8 @@ class ForOthers:
 
         settings = self._session.settings
         with tempfile.TemporaryDirectory(prefix="contrastive-seg-") as place:
-            learning = self._session.branch(
-                Path(place), replace(settings, budget=min(settings.budget, LONGEST))
-            )
+            settings = replace(settings, budget=min(settings.budget, LONGEST))
+            learning = branch(self._session, Path(place), settings)
             learning.set_cases(whole)
             learning.train(tell, should_stop, predict=False)
             if should_stop():
@@ -127,6 +130,31 @@ class ForOthers:
     def _network(self) -> nn.Module:
         assert self._session.trainer is not None
         return self._session.trainer.average.network
+
+
+def branch(session: FinetuningSession, folder: Path, settings: FinetuneSettings) -> FinetuningSession:
+    """A session that goes on from another one's network, for other cases; that one stays as it is.
+
+    It learns in the ordinary way, and nothing is held out for an estimate.
+
+    Args:
+        session: Whose network it is.
+        folder: The new one's run folder.
+        settings: Its budget and device; network and weights are those of ``session``.
+
+    Raises:
+        ContrastiveSegError: ``no-checkpoint`` when nothing has been trained yet.
+    """
+    if session.state is None or session.trainer is None:
+        raise nothing_learnt()
+    other = FinetuningSession(folder, replace(settings, weights=None, semi_supervised=""))
+    architecture = session.state.architecture
+    network = deepcopy(session.trainer.average.network).cpu().requires_grad_(True)
+    other.trainer = make_trainer(other.settings, architecture, other.compute, network)
+    other.trainer.step_count = session.step
+    other.state = RunState(architecture, step=session.step, round=session.state.round)
+    other.estimates = False
+    return other
 
 
 def stored_for_others(run: Path, network: nn.Module) -> Path | None:

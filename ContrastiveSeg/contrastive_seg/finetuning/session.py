@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,12 +17,7 @@ from contrastive_seg.data.orientation import Orientation
 from contrastive_seg.data.sparse_labels import SparseLabels
 from contrastive_seg.data.volume import Volume
 from contrastive_seg.errors import ContrastiveSegError
-from contrastive_seg.finetuning.case_data import (
-    common_pixel,
-    plan_axes,
-    prepare_view,
-    teaching_slices,
-)
+from contrastive_seg.finetuning.case_data import common_pixel, plan_axes, prepare_view, teaching_slices
 from contrastive_seg.finetuning.check_cases import check_cases, nothing_learnt
 from contrastive_seg.finetuning.checkpoint import RunState, load_state, load_tensors, save_checkpoint
 from contrastive_seg.finetuning.events import EventSink, Preview, Progress
@@ -91,7 +85,7 @@ class FinetuningSession:
         self.replay: Schedule | None = None  # what train repeats, instead of heeding the clock
         self.began_from_checkpoint = self.gave_preview = False  # of the round trained last
         self._profiles: dict[int, Profile] = {}
-        self._estimates = True
+        self.estimates = True  # whether slices are held out for an estimate of the Dice
 
     @classmethod
     def resume(cls, folder: Path, settings: FinetuneSettings | None = None) -> FinetuningSession:
@@ -113,28 +107,6 @@ class FinetuningSession:
         session.state, session.trainer = state, trainer
         session.began_from_checkpoint = True
         return session
-
-    def branch(self, folder: Path, settings: FinetuneSettings) -> FinetuningSession:
-        """A session that goes on from this one's network, for other cases; this one stays as it is.
-
-        It learns in the ordinary way, and nothing is held out for an estimate.
-
-        Args:
-            folder: Its run folder.
-            settings: Its budget and device; network and weights are this one's.
-
-        Raises:
-            ContrastiveSegError: ``no-checkpoint`` when nothing has been trained yet.
-        """
-        if self.state is None or self.trainer is None:
-            raise nothing_learnt()
-        other = FinetuningSession(folder, replace(settings, weights=None, semi_supervised=""))
-        network = deepcopy(self.trainer.average.network).cpu().requires_grad_(True)
-        other.trainer = make_trainer(other.settings, self.state.architecture, other.compute, network)
-        other.trainer.step_count = self.step
-        other.state = RunState(self.state.architecture, step=self.step, round=self.state.round)
-        other._estimates = False
-        return other
 
     @property
     def step(self) -> int:
@@ -180,7 +152,7 @@ class FinetuningSession:
         self._plan_network(values, axes, lambda: common_pixel(annotated, self.settings.budget))
         assert self.state is not None
         teaching = [list(teaching_slices(t[3], t[1])) for t in turned]
-        split = choose_held_out(teaching, self.state) if self._estimates else set()
+        split = choose_held_out(teaching, self.state) if self.estimates else set()
         architecture = self.state.architecture
         prepared = []
         for number, (volume, labels, orientation, plans) in enumerate(turned):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from contrastive_seg.data.sparse_labels import IGNORE, SparseLabels
 from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.finetuning.checkpoint import TENSORS, load_state
 from contrastive_seg.finetuning.events import Progress
-from contrastive_seg.finetuning.for_others import FOLDER, ForOthers, stored_for_others
+from contrastive_seg.finetuning.for_others import FOLDER, ForOthers, branch, stored_for_others
 from contrastive_seg.finetuning.session import Case, FinetuningSession
 from contrastive_seg.finetuning.settings import FinetuneSettings
 from contrastive_seg.inference.scores import Stopped
@@ -129,20 +130,18 @@ def test_nothing_is_learnt_where_all_was_labelled_or_where_the_volumes_are_gone(
 
 
 def test_a_complete_volume_beside_a_painted_one_keeps_its_labels(
-    a_session: FinetuningSession, a_case: Case
+    a_session: FinetuningSession, a_case: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     volume, truth = two_organs(seed=5)
     complete = Case(volume, SparseLabels(np.asarray(truth, np.int16)))
     seen: list[Case] = []
-    branch = a_session.branch
+    taken = FinetuningSession.set_cases
 
-    def watched(folder: Path, settings: FinetuneSettings) -> FinetuningSession:
-        learning = branch(folder, settings)
-        taken = learning.set_cases
-        learning.set_cases = lambda cases: (seen.extend(cases), taken(cases))[1]  # type: ignore[method-assign]
-        return learning
+    def watched(session: FinetuningSession, cases: Sequence[Case]) -> None:
+        seen.extend(cases)
+        taken(session, cases)
 
-    a_session.branch = watched  # type: ignore[method-assign]
+    monkeypatch.setattr(FinetuningSession, "set_cases", watched)
     ForOthers(a_session.folder, a_session, lambda: [a_case, complete]).session()
     np.testing.assert_array_equal(seen[1].labels.array, truth)
     known = a_case.labels.array != IGNORE
@@ -173,4 +172,4 @@ def test_a_run_that_cannot_be_written_to_is_used_nevertheless(
 def test_a_session_that_has_learnt_nothing_cannot_be_gone_on_from(tmp_path: Path) -> None:
     session = FinetuningSession(tmp_path / "new", FinetuneSettings(device="cpu", steps=2))
     with pytest.raises(ContrastiveSegError, match="Nothing has been learnt"):
-        session.branch(tmp_path / "other", session.settings)
+        branch(session, tmp_path / "other", session.settings)
