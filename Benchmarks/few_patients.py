@@ -32,9 +32,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from benchmarklib.arguments import carry_out, study_parser
 from benchmarklib.placement import dice_per_class
 from benchmarklib.results import ResultsFile, Row, describe_machine, today
-from benchmarklib.studies import STUDIES, Split, Study, cases_of, labels_of, split, truth_of
+from benchmarklib.studies import STUDIES, Split, Study, cases_of, labels_of, mean_dice, split
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "ContrastiveSeg"))
@@ -86,12 +87,8 @@ def measure_ours(
         steps = max(_TIMED, int((args.seconds - spent[1]) / each))
     with tempfile.TemporaryDirectory() as folder:
         session, seconds = learn(steps, folder)
-        scores = []
-        for path in files.tested[: args.tested]:
-            volume = read_volume(path)
-            found = session.predict(volume).labels
-            scores.append(dice_per_class(found, truth_of(path, volume), list(study.values)))
-    return _mean(scores, study), seconds, steps
+        scores = mean_dice(session, files.tested[: args.tested], study)
+    return scores, seconds, steps
 
 
 def measure_nnunet(
@@ -207,10 +204,7 @@ def report(args: argparse.Namespace) -> None:
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, help="folder that holds the data sets")
+    parser = study_parser(__doc__, RESULTS)
     parser.add_argument("--datasets", default="hippocampus", help=", ".join(NUMBERS))
     parser.add_argument("--methods", default="scratch", help="scratch, mcsc, nnunet, names of weights")
     parser.add_argument("--labelled", help="numbers of labelled patients, such as 1,5")
@@ -221,17 +215,10 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=0, help="so many steps instead")
     parser.add_argument("--tested", type=int, help="only so many tested volumes")
     parser.add_argument("--nnunet", type=Path, help="a Python that has nnunetv2")
-    parser.add_argument("--results", type=Path, default=RESULTS)
-    parser.add_argument("--report", action="store_true")
     args = parser.parse_args()
-    if args.report:
-        report(args)
-    elif args.data is None:
-        parser.error("name the folder of the data sets with --data")
-    elif NNUNET in args.methods.split(",") and args.nnunet is None:
+    if NNUNET in args.methods.split(",") and args.nnunet is None and not args.report:
         parser.error("name a Python that has the package nnunetv2 with --nnunet")
-    else:
-        run(args)
+    carry_out(parser, args, run, report)
 
 
 if __name__ == "__main__":

@@ -26,18 +26,15 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 from unittest import mock
 
 import numpy as np
-from benchmarklib.placement import dice_per_class
+from benchmarklib.arguments import carry_out, study_parser
 from benchmarklib.results import ResultsFile, Row, describe_machine, today
-from benchmarklib.studies import STUDIES, Study, cases_of, patient_of, split, truth_of
+from benchmarklib.studies import STUDIES, Study, cases_of, mean_dice, patient_of, split
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "ContrastiveSeg"))
-if TYPE_CHECKING:
-    from contrastive_seg.finetuning.session import FinetuningSession
 
 RESULTS = ROOT / "Benchmarks" / "results" / "other_patients.csv"
 SLICES = {"hippocampus": 3, "left_atrium": 5, "cardiac_cine": 3}
@@ -68,22 +65,12 @@ def measure(
     study: Study, painted: Path, tested: list[Path], seed: int, args: argparse.Namespace
 ) -> Iterator[tuple[str, dict[int, float], float]]:
     """Method, mean Dice by label value and seconds of learning (of the process), method after method."""
-    from contrastive_seg.data.read import read_volume
     from contrastive_seg.finetuning.for_others import ForOthers
     from contrastive_seg.finetuning.session import FinetuningSession
     from contrastive_seg.finetuning.settings import FinetuneSettings
 
     cases = cases_of([painted], SLICES[study.name])
     others = [path for path in tested if patient_of(path) != patient_of(painted)]
-
-    def score(session: FinetuningSession) -> dict[int, float]:
-        scores = []
-        for path in others:
-            volume = read_volume(path)
-            scores.append(
-                dice_per_class(session.predict(volume).labels, truth_of(path, volume), list(study.values))
-            )
-        return {value: float(np.mean([one[value] for one in scores])) for value in study.values}
 
     def timed(learn: Callable[[], object]) -> float:
         begun = time.process_time()
@@ -95,12 +82,12 @@ def measure(
         session = FinetuningSession(Path(folder) / "run", settings)
         session.set_cases(cases)
         seconds = timed(session.train)
-        yield PAINTED, score(session), seconds
+        yield PAINTED, mean_dice(session, others, study), seconds
         for method, way in ((OTHERS, contextlib.nullcontext), (PLAIN, contrasts_as_they_are)):
             with way():
                 learning = ForOthers(Path(folder) / method, session, lambda: cases)
                 seconds = timed(learning.session)
-            yield method, score(learning.session()), seconds
+            yield method, mean_dice(learning.session(), others, study), seconds
 
 
 def run(args: argparse.Namespace) -> None:
@@ -156,23 +143,13 @@ def report(args: argparse.Namespace) -> None:
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, help="folder that holds the data sets")
+    parser = study_parser(__doc__, RESULTS)
     parser.add_argument("--datasets", default=",".join(SLICES))
     parser.add_argument("--patients", type=int, default=4, help="painted patients, each by itself")
     parser.add_argument("--seeds", default="0")
     parser.add_argument("--steps", type=int, default=300, help="of each learning")
-    parser.add_argument("--results", type=Path, default=RESULTS)
-    parser.add_argument("--report", action="store_true")
     args = parser.parse_args()
-    if args.report:
-        report(args)
-    elif args.data is None:
-        parser.error("name the folder of the data sets with --data")
-    else:
-        run(args)
+    carry_out(parser, args, run, report)
 
 
 if __name__ == "__main__":

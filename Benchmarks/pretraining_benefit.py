@@ -24,6 +24,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from benchmarklib.arguments import carry_out, study_parser
 from benchmarklib.placement import dice_per_class
 from benchmarklib.results import ResultsFile, Row, describe_machine, today
 from benchmarklib.studies import STUDIES, Split, Study, cases_of, split, truth_of
@@ -224,10 +225,7 @@ def _order(group: tuple[int, float, str, str]) -> tuple[int, float, str, bool, s
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, help="folder that holds the data sets")
+    parser = study_parser(__doc__, RESULTS)
     parser.add_argument("--datasets", default="hippocampus", help=", ".join(STUDIES))
     parser.add_argument("--methods", help="such as pcl,macl; else all that fit the data set")
     parser.add_argument("--networks", help="such as unet,echo-unet; else those of the data set")
@@ -240,15 +238,8 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int)
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "contrastive-seg-benefit")
-    parser.add_argument("--results", type=Path, default=RESULTS)
-    parser.add_argument("--report", action="store_true")
     args = parser.parse_args()
-    if args.report:
-        report(args)
-    elif args.data is None:
-        parser.error("name the folder of the data sets with --data")
-    else:
-        run(args)
+    carry_out(parser, args, run, report)
 
 
 if __name__ == "__main__":

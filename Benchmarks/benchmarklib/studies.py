@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarklib.placement import IGNORE, annotated_slices, sparse_labels
+from benchmarklib.placement import IGNORE, annotated_slices, dice_per_class, sparse_labels
 
 if TYPE_CHECKING:
     from contrastive_seg.data.volume import Volume
-    from contrastive_seg.finetuning.session import Case
+    from contrastive_seg.finetuning.session import Case, FinetuningSession
 
 SPLIT_SEED = 2026
 """Of the order of the patients; the same for every method and number of labels."""
@@ -146,6 +146,24 @@ def cases_of(images: Sequence[Path], slices: int = 0, scribbles: bool = False) -
             labels = sparse_labels(labels, 0, annotated_slices(labels, 0, slices))
         cases.append(Case(volume, SparseLabels(labels)))
     return cases
+
+
+def mean_dice(session: FinetuningSession, images: Sequence[Path], study: Study) -> dict[int, float]:
+    """Mean Dice by label value of volumes that a session segments without any label.
+
+    Args:
+        session: That has learnt.
+        images: Image files whose label maps are there.
+        study: Says which values are scored.
+    """
+    from contrastive_seg.data.read import read_volume
+
+    scores = []
+    for path in images:
+        volume = read_volume(path)
+        found = session.predict(volume).labels
+        scores.append(dice_per_class(found, truth_of(path, volume), list(study.values)))
+    return {value: float(np.mean([one[value] for one in scores])) for value in study.values}
 
 
 def split(study: Study, data: Path) -> Split:
