@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +34,27 @@ class AnnotationLogic:
 
     @staticmethod
     def segmentIds(segmentationNode: Any) -> list[str]:
-        """IDs of the segments that take part: the visible ones, in their order."""
+        """IDs of the segments that take part: the visible ones, in their order.
+
+        As for Grow from seeds and its like, hiding a segment leaves it out.
+        """
+        hidden = AnnotationLogic.hiddenIds(segmentationNode)
+        return [one for one in segmentationNode.GetSegmentation().GetSegmentIDs() if one not in hidden]
+
+    @staticmethod
+    def hiddenIds(segmentationNode: Any) -> list[str]:
+        """IDs of the segments that are left out: nothing is said about the voxels that only they have."""
         display = segmentationNode.GetDisplayNode()
         return [
             segmentId
             for segmentId in segmentationNode.GetSegmentation().GetSegmentIDs()
-            if display is None or display.GetSegmentVisibility(segmentId)
+            if display is not None and not display.GetSegmentVisibility(segmentId)
         ]
+
+    @classmethod
+    def hiddenValues(cls, segmentationNode: Any, values: dict[str, int]) -> list[int]:
+        """Label values of the segments that are left out."""
+        return [values[one] for one in cls.hiddenIds(segmentationNode) if one in values]
 
     @classmethod
     def annotatedSlices(
@@ -50,24 +65,29 @@ class AnnotationLogic:
         *,
         axis: int | None = None,
         accepted: Path | None = None,
+        hidden: Collection[int] = (),
     ) -> list[Slice]:
         """The annotated slices, those marked as empty included.
 
         Args:
             segmentationNode: Whose marks count.
-            labels: Its segments on the volume's grid.
+            labels: Its segments on the volume's grid, the hidden ones too: to show or to hide a segment
+                changes nothing of what was accepted.
             grid: The volume's grid.
             axis: Only slices along this array axis; None for whatever the painting shows.
             accepted: The file that :class:`AcceptLogic` left, where there is one.
+            hidden: Label values that are left out; what is painted with them annotates no slice.
 
         Returns:
             (axis, index) pairs, sorted.
         """
         axes = (0, 1, 2) if axis is None else (axis,)
         manual = cls._read(segmentationNode, _MANUAL)
+        painted = labels
         if manual:
-            labels = cls._changedSince(labels, accepted)
-        found = set(SliceRule.find(labels, grid.acquisitionAxis(), axes))
+            painted = cls._changedSince(labels, accepted)
+        painted = painted.without(labels, hidden)
+        found = set(SliceRule.find(painted, grid.acquisitionAxis(), axes))
         found.update(one for one in manual if one[0] in axes)
         found.update(one for one in cls.emptySlices(segmentationNode) if one[0] in axes)
         return sorted((a, index) for a, index in found if 0 <= index < grid.shape[a])
@@ -124,8 +144,8 @@ class AnnotationLogic:
 
     @classmethod
     def labelsOf(cls, segmentationNode: Any, grid: VolumeGrid, values: dict[str, int]) -> LabelBox:
-        """The segments on the volume's grid; :class:`SegmentResampler` tells how."""
-        return SegmentResampler(segmentationNode, grid).labels(values)
+        """The segments on the volume's grid (:class:`SegmentResampler`), hidden ones under the others."""
+        return SegmentResampler(segmentationNode, grid).labels(values, cls.hiddenIds(segmentationNode))
 
     @staticmethod
     def _read(node: Any, name: str) -> list[Slice]:

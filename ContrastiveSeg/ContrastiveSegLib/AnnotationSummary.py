@@ -13,6 +13,7 @@ from ContrastiveSegLib.AnnotationLogic import AnnotationLogic
 from ContrastiveSegLib.LabelBox import LabelBox
 from ContrastiveSegLib.PlaneChoice import PlaneChoice
 from ContrastiveSegLib.RunFolder import RunFolder
+from ContrastiveSegLib.SegmentResampler import SegmentResampler
 from ContrastiveSegLib.SliceRule import Slice
 from ContrastiveSegLib.VolumeGrid import VolumeGrid
 from ContrastiveSegLib.Words import Words
@@ -48,10 +49,12 @@ class AnnotationSummary:
     Attributes:
         slices: All of them, plane by plane.
         names: Names of the segments that take part, by ID.
+        hidden: Names of those that are painted but hidden, and so left out.
     """
 
     slices: list[AnnotatedSlice]
     names: dict[str, str]
+    hidden: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, volumeNode: Any, segmentationNode: Any, planes: PlaneChoice) -> AnnotationSummary:
@@ -62,8 +65,9 @@ class AnnotationSummary:
         """
         grid = VolumeGrid(volumeNode)
         segmentation = segmentationNode.GetSegmentation()
-        ids = AnnotationLogic.segmentIds(segmentationNode)
-        names = {one: segmentation.GetSegment(one).GetName() for one in ids}
+        ids = list(segmentation.GetSegmentIDs())
+        shown = AnnotationLogic.segmentIds(segmentationNode)
+        names = {one: segmentation.GetSegment(one).GetName() for one in shown}
         folder = RunFolder.existing(volumeNode, segmentationNode)
         values = folder.segmentValues(ids) if folder else {one: n + 1 for n, one in enumerate(ids)}
         labels = AnnotationLogic.labelsOf(segmentationNode, grid, values)
@@ -73,9 +77,14 @@ class AnnotationSummary:
             grid,
             axis=planes.axis(grid.planeNames()),
             accepted=folder.accepted if folder else None,
+            hidden=AnnotationLogic.hiddenValues(segmentationNode, values),
         )
         partial = set(AnnotationLogic.partialSlices(segmentationNode))
-        return cls([cls._described(one, grid, labels, values, one not in partial) for one in found], names)
+        described = {one: values[one] for one in shown}
+        slices = [cls._described(one, grid, labels, described, one not in partial) for one in found]
+        resampler = SegmentResampler(segmentationNode, grid)
+        hidden = [one for one in ids if one not in names and resampler.isPainted(one)]
+        return cls(slices, names, tuple(segmentation.GetSegment(one).GetName() for one in hidden))
 
     @staticmethod
     def stamp(volumeNode: Any, segmentationNode: Any, planes: PlaneChoice) -> tuple[Any, ...]:
@@ -88,7 +97,7 @@ class AnnotationSummary:
         segmentation = segmentationNode.GetSegmentation()
         name = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
         segments = []
-        for segmentId in AnnotationLogic.segmentIds(segmentationNode):
+        for segmentId in segmentation.GetSegmentIDs():
             segment = segmentation.GetSegment(segmentId)
             image = segment.GetRepresentation(name)
             painted = image.GetMTime() if image is not None else 0
@@ -104,6 +113,7 @@ class AnnotationSummary:
             grid.ijkToLocal.tobytes(),
             tuple(one.GetTransformToWorldMTime() if one is not None else 0 for one in transforms),
             tuple(segments),
+            tuple(AnnotationLogic.hiddenIds(segmentationNode)),
             AnnotationLogic.marks(segmentationNode),
             accepted.stat().st_mtime_ns if accepted is not None and accepted.is_file() else 0,
         )
@@ -148,6 +158,15 @@ class AnnotationSummary:
         if len(self.slices) == 1:
             return _("1 annotated slice ({planes}).").format(planes=listed)
         return _("{count} annotated slices ({planes}).").format(count=len(self.slices), planes=listed)
+
+    def leftOut(self) -> str:
+        """Which structures are not learnt as they are hidden; empty where all are shown."""
+        if not self.hidden:
+            return ""
+        return _(
+            "Hidden, and so not learnt: {names}. Its voxels are not learnt as background either; show it to "
+            "learn it."
+        ).format(names=Words.listed(self.hidden))
 
     def warning(self) -> str:
         """What is too little for a good result; empty where there is enough."""

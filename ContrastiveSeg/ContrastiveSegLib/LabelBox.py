@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,6 +36,26 @@ class LabelBox:
         array = np.zeros(self.shape, np.int16)
         array[self.part] = self.array
         return array
+
+    def without(self, labels: LabelBox, values: Collection[int]) -> LabelBox:
+        """The same with 0 where another box of the grid has one of some values."""
+        if not values:
+            return self
+        low = [max(a, b) for a, b in zip(self.start, labels.start, strict=True)]
+        ends = zip(self.part, labels.part, strict=True)
+        high = [min(a.stop, b.stop) for a, b in ends]
+        if any(a >= b for a, b in zip(low, high, strict=True)):
+            return self
+        array = self.array.copy()
+        here = array[self._at(self.start, low, high)]
+        there = labels.array[self._at(labels.start, low, high)]
+        for z, plane in enumerate(there):
+            here[z][np.isin(plane, list(values))] = 0
+        return LabelBox(array, self.start, self.shape)
+
+    @staticmethod
+    def _at(start: tuple[int, int, int], low: list[int], high: list[int]) -> tuple[slice, ...]:
+        return tuple(slice(a - s, b - s) for s, a, b in zip(start, low, high, strict=True))
 
     @staticmethod
     def slabs(shape: tuple[int, ...], voxels: int) -> Iterator[slice]:

@@ -10,7 +10,6 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 
-from ContrastiveSegLib.AnnotationLogic import AnnotationLogic
 from ContrastiveSegLib.Background import Background
 from ContrastiveSegLib.LearningRound import LearningRound
 from ContrastiveSegLib.PredictionFiles import PredictionFiles
@@ -107,7 +106,7 @@ class LearningLogic:
             raise UserError(_("A learning is going on."), _("Press Stop first."))
         folder = RunFolder.of(volumeNode, segmentationNode).create()
         export = self._exports.setdefault(folder.path, VolumeExport(folder.path))
-        values = folder.segmentValues(AnnotationLogic.segmentIds(segmentationNode))
+        values = folder.segmentValues(list(segmentationNode.GetSegmentation().GetSegmentIDs()))
         job = export.prepare(volumeNode, segmentationNode, values, axis=axis, accepted=folder.accepted)
         wanted = {"budget": budget, **({"weights": weights} if weights else {}), **settings, **self.settings}
         now = LearningRound(volumeNode, segmentationNode, folder, job.exported.segments, budget, wanted, anew)

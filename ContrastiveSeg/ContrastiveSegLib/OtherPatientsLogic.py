@@ -10,7 +10,6 @@ from typing import Any
 import slicer
 from slicer.i18n import tr as _
 
-from ContrastiveSegLib.AnnotationLogic import AnnotationLogic
 from ContrastiveSegLib.PatientCase import PatientCase
 from ContrastiveSegLib.PatientChannel import PatientChannel
 from ContrastiveSegLib.PatientResults import PatientResults
@@ -98,7 +97,7 @@ class OtherPatientsLogic:
             raise UserError(_("Check at least one volume in the list."))
         run = RunFolder.existing(volumeNode, segmentationNode)
         assert run is not None
-        values = run.segmentValues(AnnotationLogic.segmentIds(segmentationNode))
+        values = run.segmentValues(list(segmentationNode.GetSegmentation().GetSegmentIDs()))
         self._forgetWork()
         self.results = PatientResults(segmentationNode, values, self._made)
         self.work = Path(slicer.app.temporaryPath) / f"ContrastiveSeg-{uuid.uuid4().hex}"

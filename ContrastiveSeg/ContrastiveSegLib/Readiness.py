@@ -44,7 +44,8 @@ class Readiness:
         if reason:
             return reason
         if summary is None or not summary.painted:
-            return _("Paint a structure on a few slices first.")
+            left = summary.leftOut() if summary is not None else ""
+            return f"{_('Paint a structure on a few slices first.')} {left}".strip()
         return ""
 
     @staticmethod

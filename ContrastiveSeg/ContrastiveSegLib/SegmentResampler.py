@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 from typing import Any
 
 import numpy as np
@@ -36,28 +36,32 @@ class SegmentResampler:
         self._node = segmentationNode
         self._grid = grid
 
-    def labels(self, valueOfSegment: dict[str, int]) -> LabelBox:
+    def labels(self, valueOfSegment: dict[str, int], under: Collection[str] = ()) -> LabelBox:
         """Segments as one label map; where segments overlap, the later one wins, as in Slicer.
 
         Args:
             valueOfSegment: Label values by segment ID; the order is that of the segmentation.
+            under: IDs of segments that lie under all others, and may lie beyond the volume.
 
         Raises:
-            UserError: A segment is painted, but not on any voxel of the volume.
+            UserError: Another segment is painted, but not on any voxel of the volume.
         """
-        steps = self.labelSteps(valueOfSegment)
+        steps = self.labelSteps(valueOfSegment, under)
         while True:
             try:
                 next(steps)
             except StopIteration as end:
                 return end.value  # type: ignore[no-any-return]
 
-    def labelSteps(self, valueOfSegment: dict[str, int]) -> Generator[None, None, LabelBox]:
+    def labelSteps(
+        self, valueOfSegment: dict[str, int], under: Collection[str] = ()
+    ) -> Generator[None, None, LabelBox]:
         """The same in steps of some milliseconds each, for large segments."""
         found: list[tuple[int, np.ndarray, tuple[int, int, int]]] = []
-        for segmentId in self._node.GetSegmentation().GetSegmentIDs():
+        ids = self._node.GetSegmentation().GetSegmentIDs()
+        for segmentId in sorted(ids, key=lambda one: one not in under):
             if segmentId in valueOfSegment:
-                mask, start = self.mask(segmentId)
+                mask, start = self.mask(segmentId, strict=segmentId not in under)
                 if mask.size:
                     found.append((valueOfSegment[segmentId], mask, start))
                 yield
@@ -111,6 +115,14 @@ class SegmentResampler:
                 _("Paint it on this volume, hide it, or put both under the same transform."),
             )
         return mask, start
+
+    def isPainted(self, segmentId: str) -> bool:
+        """Whether a segment has any voxel, on the volume or beside it."""
+        image = self._image(segmentId)
+        if image is None:
+            return False
+        value = self._node.GetSegmentation().GetSegment(segmentId).GetLabelValue()
+        return bool(self._painted(image, value)[0].size)
 
     def _image(self, segmentId: str) -> Any:
         """The image that holds the segment's voxels, in the segmentation's local space; None where

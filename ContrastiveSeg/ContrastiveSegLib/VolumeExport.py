@@ -138,7 +138,8 @@ class VolumeExport:
         Args:
             volumeNode: The image; several components become grey.
             segmentationNode: Where the structures are painted.
-            values: Label values by segment ID; :meth:`RunFolder.segmentValues` keeps them stable.
+            values: Label values by segment ID, of hidden segments too; :meth:`RunFolder.segmentValues`
+                keeps them stable.
             axis: Limits the annotated slices to one array axis.
             accepted: The file that :class:`AcceptLogic` left, where there is one.
 
@@ -147,9 +148,12 @@ class VolumeExport:
         """
         grid = VolumeGrid(volumeNode)
         box = AnnotationLogic.labelsOf(segmentationNode, grid, values)
-        slices = AnnotationLogic.annotatedSlices(segmentationNode, box, grid, axis=axis, accepted=accepted)
+        hidden = AnnotationLogic.hiddenValues(segmentationNode, values)
+        slices = AnnotationLogic.annotatedSlices(
+            segmentationNode, box, grid, axis=axis, accepted=accepted, hidden=hidden
+        )
         partial = AnnotationLogic.partialSlices(segmentationNode)
-        if not self._isAnyPainted(box, slices):
+        if not self._isAnyPainted(box, slices, hidden):
             raise UserError(
                 _("No segment of '{name}' is painted on a slice that counts.").format(
                     name=segmentationNode.GetName()
@@ -171,11 +175,13 @@ class VolumeExport:
             )
         labelsName, old = self._next("labels")
         former += old
-        files.append((labelsName, grid.shape, np.dtype(np.int16), self._sparseSlices(box, slices, partial)))
+        sparse = self._sparseSlices(box, slices, partial, hidden)
+        files.append((labelsName, grid.shape, np.dtype(np.int16), sparse))
         segmentation = segmentationNode.GetSegmentation()
         segments = [
             LabelledSegment(value, segmentId, segmentation.GetSegment(segmentId).GetName())
             for segmentId, value in values.items()
+            if value not in hidden
         ]
         case = {
             "image": self._imageName,
@@ -211,21 +217,30 @@ class VolumeExport:
         return np.asarray(array.mean(axis=-1, dtype=np.float32))
 
     @classmethod
-    def sparseLabels(cls, box: LabelBox, slices: list[Slice], partial: Collection[Slice] = ()) -> np.ndarray:
+    def sparseLabels(
+        cls,
+        box: LabelBox,
+        slices: list[Slice],
+        partial: Collection[Slice] = (),
+        hidden: Collection[int] = (),
+    ) -> np.ndarray:
         """Labels with IGNORE everywhere but on the annotated slices.
 
         Args:
             box: What is painted.
             slices: The annotated slices.
             partial: Those of them of which only the painted voxels count.
+            hidden: Labels that are left out: their voxels are not background either.
         """
         labels = np.empty(box.shape, np.int16)
-        for index, plane in enumerate(cls._sparseSlices(box, slices, partial)):
+        for index, plane in enumerate(cls._sparseSlices(box, slices, partial, hidden)):
             labels[index] = plane
         return labels
 
     @staticmethod
-    def _sparseSlices(box: LabelBox, slices: list[Slice], partial: Collection[Slice]) -> Iterator[np.ndarray]:
+    def _sparseSlices(
+        box: LabelBox, slices: list[Slice], partial: Collection[Slice], hidden: Collection[int]
+    ) -> Iterator[np.ndarray]:
         """The same, slice by slice along z: a large CT never stands in memory as a whole."""
         part, start = box.part, box.start[0]
         for z in range(box.shape[0]):
@@ -233,6 +248,8 @@ class VolumeExport:
             whole = np.zeros(box.shape[1:], np.int16)
             if start <= z < start + box.array.shape[0]:
                 whole[part[1:]] = box.array[z - start]
+                if hidden:
+                    whole[np.isin(whole, list(hidden))] = IGNORE
             said = np.zeros(plane.shape, bool)
             some = np.zeros(plane.shape, bool)
             for axis, index in slices:
@@ -244,11 +261,13 @@ class VolumeExport:
             yield plane
 
     @staticmethod
-    def _isAnyPainted(box: LabelBox, slices: list[Slice]) -> bool:
+    def _isAnyPainted(box: LabelBox, slices: list[Slice], hidden: Collection[int]) -> bool:
         for axis, index in slices:
             inside = index - box.start[axis]
-            if 0 <= inside < box.array.shape[axis] and (box.array.take(inside, axis) > 0).any():
-                return True
+            if 0 <= inside < box.array.shape[axis]:
+                labels = box.array.take(inside, axis)
+                if not np.isin(labels, [0, *hidden]).all():
+                    return True
         return False
 
     def _next(self, stem: str) -> tuple[str, list[Path]]:

@@ -188,6 +188,38 @@ def test_of_a_slice_that_is_not_complete_only_what_is_painted_counts(a_painted_s
     assert AnnotationLogic.partialSlices(segmentation) == []
 
 
+def test_hiding_a_segment_leaves_it_out_and_the_panel_says_so(a_painted_scene, a_panel):
+    volume, segmentation = a_painted_scene
+    segmentation.GetSegmentation().AddEmptySegment("Tumour", "Tumour")
+    tumour = only_slices(ball(SHAPE, 0.1), 1, [15])
+    slicer.util.updateSegmentBinaryLabelmapFromArray(tumour.astype(np.uint8), segmentation, "Tumour", volume)
+    a_panel.enter()
+    assert "Hidden" not in a_panel.ui.annotationLabel.text
+    segmentation.GetDisplayNode().SetSegmentVisibility("Tumour", False)
+    wait_until(lambda: "Hidden, and so not learnt: Tumour." in a_panel.ui.annotationLabel.text, 5)
+    assert "background" in a_panel.ui.annotationLabel.text and a_panel.ui.startButton.enabled
+    segmentation.GetDisplayNode().SetSegmentVisibility("Ball", False)
+    wait_until(lambda: not a_panel.ui.startButton.enabled, 5)
+    assert "Hidden, and so not learnt: Ball, Tumour." in tip_of(a_panel.ui.startButton)
+
+
+def test_hiding_an_accepted_segment_annotates_nothing(a_painted_scene, a_panel):
+    volume, segmentation = a_painted_scene
+    segmentation.GetSegmentation().AddEmptySegment("Tumour", "Tumour")
+    labels = ball(SHAPE) + ball(SHAPE, 0.15)
+    predicted = [LabelledSegment(value, one, one) for value, one in ((1, "Ball"), (2, "Tumour"))]
+    PredictionLogic.update(volume, segmentation, labels, predicted)
+    a_panel.enter()
+    a_panel.ui.acceptButton.click()
+    wait_until(lambda: "Accepted" in a_panel.ui.statusLabel.text, 20)
+    assert a_panel.ui.sliceTable.rowCount == len(PAINTED)
+    for visible in (False, True):
+        segmentation.GetDisplayNode().SetSegmentVisibility("Tumour", visible)
+        a_panel.enter()
+        assert ("Hidden" in a_panel.ui.annotationLabel.text) is not visible
+        assert a_panel.ui.sliceTable.rowCount == len(PAINTED)
+
+
 def test_unchecking_an_empty_slice_takes_the_mark_away(a_painted_scene, a_panel):
     _volume, segmentation = a_painted_scene
     AnnotationLogic.setEmpty(segmentation, (0, 0))

@@ -60,7 +60,8 @@ class AnnotationSection:
             except UserError as error:
                 words = self.problem = str(error)
         if self.summary is not None:
-            words = f"{self.summary.sentence()} {self.summary.warning()}".strip()
+            said = (self.summary.sentence(), self.summary.warning(), self.summary.leftOut())
+            words = " ".join(one for one in said if one)
         self._ui.annotationLabel.text = words
         self._fill(self.summary.slices if self.summary else [])
         self._ui.emptyButton.enabled = self.summary is not None

@@ -133,7 +133,7 @@ class ResultSection:
             volume,
             segmentation,
             [one.slice for one in summary.slices],
-            folder.segmentValues(list(summary.names)),
+            folder.segmentValues(list(segmentation.GetSegmentation().GetSegmentIDs())),  # hidden ones, too
             segmentIds=segmentIds,
             slices=slices,
             accepted=folder.accepted,

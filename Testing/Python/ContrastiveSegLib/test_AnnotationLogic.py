@@ -7,6 +7,7 @@ from scene_parts import add_segmentation, add_transform, add_volume, ball, only_
 from ContrastiveSegLib.AnnotationLogic import AnnotationLogic
 from ContrastiveSegLib.AnnotationSummary import AnnotationSummary
 from ContrastiveSegLib.PlaneChoice import PlaneChoice
+from ContrastiveSegLib.UserError import UserError
 from ContrastiveSegLib.VolumeGrid import VolumeGrid
 
 SHAPE = (12, 30, 40)
@@ -29,6 +30,35 @@ def test_a_hidden_segment_does_not_count(a_volume_node, a_segmentation_node):
     a_segmentation_node.GetDisplayNode().SetSegmentVisibility("Ball", False)
     assert AnnotationLogic.segmentIds(a_segmentation_node) == []
     assert slices(a_volume_node, a_segmentation_node) == []
+
+
+def test_what_is_hidden_and_so_left_out_is_said(a_volume_node, a_segmentation_node):
+    for name in ("Tumour", "Empty"):
+        a_segmentation_node.GetSegmentation().AddEmptySegment(name, name)
+    paint(a_segmentation_node, "Ball", only_slices(ball(SHAPE), 0, [3, 5, 8]), a_volume_node)
+    paint(a_segmentation_node, "Tumour", only_slices(ball(SHAPE, 0.1), 0, [5]), a_volume_node)
+    former = AnnotationSummary.stamp(a_volume_node, a_segmentation_node, PlaneChoice.Automatic)
+    for name in ("Tumour", "Empty"):
+        a_segmentation_node.GetDisplayNode().SetSegmentVisibility(name, False)
+    assert AnnotationSummary.stamp(a_volume_node, a_segmentation_node, PlaneChoice.Automatic) != former
+    summary = AnnotationSummary.of(a_volume_node, a_segmentation_node, PlaneChoice.Automatic)
+    assert "Hidden, and so not learnt: Tumour." in summary.leftOut()
+    assert [one.slice for one in summary.slices] == [(0, 3), (0, 5), (0, 8)]
+    a_segmentation_node.GetDisplayNode().SetAllSegmentsVisibility(True)
+    summary = AnnotationSummary.of(a_volume_node, a_segmentation_node, PlaneChoice.Automatic)
+    assert summary.leftOut() == ""
+
+
+def test_a_hidden_segment_beside_the_volume_is_no_problem(a_volume_node, a_segmentation_node):
+    a_segmentation_node.GetSegmentation().AddEmptySegment("Far", "Far")
+    paint(a_segmentation_node, "Ball", only_slices(ball(SHAPE), 0, [5]), a_volume_node)
+    beside = np.diag([1.0, 1.0, 2.0, 1.0])
+    beside[0, 3] = 500
+    paint(a_segmentation_node, "Far", ball(SHAPE), add_volume(ball(SHAPE), beside))
+    with pytest.raises(UserError, match="'Far' does not touch"):
+        slices(a_volume_node, a_segmentation_node)
+    a_segmentation_node.GetDisplayNode().SetSegmentVisibility("Far", False)
+    assert slices(a_volume_node, a_segmentation_node) == [(0, 5)]
 
 
 def test_a_segment_hidden_with_its_whole_node_still_counts(a_volume_node, a_segmentation_node):

@@ -5,6 +5,7 @@ import pytest
 import slicer
 from scene_parts import add_segmentation, add_transform, add_volume, ball, only_slices, paint
 
+from ContrastiveSegLib.AnnotationLogic import AnnotationLogic
 from ContrastiveSegLib.UserError import UserError
 from ContrastiveSegLib.VolumeExport import VolumeExport
 
@@ -36,6 +37,36 @@ def test_labels_are_true_on_annotated_slices_and_unsaid_elsewhere(an_export, a_v
     assert np.array_equal(image, slicer.util.arrayFromVolume(a_volume_node))
     assert exported.slices == [(0, 4), (0, 7)]
     assert [(one.value, one.name) for one in exported.segments] == [(5, "Ball")]
+
+
+@pytest.mark.parametrize("first", ["Ball", "Tumour"])
+def test_a_hidden_segment_is_neither_learnt_nor_background(an_export, a_scene, first):
+    export, folder = an_export
+    volume = add_volume(ball(SHAPE))
+    segmentation = add_segmentation(volume, [first, {"Ball": "Tumour", "Tumour": "Ball"}[first]])
+    paint(segmentation, "Ball", only_slices(ball(SHAPE), 0, [4, 7]), volume)
+    tumour = np.zeros(SHAPE, np.uint8)
+    tumour[7, 10:20, :25] = 1  # partly over the ball, partly beside it
+    tumour[9] = 1
+    slicer.util.updateSegmentBinaryLabelmapFromArray(tumour, segmentation, "Tumour", volume)
+    segmentation.GetDisplayNode().SetSegmentVisibility("Tumour", False)
+    exported = export.export(volume, segmentation, {"Ball": 1, "Tumour": 2})
+    labels = np.load(folder / exported.case["labels"])
+    assert [one.name for one in exported.segments] == ["Ball"]
+    assert exported.slices == [(0, 4), (0, 7)], "a hidden segment annotates no slice"
+    expected = np.where((tumour > 0) & (ball(SHAPE) == 0), -1, ball(SHAPE))[7]
+    assert np.array_equal(labels[7], expected)
+    segmentation.GetDisplayNode().SetSegmentVisibility("Tumour", True)
+    exported = export.export(volume, segmentation, {"Ball": 1, "Tumour": 2})
+    assert [one.name for one in exported.segments] == ["Ball", "Tumour"] and (0, 9) in exported.slices
+    assert set(np.unique(np.load(folder / exported.case["labels"])[7])) == {0, 1, 2}
+
+
+def test_a_painting_of_which_all_is_hidden_is_not_learnt(an_export, a_volume_node, a_painted_node):
+    AnnotationLogic.setEmpty(a_painted_node, (0, 4))
+    a_painted_node.GetDisplayNode().SetSegmentVisibility("Ball", False)
+    with pytest.raises(UserError, match="No segment of 'Segmentation' is painted"):
+        an_export[0].export(a_volume_node, a_painted_node, {"Ball": 1})
 
 
 def test_the_geometry_has_parent_transforms_hardened(an_export, a_volume_node, a_painted_node):
