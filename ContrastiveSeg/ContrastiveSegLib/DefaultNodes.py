@@ -7,6 +7,7 @@ from typing import Any
 import slicer
 import slicer.util
 
+from ContrastiveSegLib.LabelmapSource import LabelmapSource
 from ContrastiveSegLib.Parameters import Parameters
 from ContrastiveSegLib.PercentVolume import PercentVolume
 from ContrastiveSegLib.PredictionLogic import PredictionLogic
@@ -25,9 +26,10 @@ class DefaultNodes:
 
     @staticmethod
     def segmentation() -> Any:
-        """The first segmentation that is no prediction; None where there is none."""
+        """The first segmentation that can be painted in and is no prediction; None where there is none."""
         nodes = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
-        return next((one for one in nodes if not PredictionLogic.isPrediction(one)), None)
+        own = (one for one in nodes if not PredictionLogic.isPrediction(one))
+        return next((one for one in own if LabelmapSource.isIn(one)), None)
 
     @classmethod
     def choose(cls, parameters: Parameters) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from ContrastiveSegLib.AnnotationSummary import AnnotationSummary
+from ContrastiveSegLib.LabelmapSource import LabelmapSource
 from ContrastiveSegLib.PredictionLogic import PredictionLogic
 from ContrastiveSegLib.RunFolder import RunFolder
 from ContrastiveSegLib.State import State
@@ -26,6 +27,9 @@ class Readiness:
             return _(
                 "'{name}' is a prediction. Choose the segmentation in which you paint, or press New."
             ).format(name=segmentationNode.GetName())
+        whyNot = LabelmapSource.whyNot(segmentationNode)
+        if whyNot:
+            return f"{whyNot} {_('Press Convert, choose another one, or press New.')}"
         return ""
 
     @classmethod

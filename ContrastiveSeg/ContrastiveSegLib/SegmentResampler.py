@@ -12,6 +12,7 @@ from slicer.i18n import tr as _
 from vtk.util import numpy_support
 
 from ContrastiveSegLib.LabelBox import LabelBox
+from ContrastiveSegLib.LabelmapSource import LabelmapSource
 from ContrastiveSegLib.UserError import UserError
 from ContrastiveSegLib.VolumeGrid import VolumeGrid
 
@@ -86,7 +87,8 @@ class SegmentResampler:
             strict: Raise where nothing of it falls on the volume, instead of giving no voxels.
 
         Raises:
-            UserError: The segment is painted, but not on any voxel of the volume.
+            UserError: The segment is painted, but not on any voxel of the volume; or the segmentation
+                is not made of voxels.
         """
         nothing = np.zeros((0, 0, 0), bool), (0, 0, 0)
         image = self._image(segmentId)
@@ -126,13 +128,16 @@ class SegmentResampler:
 
     def _image(self, segmentId: str) -> Any:
         """The image that holds the segment's voxels, in the segmentation's local space; None where
-        there are none. Segments may share it; only their label values differ."""
+        there are none. Segments may share it; only their label values differ.
+
+        Nothing is converted here: looking must not change the segmentation, and what is no source is
+        neither read nor written, as Slicer does not save it.
+        """
+        whyNot = LabelmapSource.whyNot(self._node)
+        if whyNot:
+            raise UserError(whyNot, _("Convert it to a binary labelmap in the module Segmentations."))
         name = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
-        segmentation = self._node.GetSegmentation()
-        segment = segmentation.GetSegment(segmentId)
-        if segment.GetRepresentation(name) is None and not segmentation.CreateRepresentation(name):
-            return None
-        image = segment.GetRepresentation(name)
+        image = self._node.GetSegmentation().GetSegment(segmentId).GetRepresentation(name)
         return image if image is not None and image.GetPointData().GetScalars() is not None else None
 
     @staticmethod

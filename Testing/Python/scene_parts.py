@@ -62,6 +62,17 @@ def paint(segmentation: Any, segment_id: str, array: np.ndarray, volume: Any) ->
     )
 
 
+def keep_only_surfaces(segmentation: Any) -> None:
+    """Makes closed surfaces the source, and all there is, as after loading an RTSTRUCT or STL file."""
+    import slicer
+
+    kind = slicer.vtkSegmentationConverter
+    segmentation.CreateClosedSurfaceRepresentation()
+    own = segmentation.GetSegmentation()
+    own.SetSourceRepresentationName(kind.GetSegmentationClosedSurfaceRepresentationName())
+    own.RemoveRepresentation(kind.GetSegmentationBinaryLabelmapRepresentationName())
+
+
 def only_slices(array: np.ndarray, axis: int, indices: list[int]) -> np.ndarray:
     """The array on some slices, 0 elsewhere."""
     kept = np.zeros_like(array)

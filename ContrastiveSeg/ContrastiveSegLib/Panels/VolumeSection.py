@@ -10,8 +10,10 @@ import slicer
 import slicer.util
 from slicer.i18n import tr as _
 
+from ContrastiveSegLib.LabelmapSource import LabelmapSource
 from ContrastiveSegLib.Panels.Section import Section
 from ContrastiveSegLib.Parameters import Parameters
+from ContrastiveSegLib.PredictionLogic import PredictionLogic
 from ContrastiveSegLib.RunFolder import RunFolder
 from ContrastiveSegLib.Runs.RunFinder import RunFinder
 from ContrastiveSegLib.Runs.RunRestorer import RunRestorer
@@ -56,6 +58,7 @@ class VolumeSection(Section):
         ui = self.ui
         return [
             (ui.sampleButton, "clicked(bool)", self._onSample),
+            (ui.convertButton, "clicked(bool)", self._onConvert),
             (ui.continueButton, "clicked(bool)", self._onContinue),
             (ui.deleteRunButton, "clicked(bool)", self._onDelete),
             (ui.runTable, "itemSelectionChanged()", self._showButtons),
@@ -93,7 +96,8 @@ class VolumeSection(Section):
 
     def update(self) -> None:
         """Shows what is there for the chosen volume."""
-        volume, _segmentation = self.panel.nodes()
+        volume, segmentation = self.panel.nodes()
+        self._showConvert(volume, segmentation)
         downloading = self.sample.isRunning
         self.ui.sampleButton.visible = volume is None or downloading
         self.ui.sampleButton.enabled = not downloading and self._parameters is not None
@@ -111,6 +115,26 @@ class VolumeSection(Section):
             self._lookedAt = now
             self._look(volume)
         self._showButtons()
+
+    def _showConvert(self, volume: Any, segmentation: Any) -> None:
+        """Only what is made of surfaces and the like has to be converted."""
+        own = segmentation is not None and not PredictionLogic.isPrediction(segmentation)
+        whyNot = LabelmapSource.whyNot(segmentation) if own else ""
+        self.ui.convertButton.visible = bool(whyNot) and volume is not None
+        self.ui.convertButton.toolTip = _("{reason} Converts it, after asking.").format(reason=whyNot)
+
+    def _onConvert(self, checked: bool = False) -> None:
+        with self.panel.explained():
+            volume, node = self.panel.nodes()
+            if LabelmapSource.isIn(node) or not slicer.util.confirmOkCancelDisplay(
+                LabelmapSource.question(node), _("Convert to a binary labelmap")
+            ):
+                return
+            LabelmapSource.makeSource(volume, node)
+            self.panel.update()
+            self.panel.say(
+                _("'{name}' is a binary labelmap now and can be painted in.").format(name=node.GetName())
+            )
 
     def _look(self, volume: Any) -> None:
         chosen = self._chosen()

@@ -2,7 +2,16 @@
 
 import numpy as np
 import pytest
-from scene_parts import add_segmentation, add_transform, add_volume, ball, only_slices, paint
+import slicer
+from scene_parts import (
+    add_segmentation,
+    add_transform,
+    add_volume,
+    ball,
+    keep_only_surfaces,
+    only_slices,
+    paint,
+)
 
 from ContrastiveSegLib.AcceptLogic import AcceptLogic
 from ContrastiveSegLib.AnnotationLogic import AnnotationLogic
@@ -45,6 +54,20 @@ def predict(volume, segmentation, labels):
 
 def labels(segmentation, volume):
     return SegmentResampler(segmentation, VolumeGrid(volume)).labels(VALUES).whole()
+
+
+def test_nothing_is_accepted_into_surfaces_and_looking_makes_no_labelmap(an_accept_logic, a_painted_pair):
+    volume, segmentation = a_painted_pair
+    predict(volume, segmentation, ball(SHAPE))
+    keep_only_surfaces(segmentation)
+    before = segmentation.GetSegmentation().GetMTime()
+    with pytest.raises(UserError, match="'Segmentation' is made of 'Closed surface'"):
+        an_accept_logic.accept(volume, segmentation, ANNOTATED, VALUES)
+    with pytest.raises(UserError, match="Closed surface"):
+        AnnotationSummary.of(volume, segmentation, PlaneChoice.Automatic)
+    kind = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
+    assert not segmentation.GetSegmentation().ContainsRepresentation(kind)
+    assert segmentation.GetSegmentation().GetMTime() == before
 
 
 def test_annotated_slices_stay_and_the_rest_becomes_the_prediction(an_accept_logic, a_painted_pair):
