@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Generator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ContrastiveSegLib.AcceptedLabels import AcceptedLabels
+from ContrastiveSegLib.Chunks import Chunks
 from ContrastiveSegLib.LabelBox import LabelBox
 from ContrastiveSegLib.SegmentResampler import SegmentResampler
 from ContrastiveSegLib.SliceRule import Slice, SliceRule
@@ -18,6 +19,7 @@ _EMPTY = "ContrastiveSeg.EmptySlices"
 _MANUAL = "ContrastiveSeg.ManualSlices"
 _PARTIAL = "ContrastiveSeg.PartialSlices"
 _LETTERS = "kji"
+_FEW_VOXELS = 4_000_000
 
 
 class AnnotationLogic:
@@ -57,7 +59,12 @@ class AnnotationLogic:
         return [values[one] for one in cls.hiddenIds(segmentationNode) if one in values]
 
     @classmethod
-    def annotatedSlices(
+    def annotatedSlices(cls, *arguments: Any, **options: Any) -> list[Slice]:
+        """The annotated slices, at once; :meth:`annotatedSteps` tells the arguments."""
+        return Chunks.finish(cls.annotatedSteps(*arguments, **options))
+
+    @classmethod
+    def annotatedSteps(
         cls,
         segmentationNode: Any,
         labels: LabelBox,
@@ -66,7 +73,7 @@ class AnnotationLogic:
         axis: int | None = None,
         accepted: Path | None = None,
         hidden: Collection[int] = (),
-    ) -> list[Slice]:
+    ) -> Generator[None, None, list[Slice]]:
         """The annotated slices, those marked as empty included.
 
         Args:
@@ -87,7 +94,11 @@ class AnnotationLogic:
         if manual:
             painted = cls._changedSince(labels, accepted)
         painted = painted.without(labels, hidden)
-        found = set(SliceRule.find(painted, grid.acquisitionAxis(), axes))
+        if painted.array.size < _FEW_VOXELS:
+            found = set(SliceRule.find(painted, grid.acquisitionAxis(), axes))
+        else:
+            rule = (painted, grid.acquisitionAxis(), axes)
+            found = set((yield from Chunks.beside(lambda: SliceRule.find(*rule))))
         found.update(one for one in manual if one[0] in axes)
         found.update(one for one in cls.emptySlices(segmentationNode) if one[0] in axes)
         return sorted((a, index) for a, index in found if 0 <= index < grid.shape[a])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,8 @@ import slicer
 from slicer.i18n import tr as _
 
 from ContrastiveSegLib.AnnotationLogic import AnnotationLogic
+from ContrastiveSegLib.Chunks import Chunks
+from ContrastiveSegLib.LabelBounds import LabelBounds
 from ContrastiveSegLib.LabelBox import LabelBox
 from ContrastiveSegLib.PlaneChoice import PlaneChoice
 from ContrastiveSegLib.RunFolder import RunFolder
@@ -63,6 +66,13 @@ class AnnotationSummary:
         Raises:
             UserError: The volume holds no voxels, or a segment does not touch it.
         """
+        return Chunks.finish(cls.steps(volumeNode, segmentationNode, planes))
+
+    @classmethod
+    def steps(
+        cls, volumeNode: Any, segmentationNode: Any, planes: PlaneChoice
+    ) -> Generator[None, None, AnnotationSummary]:
+        """The same in steps of some milliseconds each, for many or large segments."""
         grid = VolumeGrid(volumeNode)
         segmentation = segmentationNode.GetSegmentation()
         ids = list(segmentation.GetSegmentIDs())
@@ -70,8 +80,9 @@ class AnnotationSummary:
         names = {one: segmentation.GetSegment(one).GetName() for one in shown}
         folder = RunFolder.existing(volumeNode, segmentationNode)
         values = folder.segmentValues(ids) if folder else {one: n + 1 for n, one in enumerate(ids)}
-        labels = AnnotationLogic.labelsOf(segmentationNode, grid, values)
-        found = AnnotationLogic.annotatedSlices(
+        resampler = SegmentResampler(segmentationNode, grid)
+        labels = yield from resampler.labelSteps(values, AnnotationLogic.hiddenIds(segmentationNode))
+        found = yield from AnnotationLogic.annotatedSteps(
             segmentationNode,
             labels,
             grid,
@@ -81,8 +92,10 @@ class AnnotationSummary:
         )
         partial = set(AnnotationLogic.partialSlices(segmentationNode))
         described = {one: values[one] for one in shown}
-        slices = [cls._described(one, grid, labels, described, one not in partial) for one in found]
-        resampler = SegmentResampler(segmentationNode, grid)
+        slices = []
+        for one in found:
+            slices.append(cls._described(one, grid, labels, described, one not in partial))
+            yield
         hidden = [one for one in ids if one not in names and resampler.isPainted(one)]
         return cls(slices, names, tuple(segmentation.GetSegment(one).GetName() for one in hidden))
 
@@ -126,7 +139,7 @@ class AnnotationSummary:
         inside = index - labels.start[axis]
         present: set[int] = set()
         if 0 <= inside < labels.array.shape[axis]:
-            present = set(np.unique(labels.array.take(inside, axis)).tolist())
+            present = set(LabelBounds.valuesIn(labels.array.take(inside, axis)))
         center = [(n - 1) / 2 for n in grid.shape]
         center[axis] = index
         toWorld = grid.ijkToWorld()

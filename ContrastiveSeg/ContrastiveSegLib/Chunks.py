@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from typing import TypeVar
 
 import qt
 
 _PIECE = 0.015
+_JOIN = 0.005
+_Result = TypeVar("_Result")
 
 
 class Chunks:
@@ -53,6 +57,41 @@ class Chunks:
             done()
         else:
             self._timer.start(0)
+
+    @staticmethod
+    def finish(steps: Generator[None, None, _Result]) -> _Result:
+        """Runs a generator to its end, and gives what it returns."""
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                result: _Result = end.value
+                return result
+
+    @staticmethod
+    def beside(function: Callable[[], _Result]) -> Generator[None, None, _Result]:
+        """A step for what cannot be divided: runs it in a thread, and takes steps until it is done.
+
+        Args:
+            function: Must touch neither Qt nor the scene.
+        """
+        found: list[_Result] = []
+        failed: list[Exception] = []
+
+        def run() -> None:
+            try:
+                found.append(function())
+            except Exception as error:
+                failed.append(error)
+
+        thread = threading.Thread(target=run, name="ContrastiveSeg", daemon=True)
+        thread.start()
+        while thread.is_alive():
+            thread.join(_JOIN)  # lets it run: the application itself seldom lets go of the interpreter
+            yield
+        if failed:
+            raise failed[0]
+        return found[0]
 
     def forget(self) -> None:
         """Leaves what is under way where it is."""

@@ -11,6 +11,9 @@ from ContrastiveSegLib.LabelmapSource import LabelmapSource
 from ContrastiveSegLib.Parameters import Parameters
 from ContrastiveSegLib.PercentVolume import PercentVolume
 from ContrastiveSegLib.PredictionLogic import PredictionLogic
+from ContrastiveSegLib.SegmentResampler import SegmentResampler
+
+_MOST_PAINTED = 12
 
 
 class DefaultNodes:
@@ -26,10 +29,14 @@ class DefaultNodes:
 
     @staticmethod
     def segmentation() -> Any:
-        """The first segmentation that can be painted in and is no prediction; None where there is none."""
+        """The first segmentation that can be painted in and is no prediction; None where there is none.
+
+        Nor is it one with many structures that are there already, as another program leaves it: nobody
+        begins to paint in that.
+        """
         nodes = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
-        own = (one for one in nodes if not PredictionLogic.isPrediction(one))
-        return next((one for one in own if LabelmapSource.isIn(one)), None)
+        own = (one for one in nodes if not PredictionLogic.isPrediction(one) and LabelmapSource.isIn(one))
+        return next((one for one in own if SegmentResampler.paintedCount(one) <= _MOST_PAINTED), None)
 
     @classmethod
     def choose(cls, parameters: Parameters) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Generator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,8 @@ import vtk
 from slicer.i18n import tr as _
 from vtk.util import numpy_support
 
+from ContrastiveSegLib.Chunks import Chunks
+from ContrastiveSegLib.LabelBounds import LabelBounds
 from ContrastiveSegLib.LabelBox import LabelBox
 from ContrastiveSegLib.LabelmapSource import LabelmapSource
 from ContrastiveSegLib.UserError import UserError
@@ -18,6 +22,30 @@ from ContrastiveSegLib.VolumeGrid import VolumeGrid
 
 _TOLERANCE = 1e-3
 _SLAB_VOXELS = 2_000_000
+_FEW_SEGMENTS = 4
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What is read of a segment.
+
+    Attributes:
+        segmentId: Which one.
+        name: Its name.
+        value: Its label in the image.
+        image: Its voxels; other segments may be in there, too.
+        array: The same (k, j, i).
+        shared: Whether many segments share the image.
+        toVolume: From the image's IJK to the volume's IJK; None where that is no matrix.
+    """
+
+    segmentId: str
+    name: str
+    value: int
+    image: Any
+    array: np.ndarray
+    shared: bool
+    toVolume: np.ndarray | None
 
 
 class SegmentResampler:
@@ -47,25 +75,20 @@ class SegmentResampler:
         Raises:
             UserError: Another segment is painted, but not on any voxel of the volume.
         """
-        steps = self.labelSteps(valueOfSegment, under)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                return end.value  # type: ignore[no-any-return]
+        return Chunks.finish(self.labelSteps(valueOfSegment, under))
 
     def labelSteps(
         self, valueOfSegment: dict[str, int], under: Collection[str] = ()
     ) -> Generator[None, None, LabelBox]:
         """The same in steps of some milliseconds each, for large segments."""
         found: list[tuple[int, np.ndarray, tuple[int, int, int]]] = []
-        ids = self._node.GetSegmentation().GetSegmentIDs()
-        for segmentId in sorted(ids, key=lambda one: one not in under):
-            if segmentId in valueOfSegment:
-                mask, start = self.mask(segmentId, strict=segmentId not in under)
-                if mask.size:
-                    found.append((valueOfSegment[segmentId], mask, start))
-                yield
+        ids = [one for one in self._node.GetSegmentation().GetSegmentIDs() if one in valueOfSegment]
+        ids.sort(key=lambda one: one not in under)
+        for source in self._sources(ids):  # all of them before the first step, as the node may change
+            mask, start = yield from self._maskSteps(source, strict=source.segmentId not in under)
+            if mask.size:
+                found.append((valueOfSegment[source.segmentId], mask, start))
+            yield
         if not found:
             return LabelBox(np.zeros((0, 0, 0), np.int16), (0, 0, 0), self._grid.shape)
         low = np.min([start for _value, _mask, start in found], axis=0)
@@ -90,29 +113,30 @@ class SegmentResampler:
             UserError: The segment is painted, but not on any voxel of the volume; or the segmentation
                 is not made of voxels.
         """
+        for source in self._sources([segmentId]):
+            return Chunks.finish(self._maskSteps(source, strict))
+        return np.zeros((0, 0, 0), bool), (0, 0, 0)
+
+    def _maskSteps(
+        self, source: _Source, strict: bool
+    ) -> Generator[None, None, tuple[np.ndarray, tuple[int, int, int]]]:
         nothing = np.zeros((0, 0, 0), bool), (0, 0, 0)
-        image = self._image(segmentId)
-        if image is None:
-            return nothing
-        value = self._node.GetSegmentation().GetSegment(segmentId).GetLabelValue()
-        painted, first = self._painted(image, value)
+        painted, first = yield from self._painted(source)
         if not painted.size:
             return nothing
-        toVolume = self._toVolumeMatrix(image)
-        if toVolume is None:
-            mask, start = self._throughWarp(image, value)
+        if source.toVolume is None:
+            mask, start = self._throughWarp(source.image, source.value)
         else:
-            toVolume = toVolume @ _translation(first)
+            toVolume = source.toVolume @ _translation(first)
             mask, start = self._copied(painted, toVolume)
             if mask is None:
                 mask, start = self._nearest(painted, toVolume)
         if not mask.any():
             if not strict:
                 return nothing
-            name = self._node.GetSegmentation().GetSegment(segmentId).GetName()
             raise UserError(
                 _("The segment '{segment}' does not touch the volume '{volume}'.").format(
-                    segment=name, volume=self._grid.node.GetName()
+                    segment=source.name, volume=self._grid.node.GetName()
                 ),
                 _("Paint it on this volume, hide it, or put both under the same transform."),
             )
@@ -120,11 +144,37 @@ class SegmentResampler:
 
     def isPainted(self, segmentId: str) -> bool:
         """Whether a segment has any voxel, on the volume or beside it."""
-        image = self._image(segmentId)
-        if image is None:
-            return False
-        value = self._node.GetSegmentation().GetSegment(segmentId).GetLabelValue()
-        return bool(self._painted(image, value)[0].size)
+        sources = self._sources([segmentId])
+        return any(Chunks.finish(self._painted(one))[0].size for one in sources)
+
+    @staticmethod
+    def voxels(segmentationNode: Any) -> int:
+        """How many voxels have to be looked through; images that segments share count once."""
+        return sum(max(0, one.GetNumberOfPoints()) for one in set(_images(segmentationNode)))
+
+    @staticmethod
+    def paintedCount(segmentationNode: Any) -> int:
+        """How many segments have an image with voxels; their own may be missing in one that is shared."""
+        return sum(one.GetNumberOfPoints() > 0 for one in _images(segmentationNode))
+
+    def _sources(self, segmentIds: list[str]) -> list[_Source]:
+        """What there is to read of segments; those without voxels are left out."""
+        segmentation = self._node.GetSegmentation()
+        sharing = Counter(_images(self._node))
+        found = []
+        for segmentId in segmentIds:
+            image = self._image(segmentId)
+            extent = image.GetExtent() if image is not None else (0, -1, 0, -1, 0, -1)
+            shape = (extent[5] - extent[4] + 1, extent[3] - extent[2] + 1, extent[1] - extent[0] + 1)
+            if min(shape) < 1:
+                continue
+            array = numpy_support.vtk_to_numpy(image.GetPointData().GetScalars()).reshape(shape)
+            segment = segmentation.GetSegment(segmentId)
+            name, value = segment.GetName(), segment.GetLabelValue()
+            shared = sharing[image] > _FEW_SEGMENTS
+            toVolume = self._toVolumeMatrix(image)
+            found.append(_Source(segmentId, name, value, image, array, shared, toVolume))
+        return found
 
     def _image(self, segmentId: str) -> Any:
         """The image that holds the segment's voxels, in the segmentation's local space; None where
@@ -141,16 +191,19 @@ class SegmentResampler:
         return image if image is not None and image.GetPointData().GetScalars() is not None else None
 
     @staticmethod
-    def _painted(image: Any, value: int) -> tuple[np.ndarray, tuple[int, int, int]]:
+    def _painted(source: _Source) -> Generator[None, None, tuple[np.ndarray, tuple[int, int, int]]]:
         """The painted box of an image as bool (k, j, i) and the index (i, j, k) of its first voxel."""
-        extent = image.GetExtent()
-        shape = (extent[5] - extent[4] + 1, extent[3] - extent[2] + 1, extent[1] - extent[0] + 1)
-        if min(shape) < 1:
-            return np.zeros((0, 0, 0), bool), (0, 0, 0)
-        array = numpy_support.vtk_to_numpy(image.GetPointData().GetScalars()).reshape(shape) == value
-        part = LabelBox.bounds(array)
-        k, j, i = (one.start for one in part)
-        return array[part], (extent[0] + i, extent[2] + j, extent[4] + k)
+        if source.shared:  # one look for all segments
+            bounds = yield from LabelBounds.steps(source.image, source.array)
+            part = bounds.get(source.value, (slice(0), slice(0), slice(0)))
+            painted = source.array[part] == source.value
+        else:
+            painted = source.array == source.value
+            part = LabelBox.bounds(painted)
+            painted = painted[part]
+        extent = source.image.GetExtent()
+        k, j, i = (one.start or 0 for one in part)
+        return painted, (extent[0] + i, extent[2] + j, extent[4] + k)
 
     def _toVolumeMatrix(self, image: Any) -> np.ndarray | None:
         """From the image's IJK to the volume's IJK; None where a non-linear transform lies between."""
@@ -239,6 +292,15 @@ class SegmentResampler:
         if not found[part].size:
             return np.zeros((1, 1, 1), bool), (0, 0, 0)
         return found[part], (part[0].start, part[1].start, part[2].start)
+
+
+def _images(segmentationNode: Any) -> list[Any]:
+    """The images of all segments; one that is shared comes as often as it is."""
+    name = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
+    segmentation = segmentationNode.GetSegmentation()
+    segments = [segmentation.GetNthSegment(n) for n in range(segmentation.GetNumberOfSegments())]
+    images = [one.GetRepresentation(name) for one in segments]
+    return [one for one in images if one is not None]
 
 
 def _translation(first: tuple[int, int, int]) -> np.ndarray:

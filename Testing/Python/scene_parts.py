@@ -62,6 +62,20 @@ def paint(segmentation: Any, segment_id: str, array: np.ndarray, volume: Any) ->
     )
 
 
+def share_one_image(segmentation: Any, labels: np.ndarray, volume: Any) -> None:
+    """Makes labels 1, 2, ... on the volume's grid the segments of a node, as when their file is loaded."""
+    import slicer
+
+    from ContrastiveSegLib.VolumeGrid import VolumeGrid
+
+    kind = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
+    image = VolumeGrid(volume).orientedImage(labels.astype(np.uint8))
+    own = segmentation.GetSegmentation()
+    for number in range(own.GetNumberOfSegments()):
+        own.GetNthSegment(number).SetLabelValue(number + 1)
+        own.GetNthSegment(number).AddRepresentation(kind, image)
+
+
 def keep_only_surfaces(segmentation: Any) -> None:
     """Makes closed surfaces the source, and all there is, as after loading an RTSTRUCT or STL file."""
     import slicer

@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 import qt
 import slicer
-from scene_parts import add_segmentation, add_volume, ball, only_slices, paint, tip_of, wait_until
+from scene_parts import (
+    add_segmentation,
+    add_volume,
+    ball,
+    only_slices,
+    paint,
+    share_one_image,
+    tip_of,
+    wait_until,
+)
 
 from ContrastiveSegLib.AnnotationLogic import AnnotationLogic
 from ContrastiveSegLib.LabelledSegment import LabelledSegment
@@ -218,6 +227,80 @@ def test_hiding_an_accepted_segment_annotates_nothing(a_painted_scene, a_panel):
         a_panel.enter()
         assert ("Hidden" in a_panel.ui.annotationLabel.text) is not visible
         assert a_panel.ui.sliceTable.rowCount == len(PAINTED)
+
+
+@pytest.fixture
+def nothing_is_small(monkeypatch):
+    """Whatever is painted is looked through between the application's events."""
+    monkeypatch.setattr("ContrastiveSegLib.Panels.AnnotationSection._FEW_VOXELS", 0)
+    monkeypatch.setattr("ContrastiveSegLib.AnnotationLogic._FEW_VOXELS", 0)
+    monkeypatch.setattr("ContrastiveSegLib.Chunks._PIECE", 0.0)
+
+
+def test_a_large_segmentation_is_looked_through_between_the_events(
+    nothing_is_small, a_volume_to_paint, a_panel
+):
+    volume, segmentation = a_volume_to_paint
+    ui = a_panel.ui
+    wait_until(lambda: "No slice is annotated yet" in ui.annotationLabel.text, 20)
+    paint(segmentation, "Ball", only_slices(ball(SHAPE), 0, PAINTED), volume)
+    a_panel.panel.update()
+    words = "Looking for the slices that you have annotated."
+    assert ui.annotationLabel.text == ui.suggestionLabel.text == words
+    assert not ui.startButton.enabled and words in tip_of(ui.startButton)
+    with a_panel.panel.explained():
+        a_panel.panel.accept()
+    assert ui.statusLabel.text == words
+    # painted on meanwhile: what was found would be old
+    paint(segmentation, "Ball", only_slices(ball(SHAPE), 0, [*PAINTED, 5]), volume)
+    a_panel.panel.update()
+    assert not ui.startButton.enabled
+    wait_until(lambda: ui.startButton.enabled, 20)
+    assert "4 annotated slices" in ui.annotationLabel.text
+    assert ui.sliceTable.rowCount == 4 and ui.sliceTable.enabled
+    a_panel.panel.update()
+    assert ui.startButton.enabled, "nothing has changed, and nothing is looked for again"
+
+
+def test_other_nodes_are_not_told_what_was_looked_for(nothing_is_small, a_volume_to_paint, a_panel):
+    volume, segmentation = a_volume_to_paint
+    ui = a_panel.ui
+    paint(segmentation, "Ball", only_slices(ball(SHAPE), 0, PAINTED), volume)
+    a_panel.panel.update()
+    ui.segmentationSelector.setCurrentNode(add_segmentation(volume, ["Other"], name="Other"))
+    wait_until(lambda: "No slice is annotated yet" in ui.annotationLabel.text, 20)
+    assert ui.sliceTable.rowCount == 0
+    ui.segmentationSelector.setCurrentNode(segmentation)
+    assert "Looking" in ui.annotationLabel.text
+    slicer.mrmlScene.Clear(0)
+    slicer.app.processEvents()
+    assert "Choose a volume" in ui.annotationLabel.text
+
+
+def test_what_is_wrong_with_a_large_segmentation_is_said_once(nothing_is_small, a_volume_to_paint, a_panel):
+    _volume, segmentation = a_volume_to_paint
+    ui = a_panel.ui
+    beside = np.diag([1.0, 1.0, 2.0, 1.0])
+    beside[0, 3] = 500
+    paint(segmentation, "Ball", ball(SHAPE), add_volume(ball(SHAPE), beside))
+    a_panel.panel.update()
+    wait_until(lambda: "'Ball' does not touch" in ui.annotationLabel.text, 20)
+    a_panel.panel.update()
+    assert "'Ball' does not touch" in ui.annotationLabel.text
+    assert "'Ball' does not touch" in tip_of(ui.startButton)
+
+
+def test_a_segmentation_full_of_structures_is_not_chosen_by_itself(a_panel):
+    volume = add_volume(ball(SHAPE))
+    full = add_segmentation(volume, [f"Organ {number}" for number in range(40)], name="All organs")
+    share_one_image(full, np.arange(np.prod(SHAPE)).reshape(SHAPE) % 41, volume)
+    a_panel.enter()
+    assert a_panel.panel.nodes() == (volume, None)
+    own = add_segmentation(volume, [f"Structure {number}" for number in range(20)], name="To paint")
+    a_panel.enter()
+    assert a_panel.panel.nodes() == (volume, own)
+    a_panel.ui.segmentationSelector.setCurrentNode(full)
+    assert "12 annotated slices" in a_panel.ui.annotationLabel.text
 
 
 def test_unchecking_an_empty_slice_takes_the_mark_away(a_painted_scene, a_panel):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
 from typing import Any
 
 import qt
@@ -10,19 +12,26 @@ from slicer.i18n import tr as _
 
 from ContrastiveSegLib.AnnotationLogic import AnnotationLogic
 from ContrastiveSegLib.AnnotationSummary import AnnotatedSlice, AnnotationSummary
+from ContrastiveSegLib.Chunks import Chunks
 from ContrastiveSegLib.Parameters import Parameters
 from ContrastiveSegLib.PlainText import PlainText
 from ContrastiveSegLib.Readiness import Readiness
+from ContrastiveSegLib.SegmentResampler import SegmentResampler
+from ContrastiveSegLib.Signal import Signal
 from ContrastiveSegLib.SliceViews import SliceViews
 from ContrastiveSegLib.UserError import UserError
 from ContrastiveSegLib.VolumeGrid import VolumeGrid
 from ContrastiveSegLib.Words import Words
 
 _COMPLETE = 3
+_FEW_VOXELS = 12_000_000
 
 
 class AnnotationSection:
     """Lists the annotated slices and says where there are too few.
+
+    Large segmentations, such as those with all organs of a CT, are looked through between the
+    application's events; ``found`` tells that this is done.
 
     Args:
         ui: The panel's widgets by name.
@@ -35,6 +44,8 @@ class AnnotationSection:
         self._stamp: tuple[Any, ...] = ()
         self.problem = ""
         self._parameters: Parameters | None = None
+        self._looking = Chunks()
+        self.found = Signal("found")
         ui.sliceTable.setColumnCount(4)
         ui.sliceTable.setHorizontalHeaderLabels([_("Plane"), _("Position"), _("Structures"), _("Complete")])
         ui.sliceTable.horizontalHeader().setSectionResizeMode(2, qt.QHeaderView.Stretch)
@@ -46,7 +57,7 @@ class AnnotationSection:
 
     def update(self, parameters: Parameters | None) -> None:
         """Looks for annotated slices in the chosen nodes and shows them."""
-        former, self.summary, self.problem = self.summary, None, ""
+        former, self.summary = self.summary, None
         self._parameters = parameters
         volume = parameters.volume if parameters else None
         segmentation = parameters.segmentation if parameters else None
@@ -54,16 +65,65 @@ class AnnotationSection:
         if not words:
             try:
                 stamp = AnnotationSummary.stamp(volume, segmentation, parameters.planes)
-                if former is None or stamp != self._stamp:
-                    former, self._stamp = AnnotationSummary.of(volume, segmentation, parameters.planes), stamp
-                self.summary = former
+                if stamp == self._stamp and (former is not None or self.problem):
+                    self.summary = former
+                else:
+                    self._look(volume, segmentation, parameters, stamp)
             except UserError as error:
-                words = self.problem = str(error)
+                self._forget()
+                self.problem = str(error)
+            words = self.problem
+        else:
+            self._forget()
+        self._show(words)
+
+    @property
+    def isLooking(self) -> bool:
+        """Whether a large segmentation is being looked through."""
+        return self._looking.isBusy
+
+    def _forget(self) -> None:
+        """What was found, and what is being looked for, belongs to other nodes or voxels."""
+        self._looking.forget()
+        self.summary, self.problem, self._stamp = None, "", ()
+
+    def _look(self, volume: Any, segmentation: Any, parameters: Parameters, stamp: tuple[Any, ...]) -> None:
+        if stamp[:2] != self._stamp[:2]:  # other nodes
+            self._fill([])
+        self._forget()
+        self._stamp = stamp
+        self.problem = _("Looking for the slices that you have annotated.")
+        found: list[AnnotationSummary] = []
+
+        def steps() -> Iterator[None]:
+            found.append((yield from AnnotationSummary.steps(volume, segmentation, parameters.planes)))
+
+        def done() -> None:
+            self.summary, self.problem = found[0], ""
+            if not quick:
+                self._show("")
+                self.found.emit()
+
+        def failed(error: Exception) -> None:
+            self.problem = str(error)
+            if not isinstance(error, UserError):  # such as after a change of the nodes
+                logging.warning("ContrastiveSeg: annotated slices were looked for in vain", exc_info=error)
+                self.problem = _("The annotated slices cannot be found ({reason}).").format(reason=error)
+            self._show(self.problem)
+            self.found.emit()
+
+        quick = SegmentResampler.voxels(segmentation) < _FEW_VOXELS
+        self._looking.run(steps(), done, failed, atOnce=quick)
+
+    def _show(self, words: str) -> None:
+        """Shows what was found, or says why nothing was."""
         if self.summary is not None:
             said = (self.summary.sentence(), self.summary.warning(), self.summary.leftOut())
             words = " ".join(one for one in said if one)
         self._ui.annotationLabel.text = words
-        self._fill(self.summary.slices if self.summary else [])
+        self._ui.sliceTable.enabled = not self.isLooking
+        if not self.isLooking:  # the rows stay as they are until others are found
+            self._fill(self.summary.slices if self.summary else [])
         self._ui.emptyButton.enabled = self.summary is not None
         self._ui.emptyButton.toolTip = (
             _(

@@ -82,6 +82,7 @@ class Panel(VTKObservationMixin):
     def _signals(self) -> list[tuple[Any, Any]]:
         learning = self.learning
         return [
+            (self.annotation.found, self.update),
             (learning.machine.changed, self._onState),
             (learning.progressed, self.progress.showProgress),
             (learning.estimated, self._onEstimate),

@@ -5,8 +5,9 @@ import pytest
 import slicer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from scene_parts import add_segmentation, add_transform, add_volume, paint
+from scene_parts import add_segmentation, add_transform, add_volume, paint, share_one_image
 
+from ContrastiveSegLib.LabelBox import LabelBox
 from ContrastiveSegLib.LabelledSegment import LabelledSegment
 from ContrastiveSegLib.PredictionLogic import PredictionLogic
 from ContrastiveSegLib.SegmentResampler import SegmentResampler
@@ -121,6 +122,26 @@ def test_a_transform_on_the_volume_alone_does_not_empty_the_labels(a_volume_node
     expected = np.zeros_like(painted)
     expected[3, 12:22, 7:17] = 1
     assert np.array_equal(labels, expected)
+
+
+def test_an_image_of_many_segments_is_not_looked_through_for_each_of_them(a_scene, monkeypatch):
+    rng = np.random.default_rng(1)
+    shape, count = (30, 40, 50), 25
+    volume = add_volume(np.zeros(shape, np.int16), random_geometry(rng))
+    names = [f"s{number}" for number in range(count)]
+    segmentation = add_segmentation(volume, names)
+    labels = np.zeros(shape, np.uint8)
+    for number in range(count - 1):  # the last one is empty
+        labels[number : number + 2, 3:-3, 5:-5] = number + 1
+    share_one_image(segmentation, labels, volume)
+    looked = []
+    bounds = LabelBox.bounds
+    monkeypatch.setattr(
+        LabelBox, "bounds", staticmethod(lambda array: looked.append(array.size) or bounds(array))
+    )
+    found = resampled(segmentation, volume, {name: number + 1 for number, name in enumerate(names)})
+    assert np.array_equal(found, labels)
+    assert sum(looked) <= 2 * labels.size
 
 
 def test_a_segment_beside_the_volume_is_named_in_the_error(a_volume_node, a_segmentation_node):
