@@ -177,9 +177,8 @@ class AnnotationSummary:
         if not self.hidden:
             return ""
         return _(
-            "Hidden, and so not learnt: {names}. Its voxels are not learnt as background either; show it to "
-            "learn it."
-        ).format(names=Words.listed(self.hidden))
+            "Hidden, and so not learnt: {names}. Where only that is painted, nothing counts as background."
+        ).format(names=Words.listed(list(self.hidden)))
 
     def warning(self) -> str:
         """What is too little for a good result; empty where there is enough."""

@@ -138,8 +138,8 @@ class VolumeExport:
         Args:
             volumeNode: The image; several components become grey.
             segmentationNode: Where the structures are painted.
-            values: Label values by segment ID, of hidden segments too; :meth:`RunFolder.segmentValues`
-                keeps them stable.
+            values: Label values by segment ID; :meth:`RunFolder.segmentValues` keeps them stable. Those of
+                hidden segments are needed only to tell what was changed since something was accepted.
             axis: Limits the annotated slices to one array axis.
             accepted: The file that :class:`AcceptLogic` left, where there is one.
 
@@ -147,6 +147,9 @@ class VolumeExport:
             UserError: Nothing is painted, or a node holds no voxels.
         """
         grid = VolumeGrid(volumeNode)
+        values = dict(values)
+        for segmentId in AnnotationLogic.hiddenIds(segmentationNode):  # no background, whoever exports
+            values.setdefault(segmentId, max(values.values(), default=0) + 1)
         box = AnnotationLogic.labelsOf(segmentationNode, grid, values)
         hidden = AnnotationLogic.hiddenValues(segmentationNode, values)
         slices = AnnotationLogic.annotatedSlices(
