@@ -303,6 +303,26 @@ def test_a_segmentation_full_of_structures_is_not_chosen_by_itself(a_panel):
     assert "12 annotated slices" in a_panel.ui.annotationLabel.text
 
 
+def test_what_is_hidden_is_not_replaced_by_accept(a_painted_scene, a_panel):
+    volume, segmentation = a_painted_scene
+    segmentation.GetSegmentation().AddEmptySegment("Tumour", "Tumour")
+    tumour = only_slices(ball(SHAPE, 0.15), 0, [5])  # on a slice where nothing else is painted
+    slicer.util.updateSegmentBinaryLabelmapFromArray(tumour.astype(np.uint8), segmentation, "Tumour", volume)
+    labels = ball(SHAPE) + np.roll(ball(SHAPE, 0.15), 3, axis=2)
+    predicted = [LabelledSegment(value, one, one) for value, one in ((1, "Ball"), (2, "Tumour"))]
+    PredictionLogic.update(volume, segmentation, labels, predicted)
+    segmentation.GetDisplayNode().SetSegmentVisibility("Tumour", False)
+    a_panel.enter()
+    a_panel.ui.acceptButton.click()
+    wait_until(lambda: "Accepted" in a_panel.ui.statusLabel.text, 20)
+    assert "Hidden, and so not accepted: Tumour." in a_panel.ui.statusLabel.text
+    found = SegmentResampler(segmentation, VolumeGrid(volume)).labels({"Ball": 1, "Tumour": 2}).whole()
+    assert np.array_equal(found == 2, tumour > 0) and (found[4] == 1).any()
+    with a_panel.panel.explained():
+        a_panel.panel.accept(["Tumour"])
+    assert "is hidden in 'Segmentation'" in a_panel.ui.statusLabel.text
+
+
 def test_unchecking_an_empty_slice_takes_the_mark_away(a_painted_scene, a_panel):
     _volume, segmentation = a_painted_scene
     AnnotationLogic.setEmpty(segmentation, (0, 0))

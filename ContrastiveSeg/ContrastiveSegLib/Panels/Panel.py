@@ -289,10 +289,11 @@ class Panel(VTKObservationMixin):
             raise UserError(self.annotation.problem or Readiness.whyNotPaint(*self.nodes()))
         name = parameters.segmentation.GetName()
 
+        leftOut = "" if segmentIds is not None else self.result.leftOut(parameters.segmentation)
+
         def done() -> None:
-            self.progress.say(
-                _("Accepted into '{name}'. The slices that you painted are as they were.").format(name=name)
-            )
+            words = _("Accepted into '{name}'. The slices that you painted are as they were.")
+            self.progress.say(f"{words.format(name=name)} {leftOut}".strip())
             if parameters is self._parameters and segmentIds is None and slices is None:
                 parameters.showPrediction = False  # what was accepted would lie under it
             self.update()

@@ -8,6 +8,7 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from ContrastiveSegLib.AcceptLogic import AcceptLogic
+from ContrastiveSegLib.AnnotationLogic import AnnotationLogic
 from ContrastiveSegLib.AnnotationSummary import AnnotationSummary
 from ContrastiveSegLib.Chunks import Chunks
 from ContrastiveSegLib.Parameters import Parameters
@@ -18,6 +19,8 @@ from ContrastiveSegLib.Readiness import Readiness
 from ContrastiveSegLib.RunFolder import RunFolder
 from ContrastiveSegLib.SliceRule import Slice
 from ContrastiveSegLib.State import State
+from ContrastiveSegLib.UserError import UserError
+from ContrastiveSegLib.Words import Words
 
 _FEW_VOXELS = 500_000
 
@@ -121,13 +124,22 @@ class ResultSection:
             summary: What the user has annotated, and what stays.
             done: Called when all is copied.
             failed: Called with what went wrong after the first piece.
-            segmentIds: Which segments; None for all.
+            segmentIds: Which segments; None for all. Hidden ones stay as they are.
             slices: Which slices; None for the whole volume.
 
         Raises:
-            UserError: There is no prediction.
+            UserError: There is no prediction, or all is hidden that is to be accepted.
         """
         volume, segmentation = parameters.volume, parameters.segmentation
+        # what is hidden annotates no slice, so Accept would replace what a person has painted of it
+        hidden = AnnotationLogic.hiddenIds(segmentation)
+        ids = segmentIds or list(segmentation.GetSegmentation().GetSegmentIDs())
+        segmentIds = [one for one in ids if one not in hidden]
+        if not segmentIds:
+            raise UserError(
+                _("What is to be accepted is hidden in '{name}'.").format(name=segmentation.GetName()),
+                _("Show it first, with the eye in Paint."),
+            )
         folder = RunFolder.of(volume, segmentation).create()
         steps = self._accepting.steps(
             volume,
@@ -139,6 +151,16 @@ class ResultSection:
             accepted=folder.accepted,
         )
         self._chunks.run(steps, done, failed, atOnce=volume.GetImageData().GetNumberOfPoints() < _FEW_VOXELS)
+
+    @staticmethod
+    def leftOut(segmentationNode: Any) -> str:
+        """Which structures of the prediction Accept passes over, as they are hidden; a sentence or nothing."""
+        predicted, own = PredictionLogic.predicted(segmentationNode), segmentationNode.GetSegmentation()
+        hidden = AnnotationLogic.hiddenIds(segmentationNode) if predicted is not None else []
+        names = [
+            own.GetSegment(one).GetName() for one in hidden if predicted.GetSegmentation().GetSegment(one)
+        ]
+        return _("Hidden, and so not accepted: {names}.").format(names=Words.listed(names)) if names else ""
 
     def undo(self, parameters: Parameters) -> str:
         """Takes the last Accept back; returns a sentence.
