@@ -92,6 +92,9 @@ class AnnotationSection:
             self._fill([])
         self._forget()
         self._stamp = stamp
+        if SegmentResampler.voxels(segmentation) < _FEW_VOXELS:
+            self.summary = AnnotationSummary.of(volume, segmentation, parameters.planes)
+            return
         self.problem = _("Looking for the slices that you have annotated.")
         found: list[AnnotationSummary] = []
 
@@ -100,9 +103,8 @@ class AnnotationSection:
 
         def done() -> None:
             self.summary, self.problem = found[0], ""
-            if not quick:
-                self._show("")
-                self.found.emit()
+            self._show("")
+            self.found.emit()
 
         def failed(error: Exception) -> None:
             self.problem = str(error)
@@ -112,8 +114,7 @@ class AnnotationSection:
             self._show(self.problem)
             self.found.emit()
 
-        quick = SegmentResampler.voxels(segmentation) < _FEW_VOXELS
-        self._looking.run(steps(), done, failed, atOnce=quick)
+        self._looking.run(steps(), done, failed)
 
     def _show(self, words: str) -> None:
         """Shows what was found, or says why nothing was."""

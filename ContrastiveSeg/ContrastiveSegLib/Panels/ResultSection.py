@@ -154,7 +154,7 @@ class ResultSection:
 
     @staticmethod
     def leftOut(segmentationNode: Any) -> str:
-        """Which structures of the prediction Accept passes over, as they are hidden; a sentence or nothing."""
+        """Which predicted structures Accept passes over, as they are hidden; a sentence or nothing."""
         predicted, own = PredictionLogic.predicted(segmentationNode), segmentationNode.GetSegmentation()
         hidden = AnnotationLogic.hiddenIds(segmentationNode) if predicted is not None else []
         names = [
