@@ -86,15 +86,7 @@ class AcceptedLabels:
 
     def snapshot(self) -> Snapshot | None:
         """What is noted now, to be put back later; None where nothing is."""
-        node = self.node
-        if node is None:
-            return None
-        name = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
-        segmentation = node.GetSegmentation()
-        segments = [(one, segmentation.GetSegment(one)) for one in segmentation.GetSegmentIDs()]
-        return Snapshot(
-            tuple((key, one.GetLabelValue(), one.GetRepresentation(name)) for key, one in segments)
-        )
+        return None if self.node is None else Snapshot(self._noted(self.node))
 
     def put(self, snapshot: Snapshot | None) -> None:
         """Puts a note into the scene; None removes it."""
@@ -131,7 +123,8 @@ class AcceptedLabels:
         node = self.node
         if node is None:
             return ()
-        return (node.GetID(), *[image.GetMTime() for image in self._images(node)])
+        images = [image for _key, _value, image in self._noted(node)]
+        return (node.GetID(), *[0 if image is None else image.GetMTime() for image in images])
 
     def changed(self, labels: LabelBox, values: dict[str, int], grid: VolumeGrid) -> LabelBox | None:
         """Where other labels are now, as 0 and 1; None where nothing was noted for this grid.
@@ -182,7 +175,7 @@ class AcceptedLabels:
         times = [one.GetTransformToWorldMTime() if one is not None else 0 for one in transforms]
         key = (*self.stamp(), *times, tuple(values.items()), grid.shape, grid.ijkToLocal.tobytes())
         if AcceptedLabels._known is None or AcceptedLabels._known[0] != key:
-            there = set(node.GetSegmentation().GetSegmentIDs())
+            there = {one for one, _value, image in self._noted(node) if image is not None}
             wanted = {one: value for one, value in values.items() if one in there}
             try:
                 AcceptedLabels._known = (key, SegmentResampler(node, grid).labels(wanted))
@@ -191,13 +184,11 @@ class AcceptedLabels:
         return AcceptedLabels._known[1]
 
     @staticmethod
-    def _images(node: Any) -> list[Any]:
+    def _noted(node: Any) -> tuple[tuple[str, int, Any], ...]:
         name = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
         segmentation = node.GetSegmentation()
-        images = [
-            segmentation.GetSegment(one).GetRepresentation(name) for one in segmentation.GetSegmentIDs()
-        ]
-        return [one for one in images if one is not None]
+        segments = [(one, segmentation.GetSegment(one)) for one in segmentation.GetSegmentIDs()]
+        return tuple((key, one.GetLabelValue(), one.GetRepresentation(name)) for key, one in segments)
 
     def _inSegmentation(self, box: LabelBox, grid: VolumeGrid) -> Any:
         """Voxels of the volume's grid as an image in the segmentation's local space."""
