@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,7 +27,9 @@ class AnnotationLogic:
     index along a grid axis (``k12 j3``), and so are saved with the scene.
 
     Where a prediction was accepted into the segmentation, its voxels are not a person's word: the
-    slices that were annotated before count, and those on which anything was changed since.
+    slices that were annotated before count, and those on which anything was changed since. A slice on
+    which nothing is left counts only where it is marked as empty: after an Undo in the Segment Editor
+    nothing is left on all those that came with Accept.
     """
 
     @staticmethod
@@ -48,8 +49,8 @@ class AnnotationLogic:
         labels: LabelBox,
         grid: VolumeGrid,
         *,
+        values: dict[str, int],
         axis: int | None = None,
-        accepted: Path | None = None,
     ) -> list[Slice]:
         """The annotated slices, those marked as empty included.
 
@@ -57,26 +58,28 @@ class AnnotationLogic:
             segmentationNode: Whose marks count.
             labels: Its segments on the volume's grid.
             grid: The volume's grid.
+            values: Label values by segment ID.
             axis: Only slices along this array axis; None for whatever the painting shows.
-            accepted: The file that :class:`AcceptLogic` left, where there is one.
 
         Returns:
             (axis, index) pairs, sorted.
         """
         axes = (0, 1, 2) if axis is None else (axis,)
-        manual = cls._read(segmentationNode, _MANUAL)
-        if manual:
-            labels = cls._changedSince(labels, accepted)
-        found = set(SliceRule.find(labels, grid.acquisitionAxis(), axes))
+        manual, accepted = cls.manualSlices(segmentationNode), AcceptedLabels(segmentationNode)
+        searched = labels
+        if manual or accepted.node is not None:
+            nothing = LabelBox(np.zeros((0, 0, 0), np.int16), (0, 0, 0), labels.shape)
+            searched = accepted.changed(labels, values, grid) or nothing
+        found = set(SliceRule.find(searched, grid.acquisitionAxis(), axes))
         found.update(one for one in manual if one[0] in axes)
+        found = {one for one in found if labels.isPainted(*one)}
         found.update(one for one in cls.emptySlices(segmentationNode) if one[0] in axes)
         return sorted((a, index) for a, index in found if 0 <= index < grid.shape[a])
 
-    @staticmethod
-    def _changedSince(labels: LabelBox, accepted: Path | None) -> LabelBox:
-        nothing = LabelBox(np.zeros((0, 0, 0), np.int16), (0, 0, 0), labels.shape)
-        changed = AcceptedLabels(accepted).changed(labels) if accepted is not None else None
-        return nothing if changed is None else changed
+    @classmethod
+    def isUnknown(cls, segmentationNode: Any) -> bool:
+        """Whether something was accepted, but what that was is no longer in the scene."""
+        return bool(cls.manualSlices(segmentationNode)) and AcceptedLabels(segmentationNode).node is None
 
     @classmethod
     def emptySlices(cls, segmentationNode: Any) -> list[Slice]:
@@ -111,9 +114,10 @@ class AnnotationLogic:
         return cls._read(segmentationNode, _MANUAL)
 
     @staticmethod
-    def marks(segmentationNode: Any) -> tuple[str | None, ...]:
-        """All that has been said of slices, as it is stored."""
-        return tuple(segmentationNode.GetAttribute(name) for name in (_EMPTY, _MANUAL, _PARTIAL))
+    def marks(segmentationNode: Any) -> tuple[Any, ...]:
+        """Another value whenever anything else is said of slices."""
+        marks = (segmentationNode.GetAttribute(name) for name in (_EMPTY, _MANUAL, _PARTIAL))
+        return (*marks, *AcceptedLabels(segmentationNode).stamp())
 
     @staticmethod
     def sliceAt(grid: VolumeGrid, positionRas: tuple[float, float, float], axis: int) -> Slice | None:

@@ -48,10 +48,12 @@ class AnnotationSummary:
     Attributes:
         slices: All of them, plane by plane.
         names: Names of the segments that take part, by ID.
+        isUnknown: Whether painting cannot be told from what was accepted.
     """
 
     slices: list[AnnotatedSlice]
     names: dict[str, str]
+    isUnknown: bool = False
 
     @classmethod
     def of(cls, volumeNode: Any, segmentationNode: Any, planes: PlaneChoice) -> AnnotationSummary:
@@ -72,10 +74,11 @@ class AnnotationSummary:
             labels,
             grid,
             axis=planes.axis(grid.planeNames()),
-            accepted=folder.accepted if folder else None,
+            values=values,
         )
         partial = set(AnnotationLogic.partialSlices(segmentationNode))
-        return cls([cls._described(one, grid, labels, values, one not in partial) for one in found], names)
+        slices = [cls._described(one, grid, labels, values, one not in partial) for one in found]
+        return cls(slices, names, AnnotationLogic.isUnknown(segmentationNode))
 
     @staticmethod
     def stamp(volumeNode: Any, segmentationNode: Any, planes: PlaneChoice) -> tuple[Any, ...]:
@@ -94,8 +97,6 @@ class AnnotationSummary:
             painted = image.GetMTime() if image is not None else 0
             segments.append((segmentId, segment.GetName(), segment.GetLabelValue(), painted))
         transforms = [node.GetParentTransformNode() for node in (volumeNode, segmentationNode)]
-        folder = RunFolder.existing(volumeNode, segmentationNode)
-        accepted = folder.accepted if folder is not None else None
         return (
             volumeNode.GetID(),
             segmentationNode.GetID(),
@@ -105,7 +106,6 @@ class AnnotationSummary:
             tuple(one.GetTransformToWorldMTime() if one is not None else 0 for one in transforms),
             tuple(segments),
             AnnotationLogic.marks(segmentationNode),
-            accepted.stat().st_mtime_ns if accepted is not None and accepted.is_file() else 0,
         )
 
     @staticmethod
@@ -152,6 +152,11 @@ class AnnotationSummary:
     def warning(self) -> str:
         """What is too little for a good result; empty where there is enough."""
         painted = self.painted
+        if self.isUnknown:
+            return _(
+                "What was accepted here is not in this scene, so slices painted since then cannot be told "
+                "from it; Start asks which of them count."
+            )
         if not painted:
             return _("Paint each structure completely on at least {count} slices.").format(count=ENOUGH)
         if len(painted) < ENOUGH:

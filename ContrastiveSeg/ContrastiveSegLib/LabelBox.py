@@ -37,6 +37,44 @@ class LabelBox:
         array[self.part] = self.array
         return array
 
+    def isPainted(self, axis: int, index: int) -> bool:
+        """Whether anything is on a slice of the whole grid."""
+        inside = index - self.start[axis]
+        if not 0 <= inside < self.array.shape[axis]:
+            return False
+        return bool(self.array[tuple(inside if a == axis else slice(None) for a in range(3))].any())
+
+    def cut(self, start: tuple[int, int, int], shape: tuple[int, ...]) -> np.ndarray:
+        """The labels of another box of the grid; 0 where it reaches beyond this one."""
+        return self.within(self.array, self.start, start, shape)
+
+    @staticmethod
+    def within(
+        array: np.ndarray,
+        begin: tuple[int, int, int],
+        start: tuple[int, int, int],
+        shape: tuple[int, ...],
+    ) -> np.ndarray:
+        """An array that begins at one voxel of a grid, as an array of another box of that grid.
+
+        Args:
+            array: (z, y, x).
+            begin: Where its first voxel lies.
+            start: Where that of the other box lies.
+            shape: Size of the other box. What the array lacks there is 0.
+        """
+        if begin == start and array.shape == tuple(shape):
+            return array
+        found = np.zeros(shape, array.dtype)
+        low = [max(a, b) for a, b in zip(begin, start, strict=True)]
+        ends = zip(begin, array.shape, start, shape, strict=True)
+        high = [min(a + n, b + m) for a, n, b, m in ends]
+        if all(a < b for a, b in zip(low, high, strict=True)):
+            here = tuple(slice(a - s, b - s) for a, b, s in zip(low, high, start, strict=True))
+            there = tuple(slice(a - s, b - s) for a, b, s in zip(low, high, begin, strict=True))
+            found[here] = array[there]
+        return found
+
     @staticmethod
     def slabs(shape: tuple[int, ...], voxels: int) -> Iterator[slice]:
         """Slices along the first axis of an array, each with about so many voxels."""

@@ -108,7 +108,7 @@ class LearningLogic:
         folder = RunFolder.of(volumeNode, segmentationNode).create()
         export = self._exports.setdefault(folder.path, VolumeExport(folder.path))
         values = folder.segmentValues(AnnotationLogic.segmentIds(segmentationNode))
-        job = export.prepare(volumeNode, segmentationNode, values, axis=axis, accepted=folder.accepted)
+        job = export.prepare(volumeNode, segmentationNode, values, axis=axis)
         wanted = {"budget": budget, **({"weights": weights} if weights else {}), **settings, **self.settings}
         now = LearningRound(volumeNode, segmentationNode, folder, job.exported.segments, budget, wanted, anew)
         self._round = now

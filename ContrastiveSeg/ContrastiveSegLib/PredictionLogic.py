@@ -91,16 +91,22 @@ class PredictionLogic:
             node.EndModify(modifying)
         image.Modified()  # slices are drawn anew, and the surfaces of the former mask go
         if renew:
-            cls._makeSurfaces(node)
+            cls.makeSurfaces(node)
         return node
 
     @classmethod
-    def _makeSurfaces(cls, node: Any) -> None:
-        """Makes surfaces where there are none: at once where that is quick, else in a thread."""
-        if SurfaceMaker.isQuick(node):
+    def makeSurfaces(cls, node: Any, copies: Any = None) -> None:
+        """Makes surfaces where there are none: at once where that is quick, else in a thread.
+
+        Args:
+            node: A prediction, or another segmentation.
+            copies: For another one, where :class:`SurfaceMaker` is to look at its voxels.
+        """
+        isOther = not cls.isPrediction(node)
+        if SurfaceMaker.isQuick(node) or (isOther and (copies is None or not SurfaceMaker.isUsual(node))):
             node.CreateClosedSurfaceRepresentation()
         else:
-            cls._surfacesOf(node).make(node)
+            cls._surfacesOf(node).make(node, copies=copies)
 
     @classmethod
     def _surfacesOf(cls, node: Any) -> SurfaceMaker:
@@ -186,7 +192,7 @@ class PredictionLogic:
         surface = slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
         there = bool(node.GetSegmentation().ContainsRepresentation(surface))
         if shown and not there:
-            cls._makeSurfaces(node)
+            cls.makeSurfaces(node)
         elif not shown:
             cls._surfacesOf(node).forget(node)
             if there:

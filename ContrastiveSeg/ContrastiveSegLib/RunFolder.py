@@ -73,11 +73,6 @@ class RunFolder:
             raise UserError.cannotWrite(self.path, error) from error
         return self
 
-    @property
-    def accepted(self) -> Path:
-        """The labels as they were right after a prediction was accepted."""
-        return self.path / "accepted.npy"
-
     def segmentValues(self, segmentIds: list[str]) -> dict[str, int]:
         """Label values by segment ID; a segment keeps its value in all rounds, new ones get the next."""
         known = self.values()

@@ -14,6 +14,7 @@ import slicer
 import slicer.util
 from slicer.i18n import tr as _
 
+from ContrastiveSegLib.AcceptedLabels import AcceptedLabels
 from ContrastiveSegLib.AnnotationLogic import AnnotationLogic
 from ContrastiveSegLib.LabelBox import LabelBox
 from ContrastiveSegLib.LabelledSegment import LabelledSegment
@@ -111,14 +112,13 @@ class VolumeExport:
         values: dict[str, int],
         *,
         axis: int | None = None,
-        accepted: Path | None = None,
     ) -> Exported:
         """Writes both arrays, at once; :meth:`prepare` tells the arguments.
 
         Raises:
             UserError: Nothing is painted, a node holds no voxels, or a file cannot be written.
         """
-        job = self.prepare(volumeNode, segmentationNode, values, axis=axis, accepted=accepted)
+        job = self.prepare(volumeNode, segmentationNode, values, axis=axis)
         try:
             return job.write()
         except OSError as error:
@@ -131,7 +131,6 @@ class VolumeExport:
         values: dict[str, int],
         *,
         axis: int | None = None,
-        accepted: Path | None = None,
     ) -> ExportJob:
         """Looks at the nodes; what is returned writes both arrays.
 
@@ -140,15 +139,15 @@ class VolumeExport:
             segmentationNode: Where the structures are painted.
             values: Label values by segment ID; :meth:`RunFolder.segmentValues` keeps them stable.
             axis: Limits the annotated slices to one array axis.
-            accepted: The file that :class:`AcceptLogic` left, where there is one.
 
         Raises:
             UserError: Nothing is painted, or a node holds no voxels.
         """
         grid = VolumeGrid(volumeNode)
         box = AnnotationLogic.labelsOf(segmentationNode, grid, values)
-        slices = AnnotationLogic.annotatedSlices(segmentationNode, box, grid, axis=axis, accepted=accepted)
+        slices = AnnotationLogic.annotatedSlices(segmentationNode, box, grid, values=values, axis=axis)
         partial = AnnotationLogic.partialSlices(segmentationNode)
+        persons = AcceptedLabels(segmentationNode).persons(box, values, grid) if partial else None
         if not self._isAnyPainted(box, slices):
             raise UserError(
                 _("No segment of '{name}' is painted on a slice that counts.").format(
@@ -171,7 +170,9 @@ class VolumeExport:
             )
         labelsName, old = self._next("labels")
         former += old
-        files.append((labelsName, grid.shape, np.dtype(np.int16), self._sparseSlices(box, slices, partial)))
+        files.append(
+            (labelsName, grid.shape, np.dtype(np.int16), self._sparseSlices(box, slices, partial, persons))
+        )
         segmentation = segmentationNode.GetSegmentation()
         segments = [
             LabelledSegment(value, segmentId, segmentation.GetSegment(segmentId).GetName())
@@ -225,14 +226,18 @@ class VolumeExport:
         return labels
 
     @staticmethod
-    def _sparseSlices(box: LabelBox, slices: list[Slice], partial: Collection[Slice]) -> Iterator[np.ndarray]:
+    def _sparseSlices(
+        box: LabelBox, slices: list[Slice], partial: Collection[Slice], persons: np.ndarray | None = None
+    ) -> Iterator[np.ndarray]:
         """The same, slice by slice along z: a large CT never stands in memory as a whole."""
         part, start = box.part, box.start[0]
         for z in range(box.shape[0]):
             plane = np.full(box.shape[1:], IGNORE, np.int16)
             whole = np.zeros(box.shape[1:], np.int16)
+            painted = np.zeros(plane.shape, bool)  # by a person: an accepted voxel is nobody's word
             if start <= z < start + box.array.shape[0]:
                 whole[part[1:]] = box.array[z - start]
+                painted[part[1:]] = whole[part[1:]] > 0 if persons is None else persons[z - start]
             said = np.zeros(plane.shape, bool)
             some = np.zeros(plane.shape, bool)
             for axis, index in slices:
@@ -240,7 +245,7 @@ class VolumeExport:
                     continue
                 place = [slice(None), (index, slice(None)), (slice(None), index)][axis]
                 (some if (axis, index) in partial else said)[place] = True
-            np.copyto(plane, whole, where=said | (some & (whole > 0)))
+            np.copyto(plane, whole, where=said | (some & painted))
             yield plane
 
     @staticmethod

@@ -119,6 +119,14 @@ class VolumeGrid:
         image.SetGeometryFromImageToWorldMatrix(self.toMatrix(self.ijkToLocal))
         return image
 
+    def moveInto(self, image: Any, node: Any) -> None:
+        """Brings an image from this volume's local space into that of another node."""
+        source, target = self.node.GetParentTransformNode(), node.GetParentTransformNode()
+        if source is not target:
+            transform = vtk.vtkGeneralTransform()
+            slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(source, target, transform)
+            slicer.vtkOrientedImageDataResample.TransformOrientedImage(image, transform)
+
 
 def _orders() -> tuple[tuple[int, int, int], ...]:
     return ((0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0))

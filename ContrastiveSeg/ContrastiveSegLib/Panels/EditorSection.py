@@ -28,7 +28,7 @@ class EditorSection(Section):
     def __init__(self, panel: Any) -> None:
         super().__init__(panel)
         self.editor: Any = None
-        self._entered = False
+        self._entered = self._isLocked = False
 
     def enter(self) -> None:
         """Makes the editor the first time, and lets its keys work."""
@@ -40,14 +40,28 @@ class EditorSection(Section):
         self._entered = True
         self._chooseParameterNode()
         self._chooseNodes()
-        if slicer.util.mainWindow() is not None:
-            self.editor.installKeyboardShortcuts()
+        self._setKeys(not self._isLocked)
         self.editor.setupViewObservations()
 
     def update(self) -> None:
-        """Takes the nodes that are chosen now."""
-        if self.editor is not None and self._entered:
-            self._chooseNodes()
+        """Takes the nodes that are chosen now; nobody paints while a prediction is being accepted."""
+        if self.editor is None or not self._entered:
+            return
+        self._chooseNodes()
+        isLocked = bool(self.panel.result.whyBusy)
+        if isLocked is not self._isLocked:
+            self._isLocked = isLocked
+            if isLocked:
+                self.editor.setActiveEffect(None)
+            self._setKeys(not isLocked)
+
+    def keepForUndo(self) -> None:
+        """Lets Undo in the editors bring back what is there now, and not what was before the last stroke."""
+        _volume, segmentation = self.panel.nodes()
+        ownModule = getattr(slicer.modules, "SegmentEditorWidget", None)
+        for editor in (self.editor, getattr(ownModule, "editor", None)):
+            if editor is not None and editor.segmentationNode() is segmentation is not None:
+                editor.saveStateForUndo()
 
     def exit(self) -> None:
         """Nobody paints any more, and keys belong to other modules again."""
@@ -72,6 +86,12 @@ class EditorSection(Section):
             self.editor.setMRMLScene(None)
             self.editor.deleteLater()
             self.editor = None
+
+    def _setKeys(self, areOn: bool) -> None:
+        if not areOn:
+            self.editor.uninstallKeyboardShortcuts()
+        elif slicer.util.mainWindow() is not None:
+            self.editor.installKeyboardShortcuts()
 
     def _make(self) -> None:
         self.editor = editor = slicer.qMRMLSegmentEditorWidget()
@@ -107,5 +127,6 @@ class EditorSection(Section):
             self.editor.setSegmentationNode(segmentation)
         if self.editor.sourceVolumeNode() is not volume:
             self.editor.setSourceVolumeNode(volume)
+        whyNot = whyNot or self.panel.result.whyBusy  # the nodes stay, and with them the editor's Undo
         self.ui.editorCollapsibleButton.enabled = not whyNot
         self.ui.editorCollapsibleButton.toolTip = whyNot

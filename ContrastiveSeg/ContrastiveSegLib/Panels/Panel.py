@@ -149,6 +149,7 @@ class Panel(VTKObservationMixin):
 
     def update(self) -> None:
         """Looks at the nodes again and shows what is there."""
+        self.result.follow(self._parameters)
         self.annotation.update(self._parameters)
         self._showState()
 
@@ -265,6 +266,8 @@ class Panel(VTKObservationMixin):
             raise UserError(self.installing.sentence(), _("Press Install in Set-up, at the top."))
         parameters = self._parameters
         assert parameters is not None
+        self.result.follow(parameters)  # an Undo a moment ago
+        self.annotation.settle(parameters)
         settings: dict[str, Any] = {"weights": parameters.weights}
         for section in self.sections:
             settings.update(section.learningSettings())
@@ -282,10 +285,16 @@ class Panel(VTKObservationMixin):
 
     def accept(self, segmentIds: list[str] | None = None, slices: list[Slice] | None = None) -> None:
         """Copies the prediction, or some segments or slices of it; belongs within :meth:`explained`."""
-        self.annotation.update(self._parameters)
-        parameters, summary = self._parameters, self.annotation.summary
+        parameters = self._parameters
+        if parameters is not None and not Readiness.whyNotPaint(*self.nodes()):
+            self.result.follow(parameters)
+            self.annotation.settle(parameters)
+        self.annotation.update(parameters)
+        summary = self.annotation.summary
         if parameters is None or summary is None:
             raise UserError(self.annotation.problem or Readiness.whyNotPaint(*self.nodes()))
+        for section in self.sections:
+            section.keepForUndo()
         name = parameters.segmentation.GetName()
 
         def done() -> None:

@@ -15,7 +15,6 @@ from ContrastiveSegLib.PercentVolume import PercentVolume
 from ContrastiveSegLib.PlainText import PlainText
 from ContrastiveSegLib.PredictionLogic import PredictionLogic
 from ContrastiveSegLib.Readiness import Readiness
-from ContrastiveSegLib.RunFolder import RunFolder
 from ContrastiveSegLib.SliceRule import Slice
 from ContrastiveSegLib.State import State
 
@@ -128,17 +127,18 @@ class ResultSection:
             UserError: There is no prediction.
         """
         volume, segmentation = parameters.volume, parameters.segmentation
-        folder = RunFolder.of(volume, segmentation).create()
         steps = self._accepting.steps(
             volume,
             segmentation,
             [one.slice for one in summary.slices],
-            folder.segmentValues(list(summary.names)),
             segmentIds=segmentIds,
             slices=slices,
-            accepted=folder.accepted,
         )
         self._chunks.run(steps, done, failed, atOnce=volume.GetImageData().GetNumberOfPoints() < _FEW_VOXELS)
+
+    def follow(self, parameters: Parameters | None) -> None:
+        """What the Segment Editor took back counts no longer as accepted."""
+        self._accepting.follow(parameters.segmentation if parameters is not None else None)
 
     def undo(self, parameters: Parameters) -> str:
         """Takes the last Accept back; returns a sentence.

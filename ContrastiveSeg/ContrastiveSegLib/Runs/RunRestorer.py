@@ -10,6 +10,7 @@ import slicer.util
 from slicer.i18n import tr as _
 
 from ContrastiveSegLib.AnnotationLogic import AnnotationLogic
+from ContrastiveSegLib.LabelBox import LabelBox
 from ContrastiveSegLib.LabelledSegment import LabelledSegment
 from ContrastiveSegLib.PredictionLogic import PredictionLogic
 from ContrastiveSegLib.RunFolder import RunFolder
@@ -92,6 +93,7 @@ class RunRestorer:
                 )
         if labels is not None:
             self._markEmpty(node, labels)
+            self._markPartial(node, labels, grid, {one.segmentId: one.value for one in self._segments(run)})
         return node
 
     @staticmethod
@@ -103,6 +105,14 @@ class RunRestorer:
             painted = labels.max(axis=others) > 0
             for index in np.flatnonzero(complete & ~painted):
                 AnnotationLogic.setEmpty(node, (axis, int(index)))
+
+    @staticmethod
+    def _markPartial(node: Any, labels: np.ndarray, grid: VolumeGrid, values: dict[str, int]) -> None:
+        """Painted slices of which not everything was said."""
+        painted = LabelBox.of(np.maximum(labels, 0))
+        for axis, index in AnnotationLogic.annotatedSlices(node, painted, grid, values=values):
+            if labels.take(index, axis).min() < 0:
+                AnnotationLogic.setPartial(node, (axis, index))
 
     def _predict(self, run: RunSummary, node: Any) -> None:
         path = run.path / "prediction-0.npy"
