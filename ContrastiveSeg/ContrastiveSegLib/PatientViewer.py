@@ -77,8 +77,8 @@ class PatientViewer:
         return self._isAway
 
     def back(self, volumeNode: Any) -> None:
-        """Shows the volume that was learnt on again, with its painting."""
-        PatientResults.lookAt(PatientCase("", ""), volumeNode)
+        """Shows the volume that was learnt on again, with its painting and what lay over it."""
+        PatientResults.lookBack(volumeNode)
         self._isAway = False
         for one in self._hidden:
             node = slicer.mrmlScene.GetNodeByID(one)
