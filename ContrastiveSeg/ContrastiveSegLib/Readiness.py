@@ -10,6 +10,7 @@ from ContrastiveSegLib.AnnotationSummary import AnnotationSummary
 from ContrastiveSegLib.PredictionLogic import PredictionLogic
 from ContrastiveSegLib.RunFolder import RunFolder
 from ContrastiveSegLib.State import State
+from ContrastiveSegLib.VolumeGrid import VolumeGrid
 
 
 class Readiness:
@@ -26,7 +27,7 @@ class Readiness:
             return _(
                 "'{name}' is a prediction. Choose the segmentation in which you paint, or press New."
             ).format(name=segmentationNode.GetName())
-        return ""
+        return VolumeGrid.whyNotLinear(volumeNode) or VolumeGrid.whyNotLinear(segmentationNode)
 
     @classmethod
     def whyNotStart(

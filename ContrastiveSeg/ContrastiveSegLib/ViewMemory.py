@@ -72,7 +72,7 @@ class ViewMemory:
             self._view.SetForegroundOpacity(opacity)
 
     def replaceForeground(self, former: Any, other: ViewMemory) -> None:
-        """Where the foreground remembered is ``former``, which goes: takes what another memory has instead."""
+        """Where the remembered foreground is ``former``, which goes, takes that of another memory."""
         if self.foreground is former and other.opacity is not None:
             foreground = other.foreground
             self._view.SetNodeReferenceID(
