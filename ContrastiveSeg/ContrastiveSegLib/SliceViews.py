@@ -85,22 +85,20 @@ class SliceViews:
         Raises:
             UserError: The volume is under a non-linear transform.
         """
-        display = segmentationNode.GetDisplayNode() if segmentationNode is not None else None
         return [
             node
-            for node in cls._views()
-            if (display is None or display.IsDisplayableInView(node.GetID()))
-            and cls._along(VolumeGrid.toArray(node.GetSliceToRAS()), grid).max() <= _PARALLEL
+            for node in cls._viewsOf(segmentationNode)
+            if cls._along(VolumeGrid.toArray(node.GetSliceToRAS()), grid).max() <= _PARALLEL
         ]
 
     @classmethod
     def align(cls, grid: VolumeGrid, segmentationNode: Any) -> None:
-        """Turns oblique views to the nearest planes of a volume, onto the middle of a slice.
+        """Where a view is oblique, turns all to the nearest planes of a volume, onto the middle of a slice.
 
         Raises:
             UserError: The volume is under a non-linear transform.
         """
-        for node in cls.oblique(grid, segmentationNode):
+        for node in cls._viewsOf(segmentationNode) if cls.oblique(grid, segmentationNode) else []:
             node.RotateToVolumePlane(grid.node)
             toRas = VolumeGrid.toArray(node.GetSliceToRAS())
             axis = 2 - int(cls._along(toRas, grid).argmax())  # of the index, i.e. 0 is i
@@ -141,6 +139,12 @@ class SliceViews:
     def _views(cls) -> list[Any]:
         """Those that the layout shows."""
         return [node for node in cls._nodes() if node.IsMappedInLayout()]
+
+    @classmethod
+    def _viewsOf(cls, segmentationNode: Any) -> list[Any]:
+        """Those that can show a segmentation; all of them where there is none."""
+        display = segmentationNode.GetDisplayNode() if segmentationNode is not None else None
+        return [one for one in cls._views() if display is None or display.IsDisplayableInView(one.GetID())]
 
     @staticmethod
     def showVolume(volumeNode: Any) -> None:

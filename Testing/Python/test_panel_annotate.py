@@ -232,6 +232,8 @@ def an_oblique_view(a_panel):
 
 def test_oblique_views_are_warned_of_and_turned_to_the_planes_of_the_volume(an_oblique_view, a_panel):
     volume, _segmentation, view = an_oblique_view
+    sagittal = SliceView("Yellow", "Sagittal")  # lies in a plane of the volume, but turned in it
+    sagittal.show(volume)
     label, button = a_panel.ui.alignLabel, a_panel.ui.alignButton
     assert "oblique to 'Volume'" in label.text and not label.isHidden() and not button.isHidden()
     button.click()
@@ -239,6 +241,9 @@ def test_oblique_views_are_warned_of_and_turned_to_the_planes_of_the_volume(an_o
     axis = volume_axis(volume)
     normal = [view.node.GetSliceToRAS().GetElement(row, 2) for row in range(3)]
     assert abs(np.dot(normal, axis)) == pytest.approx(1.0, abs=1e-6)
+    upward = [sagittal.node.GetSliceToRAS().GetElement(row, 1) for row in range(3)]
+    assert abs(np.dot(upward, axis)) == pytest.approx(1.0, abs=1e-6)
+    sagittal.node.SetOrientation("Sagittal")
     view.node.SetOrientation("Axial")  # the panel watches the views
     wait_until(lambda: not button.isHidden(), 5)
 

@@ -18,6 +18,7 @@ from ContrastiveSegLib.UserError import UserError
 from ContrastiveSegLib.VolumeGrid import VolumeGrid
 
 _LOOK_AGAIN_MS = 100
+_WARNING = "background: #fff4e0; color: #5f3b00; border-radius: 3px; padding: 4px;"  # in both themes
 
 
 class AlignmentSection(Section, VTKObservationMixin):
@@ -39,6 +40,7 @@ class AlignmentSection(Section, VTKObservationMixin):
         self.ui.alignButton.toolTip = _(
             "Turns the slice views to the nearest planes of the volume. They stay where they are."
         )
+        self.ui.alignLabel.styleSheet = _WARNING
         self._show("", False)
 
     def enter(self) -> None:
