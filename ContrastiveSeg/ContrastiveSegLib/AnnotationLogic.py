@@ -128,7 +128,13 @@ class AnnotationLogic:
 
     @classmethod
     def labelsOf(cls, segmentationNode: Any, grid: VolumeGrid, values: dict[str, int]) -> LabelBox:
-        """The segments on the volume's grid; :class:`SegmentResampler` tells how."""
+        """The segments on the volume's grid; :class:`SegmentResampler` tells how.
+
+        Raises:
+            UserError: A segment does not touch the volume, or one of both is under a non-linear transform.
+        """
+        for node in (grid.node, segmentationNode):
+            VolumeGrid.localToWorld(node)  # refuses what makes a painted slice none of the volume's
         return SegmentResampler(segmentationNode, grid).labels(values)
 
     @staticmethod

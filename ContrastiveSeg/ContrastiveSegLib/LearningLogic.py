@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import slicer
 from slicer.i18n import tr as _
 
 from ContrastiveSegLib.AnnotationLogic import AnnotationLogic
@@ -352,16 +351,15 @@ class LearningLogic:
         self._read(now, work, show, failed)
 
     def _show(self, now: LearningRound, labels: Any) -> bool:
-        """Puts a mask into the scene; returns whether its nodes are still there.
+        """Puts a mask into the scene; returns whether its nodes are still as they were.
 
         Raises:
             UserError: It does not fit the volume.
         """
-        if not all(slicer.mrmlScene.IsNodePresent(node) for node in (now.volume, now.segmentation)):
+        whyNot = now.whyNoResult()
+        if whyNot:
             self.worker.send("stop")
-            self._fail(
-                _("The volume or the segmentation was removed while it was being learnt."), resumable=False
-            )
+            self._fail(whyNot, resumable=False)
             return False
         self.predicted.emit(PredictionLogic.update(now.volume, now.segmentation, labels, now.segments))
         return True

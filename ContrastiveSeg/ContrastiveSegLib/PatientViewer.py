@@ -12,6 +12,7 @@ from slicer.i18n import tr as _
 from ContrastiveSegLib.PatientCase import PatientCase
 from ContrastiveSegLib.PatientChannel import PatientChannel
 from ContrastiveSegLib.PatientResults import PatientResults
+from ContrastiveSegLib.SequenceFrame import SequenceFrame
 from ContrastiveSegLib.SequenceLogic import SequenceLogic
 from ContrastiveSegLib.Signal import Signal
 from ContrastiveSegLib.SlabCopy import SlabCopy
@@ -77,8 +78,9 @@ class PatientViewer:
         return self._isAway
 
     def back(self, volumeNode: Any) -> None:
-        """Shows the volume that was learnt on again, with its painting."""
-        PatientResults.lookAt(PatientCase("", ""), volumeNode)
+        """Shows the volume that was learnt on again, with its painting and what lay over it."""
+        SequenceFrame.goBack(volumeNode, self._results.learntNodes()[0])
+        PatientResults.lookBack(volumeNode)
         self._isAway = False
         for one in self._hidden:
             node = slicer.mrmlScene.GetNodeByID(one)

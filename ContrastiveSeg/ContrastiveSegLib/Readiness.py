@@ -9,7 +9,9 @@ from slicer.i18n import tr as _
 from ContrastiveSegLib.AnnotationSummary import AnnotationSummary
 from ContrastiveSegLib.PredictionLogic import PredictionLogic
 from ContrastiveSegLib.RunFolder import RunFolder
+from ContrastiveSegLib.SequenceFrame import SequenceFrame
 from ContrastiveSegLib.State import State
+from ContrastiveSegLib.VolumeGrid import VolumeGrid
 
 
 class Readiness:
@@ -26,7 +28,11 @@ class Readiness:
             return _(
                 "'{name}' is a prediction. Choose the segmentation in which you paint, or press New."
             ).format(name=segmentationNode.GetName())
-        return ""
+        return (
+            VolumeGrid.whyNotLinear(volumeNode)
+            or VolumeGrid.whyNotLinear(segmentationNode)
+            or SequenceFrame.whyNotHere(volumeNode, segmentationNode)
+        )
 
     @classmethod
     def whyNotStart(
@@ -54,7 +60,7 @@ class Readiness:
             return _("Wait until the learning has finished, or press Stop.")
         if volumeNode is None or not PredictionLogic.isFor(volumeNode, segmentationNode):
             return _("There is no prediction yet; press Start.")
-        return ""
+        return SequenceFrame.whyNotHere(volumeNode, segmentationNode)
 
     @staticmethod
     def whyNotApply(volumeNode: Any, segmentationNode: Any) -> str:

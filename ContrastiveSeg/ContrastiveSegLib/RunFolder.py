@@ -12,6 +12,7 @@ from typing import Any
 
 import slicer
 
+from ContrastiveSegLib.SequenceFrame import SequenceFrame
 from ContrastiveSegLib.UserError import UserError
 
 _ATTRIBUTE = "ContrastiveSeg.Run"
@@ -40,8 +41,7 @@ class RunFolder:
     def of(cls, volumeNode: Any, segmentationNode: Any) -> RunFolder:
         """The run of two nodes; gives them numbers where they have none, but makes no folder."""
         for node in (volumeNode, segmentationNode):
-            if not cls._number(node):
-                node.SetAttribute(_ATTRIBUTE, uuid.uuid4().hex[:16])
+            cls.setNumber(node, cls._number(node) or uuid.uuid4().hex[:16])
         return cls(cls.root() / (cls._number(volumeNode) + cls._number(segmentationNode)))
 
     @classmethod
@@ -58,7 +58,7 @@ class RunFolder:
 
     @staticmethod
     def _number(node: Any) -> str:
-        number = node.GetAttribute(_ATTRIBUTE) or ""
+        number = SequenceFrame.keeper(node).GetAttribute(_ATTRIBUTE) or node.GetAttribute(_ATTRIBUTE) or ""
         return number if _NUMBER.fullmatch(number) else ""
 
     def create(self) -> RunFolder:
@@ -106,8 +106,8 @@ class RunFolder:
 
     @staticmethod
     def setNumber(node: Any, number: str) -> None:
-        """Makes a node the one to which a run belongs."""
-        node.SetAttribute(_ATTRIBUTE, number)
+        """Makes a node the one to which a run belongs; all frames of a sequence have the same number."""
+        SequenceFrame.keeper(node).SetAttribute(_ATTRIBUTE, number)
 
     @property
     def hasLearnt(self) -> bool:

@@ -99,17 +99,12 @@ class AnnotationSection:
             What was done, as a sentence.
 
         Raises:
-            UserError: No slice of the volume is shown.
+            UserError: No slice of the volume is shown, or the view is oblique.
         """
         grid = VolumeGrid(parameters.volume)
         axis = self._axis(grid, parameters)
-        shown = SliceViews.shown(grid, axis)
+        shown = SliceViews.neededSlice(grid, axis)
         name = grid.planeNames()[axis]
-        if shown is None:
-            raise UserError(
-                _("No slice view shows a slice of the {plane} plane.").format(plane=name),
-                _("Move such a slice view onto the volume."),
-            )
         if self.summary is not None and shown in [one.slice for one in self.summary.painted]:
             raise UserError(_("Something is painted on the slice that is shown."))
         marked = shown in AnnotationLogic.emptySlices(parameters.segmentation)

@@ -165,7 +165,9 @@ class Panel(VTKObservationMixin):
         self.result.update(self._parameters, self.learning.machine.state)
         whyNotPaint = Readiness.whyNotPaint(volume, segmentation)
         self.ui.paintButton.enabled = not whyNotPaint
-        self.ui.paintButton.toolTip = whyNotPaint or _("Opens the Segment Editor with these nodes.")
+        self.ui.paintButton.toolTip = whyNotPaint or _(
+            "Opens the Segment Editor with these nodes, and turns oblique slice views to the volume's planes."
+        )
         self.ui.newSegmentationButton.enabled = volume is not None
         self.ui.newSegmentationButton.toolTip = (
             _("Makes a segmentation on the grid of the volume.")

@@ -15,6 +15,7 @@ from ContrastiveSegLib.PercentVolume import PercentVolume
 from ContrastiveSegLib.PlainText import PlainText
 from ContrastiveSegLib.PredictionLogic import PredictionLogic
 from ContrastiveSegLib.Readiness import Readiness
+from ContrastiveSegLib.SequenceFrame import SequenceFrame
 from ContrastiveSegLib.SliceRule import Slice
 from ContrastiveSegLib.State import State
 
@@ -33,10 +34,13 @@ class ResultSection:
         self._accepting = AcceptLogic()
         self._chunks = Chunks()
         self._mapShown: Any = None
+        self._wasHere = True
 
     def update(self, parameters: Parameters | None, state: State) -> None:
         """Enables what can be used, and says why the rest cannot."""
         segmentation = parameters.segmentation if parameters else None
+        if self._isHere(parameters) is not self._wasHere:
+            self.show(parameters)
         self._set(
             self._ui.acceptButton,
             self.whyNotAccept(parameters, state),
@@ -69,6 +73,13 @@ class ResultSection:
             _("Lays a map over the slices that is bright where the network is unsure."),
         )
 
+    @staticmethod
+    def _isHere(parameters: Parameters | None) -> bool:
+        """Whether the volume shows the frame of a sequence that the prediction was made for."""
+        if parameters is None or parameters.segmentation is None:
+            return True
+        return not SequenceFrame.whyNotHere(parameters.volume, parameters.segmentation)
+
     @property
     def whyBusy(self) -> str:
         """Why nothing else can be done now; empty where it can."""
@@ -91,18 +102,20 @@ class ResultSection:
         if self._mapShown is not None and self._mapShown is not segmentation:
             PercentVolume(self._mapShown, "uncertainty").setShown(False)
             self._mapShown = None
+        self._wasHere = here = self._isHere(parameters)
         if segmentation is None:
             return
         assert parameters is not None
         if PredictionLogic.predicted(segmentation) is not None:
-            PredictionLogic.setVisible(segmentation, parameters.showPrediction)
+            PredictionLogic.setVisible(segmentation, parameters.showPrediction and here)
             PredictionLogic.setOpacity(segmentation, parameters.opacity)
             PredictionLogic.setDrawing(segmentation, parameters.drawing)
             wanted = parameters.show3D and parameters.showPrediction
             if wanted or not parameters.show3D:  # hidden surfaces are kept, unwanted ones are not
                 PredictionLogic.setShown3D(segmentation, wanted)
-        PercentVolume(segmentation, "uncertainty").setShown(parameters.showUncertainty)
-        self._mapShown = segmentation if parameters.showUncertainty else None
+        mapWanted = parameters.showUncertainty and here
+        PercentVolume(segmentation, "uncertainty").setShown(mapWanted)
+        self._mapShown = segmentation if mapWanted else None
 
     def accept(
         self,

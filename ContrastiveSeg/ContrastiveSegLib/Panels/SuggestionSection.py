@@ -72,7 +72,9 @@ class SuggestionSection(Section):
 
     def _onGo(self, checked: bool = False) -> None:
         with self.panel.explained():
-            volume, _segmentation = self.panel.nodes()
+            volume, segmentation = self.panel.nodes()
             if self._target is None or volume is None:
                 raise UserError(_("There is no suggested slice any more."))
-            SliceViews.jumpTo(self._target.center(VolumeGrid(volume)))
+            grid = VolumeGrid(volume)
+            SliceViews.align(grid, segmentation)  # an oblique view cannot show it
+            SliceViews.jumpTo(self._target.center(grid))

@@ -17,6 +17,7 @@ from ContrastiveSegLib.RunFolder import RunFolder
 from ContrastiveSegLib.Runs.RunFinder import latest
 from ContrastiveSegLib.Runs.RunSummary import RunSummary
 from ContrastiveSegLib.SegmentationMaker import SegmentationMaker
+from ContrastiveSegLib.SequenceFrame import SequenceFrame
 from ContrastiveSegLib.UserError import UserError
 from ContrastiveSegLib.VolumeGrid import VolumeGrid
 
@@ -42,6 +43,7 @@ class RunRestorer:
             node = self._make(run)
         RunFolder.setNumber(self._volume, run.volumeNumber)
         RunFolder.setNumber(node, run.segmentationNumber)
+        SequenceFrame.claim(self._volume, node)
         if not PredictionLogic.isFor(self._volume, node):
             self._predict(run, node)
         return node

@@ -103,6 +103,25 @@ def test_a_result_becomes_nodes_an_estimate_and_a_sentence(make_logic, a_volume_
     assert not RunFolder.of(a_volume_node, a_painted_node).wasInterrupted()
 
 
+def test_a_result_of_voxels_that_were_replaced_meanwhile_is_refused(
+    make_logic, a_volume_node, a_painted_node
+):
+    logic = make_logic("pass" + _RESULT)
+    logic.start(a_volume_node, a_painted_node, "quick")
+    slicer.util.updateVolumeFromArray(a_volume_node, np.zeros(SHAPE, np.int16))  # of the same size
+    assert ended(logic) is State.Failed
+    assert "The image of 'Volume' was changed while it was being learnt. Press Start" in logic.sentences[-1]
+    assert PredictionLogic.predicted(a_painted_node) is None
+
+
+def test_a_volume_that_is_touched_but_not_changed_gets_its_result(make_logic, a_volume_node, a_painted_node):
+    logic = make_logic("pass" + _RESULT)
+    logic.start(a_volume_node, a_painted_node, "quick")
+    slicer.util.updateVolumeFromArray(a_volume_node, slicer.util.arrayFromVolume(a_volume_node).copy())
+    a_volume_node.GetImageData().Modified()
+    assert ended(logic) is State.Done, logic.sentences
+
+
 def test_budget_and_segments_reach_the_worker(make_logic, a_volume_node, a_painted_node):
     logic = make_logic("pass" + _RESULT)
     logic.start(a_volume_node, a_painted_node, "balanced")
