@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from ContrastiveSegLib.PatientState import PatientState
 from ContrastiveSegLib.PatientTarget import PatientTarget
 from ContrastiveSegLib.PredictionLogic import PredictionLogic
 from ContrastiveSegLib.RunFolder import RunFolder
+from ContrastiveSegLib.SetUp.Condition import Condition
 from ContrastiveSegLib.State import State
 from ContrastiveSegLib.VolumeGrid import VolumeGrid
 
@@ -294,3 +296,21 @@ def test_what_hinders_all_cases_ends_the_run_with_a_sentence_and_go_on_tries_aga
     ui.patientsGoOnButton.click()
     wait_for_end(section.logic)
     assert (masks / "Other_predicted.nii.gz").is_file() and (masks / "labels.csv").is_file()
+
+
+def test_without_packages_nothing_starts_and_set_up_opens_with_a_sentence(a_panel, learnt, monkeypatch):
+    another(1, "Other")
+    relist(a_panel)
+    section, ui, installing = section_of(a_panel), a_panel.ui, a_panel.panel.installing
+    packages = [replace(one, condition=Condition.Missing) for one in installing.packages()]
+    monkeypatch.setattr(installing, "packages", lambda: packages)
+    for start in (ui.patientsStartButton.click, section._onGoOn):
+        ui.statusLabel.text = ""
+        start()
+        assert "PyTorch" in ui.statusLabel.text and "Press Install" in ui.statusLabel.text
+        assert not section.logic.isRunning and not ui.setUpCollapsibleButton.isHidden()
+    monkeypatch.undo()
+    installing.isInstalling = True
+    ui.patientsStartButton.click()
+    assert "being installed" in ui.statusLabel.text and not section.logic.isRunning
+    installing.isInstalling = False

@@ -329,8 +329,7 @@ class OtherPatientsSection(Section):
             if self.logic.isRunning:
                 self.logic.stop()
                 return
-            if self.panel.installing.missing():
-                self.panel.installing.install()
+            self.panel.requirePackages()
             volume, segmentation = self.panel.nodes()
             if self.source == _FOLDER:
                 self.logic.start(volume, segmentation, self.target(), folder=self.folder)
@@ -345,6 +344,7 @@ class OtherPatientsSection(Section):
 
     def _onGoOn(self, checked: bool = False) -> None:
         with self.panel.explained():
+            self.panel.requirePackages()
             self.logic.goOn()
 
     def _onBack(self, checked: bool = False) -> None:

@@ -257,12 +257,7 @@ class Panel(VTKObservationMixin):
 
     def start(self) -> None:
         """Begins a learning with what is chosen; belongs within :meth:`explained`."""
-        if self.installing.isInstalling:
-            raise UserError(_("Packages are being installed."), _("Press Start when that is finished."))
-        if self.installing.missing():
-            for section in self.sections:
-                section.showMissing()
-            raise UserError(self.installing.sentence(), _("Press Install in Set-up, at the top."))
+        self.requirePackages()
         parameters = self._parameters
         assert parameters is not None
         settings: dict[str, Any] = {"weights": parameters.weights}
@@ -275,6 +270,19 @@ class Panel(VTKObservationMixin):
         axis = parameters.planes.axis(VolumeGrid(volume).planeNames())
         self.learning.start(volume, segmentation, seconds, axis=axis, **settings)
         parameters.showPrediction = True
+
+    def requirePackages(self) -> None:
+        """For whatever needs the engine; opens Set-up where something is missing.
+
+        Raises:
+            UserError: A package is missing, or is being installed.
+        """
+        if self.installing.isInstalling:
+            raise UserError(_("Packages are being installed."), _("Try again when that is finished."))
+        if self.installing.missing():
+            for section in self.sections:
+                section.showMissing()
+            raise UserError(self.installing.sentence(), _("Press Install in Set-up, at the top."))
 
     def _onAccept(self, checked: bool = False) -> None:
         with self.explained():
