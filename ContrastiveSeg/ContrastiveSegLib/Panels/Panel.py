@@ -58,7 +58,7 @@ class Panel(VTKObservationMixin):
         self.sections = [kind(self) for kind in SECTIONS]
         self._parameters: Parameters | None = None
         self._observed: tuple[Any, Any] = (None, None)
-        self._entered, self._estimated = True, False
+        self._entered, self._estimated = False, False
         self._lookAgain = qt.QTimer()
         self._lookAgain.setSingleShot(True)
         self._lookAgain.setInterval(_LOOK_AGAIN_MS)
