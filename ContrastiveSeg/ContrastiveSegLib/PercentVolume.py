@@ -18,6 +18,7 @@ _COLORS = {
     "uncertainty": [(0.1, 0.0, 0.2), (0.45, 0.05, 0.4), (0.8, 0.2, 0.2), (1.0, 0.6, 0.0), (1.0, 1.0, 0.6)],
 }
 _ATTRIBUTE = "ContrastiveSeg.Map"
+_OWNER_ROLE = "ContrastiveSegOwner"
 _LOWEST_SHOWN = {"probability": 1, "uncertainty": 25}
 
 
@@ -42,7 +43,10 @@ class PercentVolume:
     @property
     def node(self) -> Any:
         """The volume node, None where there is none yet."""
-        return self._owner.GetNodeReference(self._role)
+        node = self._owner.GetNodeReference(self._role)
+        # a copy of the segmentation has its references, too, but the map belongs to the original
+        owner = node.GetNodeReference(_OWNER_ROLE) if node is not None else None
+        return node if owner in (None, self._owner) else None
 
     def update(self, grid: VolumeGrid, array: np.ndarray, name: str) -> Any:
         """Puts values into the node, which is made where there is none.
@@ -60,6 +64,7 @@ class PercentVolume:
             slicer.mrmlScene.AddNode(node)
             self._display(node)  # before there are voxels, which it would look through for a window
             self._owner.SetNodeReferenceID(self._role, node.GetID())
+            node.SetNodeReferenceID(_OWNER_ROLE, self._owner.GetID())
         modifying = node.StartModify()
         try:
             node.SetAndObserveImageData(self._image(array))
