@@ -248,16 +248,19 @@ class LearningLogic:
             self.said.emit(_("Stopped before there was a mask."))
 
     def _onProgress(self, event: dict[str, Any]) -> None:
-        if self._round is not None and self.machine.state in (State.Starting, State.Learning):
+        now = self._round
+        if now is None or event.get("reply_to") not in (None, now.openId, now.trainId):
+            return  # of an earlier round
+        if self.machine.state in (State.Starting, State.Learning):
             left = event.get("seconds_left")
             self.progressed.emit(float(event.get("fraction") or 0.0), None if left is None else float(left))
 
     def _onMetric(self, event: dict[str, Any]) -> None:
         now, loss, dice = self._round, event.get("loss"), event.get("dice")
-        if now is not None and event.get("reply_to") == now.trainId:
+        if now is not None and event.get("reply_to") == now.trainId:  # or it is of an earlier round
             loss = None if loss is None else float(loss)
             self.measured.emit(int(event.get("step") or 0), loss, ReviewRecord.numbers(dice))
-        self._estimate(dice)
+            self._estimate(dice)
 
     def _estimate(self, dice: Any) -> None:
         numbers = ReviewRecord.numbers(dice)

@@ -25,6 +25,7 @@ from ContrastiveSegLib.RunFolder import RunFolder
 from ContrastiveSegLib.SetUp.Condition import Condition
 from ContrastiveSegLib.State import State
 from ContrastiveSegLib.VolumeGrid import VolumeGrid
+from slicer_harness.views import SliceView
 
 pytestmark = pytest.mark.usefixtures("a_scene")
 SLOW = 200
@@ -98,11 +99,15 @@ def test_checked_volumes_of_the_scene_get_segmentations_with_names_and_colours(a
     case = section.logic.cases[1]
     expected = (second_truth == 1).sum() * 0.8 * 0.8 * 1.5 / 1000
     assert case.volumes()[1] == pytest.approx(expected, rel=0.5)
+    SliceView()
     ui.patientsTable.cellClicked.emit(1, 0)
     assert [one.GetDisplayNode().GetVisibility() for one in found] == [0, 1]
     assert not segmentation.GetDisplayNode().GetVisibility()  # it belongs to another patient
+    a_panel.panel._parameters.volume = second  # what is gone back to is what was learnt, all the same
     ui.patientsBackButton.click()
     assert segmentation.GetDisplayNode().GetVisibility() and ui.patientsBackButton.isHidden()
+    assert SliceView().composite.GetBackgroundVolumeID() == volume.GetID()
+    a_panel.panel._parameters.volume = volume
     assert not found[1].GetDisplayNode().GetVisibility()
     inside = labels_of(found[1], second)
     index = np.linalg.inv(VolumeGrid(second).ijkToWorld()) @ [*case.result["center_ras"], 1]

@@ -154,6 +154,8 @@ def test_a_prediction_does_not_lie_over_the_image_of_another_patient(two_patient
     assert not late.GetDisplayNode().GetVisibility() and predicted.GetDisplayNode().GetVisibility()
     choose(a_panel, bert)
     assert late.GetDisplayNode().GetVisibility() and not predicted.GetDisplayNode().GetVisibility()
+    choose(a_panel, (anna[0], bert[1]))  # it was made for Bert's image
+    assert not late.GetDisplayNode().GetVisibility()
 
 
 def test_what_is_hidden_while_another_patient_is_looked_at_stays_so(two_patients, a_panel):

@@ -103,10 +103,11 @@ class ResultSection:
             return
         assert parameters is not None
         if (predicted := PredictionLogic.predicted(segmentation)) is not None:
-            if self._visible != (predicted, parameters.showPrediction):
+            visible = parameters.showPrediction and PredictionLogic.isFor(parameters.volume, segmentation)
+            if self._visible != (predicted, visible):
                 # only then: while another patient is looked at it is hidden, whatever else is changed
-                self._visible = (predicted, parameters.showPrediction)
-                PredictionLogic.setVisible(segmentation, parameters.showPrediction)
+                self._visible = (predicted, visible)
+                PredictionLogic.setVisible(segmentation, visible)
             PredictionLogic.setOpacity(segmentation, parameters.opacity)
             PredictionLogic.setDrawing(segmentation, parameters.drawing)
             wanted = parameters.show3D and parameters.showPrediction
