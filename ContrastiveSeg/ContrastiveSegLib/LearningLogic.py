@@ -70,6 +70,11 @@ class LearningLogic:
         self.worker.died.connect(self._onDied)
 
     @property
+    def current(self) -> LearningRound | None:
+        """What is being learnt, or was learnt last; the state and what is said are about it."""
+        return self._round
+
+    @property
     def segmentNames(self) -> dict[int, str]:
         """What is being learnt, by label value."""
         return {one.value: one.name for one in self._round.segments} if self._round else {}
@@ -189,11 +194,7 @@ class LearningLogic:
 
     def abandon(self) -> None:
         """Forgets the nodes, as when the scene is closed; what was learnt stays on disk."""
-        self._round = None
-        self._exports.clear()
-        self._files.forget()
-        self.worker.quit()
-        self.machine.go(State.Empty)
+        self.close(wait=False)
 
     def _onHello(self, event: dict[str, Any]) -> None:
         device = event.get("device")
@@ -246,20 +247,24 @@ class LearningLogic:
             self.said.emit(_("Stopped before there was a mask."))
 
     def _onProgress(self, event: dict[str, Any]) -> None:
-        if self._round is not None and self.machine.state in (State.Starting, State.Learning):
+        now = self._round
+        if now is None or event.get("reply_to") not in (None, now.openId, now.trainId):
+            return  # of an earlier round
+        if self.machine.state in (State.Starting, State.Learning):
             left = event.get("seconds_left")
             self.progressed.emit(float(event.get("fraction") or 0.0), None if left is None else float(left))
 
     def _onMetric(self, event: dict[str, Any]) -> None:
         now, loss, dice = self._round, event.get("loss"), event.get("dice")
-        if now is not None and event.get("reply_to") == now.trainId:
+        if now is not None and event.get("reply_to") == now.trainId:  # or it is of an earlier round
             loss = None if loss is None else float(loss)
-            self.measured.emit(int(event.get("step") or 0), loss, _byValue(dice))
-        self._estimate(dice)
+            self.measured.emit(int(event.get("step") or 0), loss, ReviewRecord.numbers(dice))
+            self._estimate(dice)
 
     def _estimate(self, dice: Any) -> None:
-        if self._round is not None and _byValue(dice):
-            self.estimated.emit(_byValue(dice))
+        numbers = ReviewRecord.numbers(dice)
+        if self._round is not None and numbers:
+            self.estimated.emit(numbers)
 
     def _onPreview(self, event: dict[str, Any]) -> None:
         now = self._round
@@ -391,7 +396,3 @@ class LearningLogic:
             now.folder.setLearning(False)
         self.machine.go(State.Failed, resumable)
         self.said.emit(sentence)
-
-
-def _byValue(dice: Any) -> dict[int, float]:
-    return {int(value): float(one) for value, one in dice.items()} if isinstance(dice, dict) else {}

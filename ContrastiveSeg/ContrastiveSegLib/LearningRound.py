@@ -74,6 +74,10 @@ class LearningRound:
             "is now."
         ).format(name=self.volume.GetName())
 
+    def isOf(self, volumeNode: Any, segmentationNode: Any) -> bool:
+        """Whether these nodes are learnt, and not those of another patient."""
+        return self.volume is volumeNode and self.segmentation is segmentationNode
+
     def path(self, name: Any) -> Path | None:
         """A file the worker names; only names within the run folder are followed."""
         if not isinstance(name, str) or Path(name).name != name:

@@ -20,6 +20,7 @@ _COLORS = {
 }
 _ATTRIBUTE = "ContrastiveSeg.Map"
 _PURPOSE = "Map"
+_OWNER_ROLE = "ContrastiveSegOwner"
 _LOWEST_SHOWN = {"probability": 1, "uncertainty": 25}
 
 
@@ -44,7 +45,10 @@ class PercentVolume:
     @property
     def node(self) -> Any:
         """The volume node, None where there is none yet."""
-        return self._owner.GetNodeReference(self._role)
+        node = self._owner.GetNodeReference(self._role)
+        # a copy of the segmentation has its references, too, but the map belongs to the original
+        owner = node.GetNodeReference(_OWNER_ROLE) if node is not None else None
+        return node if owner in (None, self._owner) else None
 
     def update(self, grid: VolumeGrid, array: np.ndarray, name: str) -> Any:
         """Puts values into the node, which is made where there is none.
@@ -62,6 +66,7 @@ class PercentVolume:
             slicer.mrmlScene.AddNode(node)
             self._display(node)  # before there are voxels, which it would look through for a window
             self._owner.SetNodeReferenceID(self._role, node.GetID())
+            node.SetNodeReferenceID(_OWNER_ROLE, self._owner.GetID())
         modifying = node.StartModify()
         try:
             node.SetAndObserveImageData(self._image(array))

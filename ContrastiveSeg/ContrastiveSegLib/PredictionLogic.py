@@ -21,6 +21,7 @@ from ContrastiveSegLib.VolumeGrid import VolumeGrid
 
 _ROLE = "ContrastiveSegPrediction"
 _VOLUME_ROLE = "ContrastiveSegVolume"
+_OWNER_ROLE = "ContrastiveSegOwner"
 _ATTRIBUTE = "ContrastiveSeg.Prediction"
 
 
@@ -46,7 +47,10 @@ class PredictionLogic:
     @staticmethod
     def predicted(segmentationNode: Any) -> Any:
         """The prediction that belongs to a segmentation, None where there is none."""
-        return segmentationNode.GetNodeReference(_ROLE) if segmentationNode else None
+        node = segmentationNode.GetNodeReference(_ROLE) if segmentationNode else None
+        # a copy of the segmentation has its references, too, but the prediction belongs to the original
+        owner = node.GetNodeReference(_OWNER_ROLE) if node is not None else None
+        return node if owner in (None, segmentationNode) else None
 
     @classmethod
     def update(
@@ -249,6 +253,7 @@ class PredictionLogic:
             display.SetOpacity2DOutline(1.0)
             display.SetOpacity2DFill(0.4)
             segmentationNode.SetNodeReferenceID(_ROLE, node.GetID())
+            node.SetNodeReferenceID(_OWNER_ROLE, segmentationNode.GetID())
         if node.GetNodeReference(_VOLUME_ROLE) is not volumeNode:
             node.SetNodeReferenceID(_VOLUME_ROLE, volumeNode.GetID())
             node.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)

@@ -160,6 +160,19 @@ def test_keys_of_the_editor_work_only_while_the_panel_is_shown(a_painted_scene, 
     assert not editor._hasKeys and not editor._watchesViews
 
 
+def test_the_editor_offers_only_what_works_on_the_slice_that_is_shown(a_painted_scene, a_panel):
+    editor = editor_of(a_panel)
+    offered = {one.text for one in editor.findChildren(qt.QToolButton) if not one.isHidden()}
+    assert {"Paint", "Draw", "Erase", "Level tracing"} <= offered
+    # Scissors cut through all slices unless told otherwise
+    assert not offered & {"Scissors", "Threshold", "Grow from seeds", "Fill between slices", "Islands"}
+    node = editor.mrmlSegmentEditorNode()
+    a_panel.exit()
+    node.SetActiveEffectName("Scissors")  # of a scene that an earlier release has saved
+    a_panel.enter()
+    assert not node.GetActiveEffectName()
+
+
 def test_the_editor_survives_the_closing_of_the_scene(a_painted_scene, a_panel):
     editor = editor_of(a_panel)
     slicer.mrmlScene.Clear(0)

@@ -11,9 +11,10 @@ from ContrastiveSegLib.Panels.Section import Section
 from ContrastiveSegLib.Readiness import Readiness
 
 _TAG = "ContrastiveSegPaint"
-# What works on the slice that is shown. What fills many slices at once (thresholds, Grow from seeds)
-# would make each of them count as annotated; it is in the Segment Editor.
-_EFFECTS = ["Paint", "Draw", "Erase", "Level tracing", "Scissors"]
+# What works on the slice that is shown. What changes many slices at once (thresholds, Grow from seeds,
+# Scissors, which cut through all slices unless told otherwise) would make each of them count as
+# annotated; it is in the Segment Editor.
+_EFFECTS = ["Paint", "Draw", "Erase", "Level tracing"]
 _UNDO_STATES = 10
 
 
@@ -113,6 +114,8 @@ class EditorSection(Section):
             made.SetSingletonTag(_TAG)
             made.SetHideFromEditors(True)
             node = slicer.mrmlScene.AddNode(made)
+        if (node.GetActiveEffectName() or "") not in _EFFECTS:  # of a scene of an earlier release
+            node.SetActiveEffectName("")
         if self.editor.mrmlSegmentEditorNode() is not node:
             self.editor.setMRMLSegmentEditorNode(node)
 

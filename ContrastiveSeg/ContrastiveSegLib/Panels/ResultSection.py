@@ -35,6 +35,8 @@ class ResultSection:
         self._chunks = Chunks()
         self._mapShown: Any = None
         self._wasHere = True
+        self._shown: Any = None
+        self._visible: tuple[Any, bool] | None = None
 
     def update(self, parameters: Parameters | None, state: State) -> None:
         """Enables what can be used, and says why the rest cannot."""
@@ -103,11 +105,21 @@ class ResultSection:
             PercentVolume(self._mapShown, "uncertainty").setShown(False)
             self._mapShown = None
         self._wasHere = here = self._isHere(parameters)
+        if self._shown is not None and self._shown is not segmentation:
+            # or it would lie over the image of another patient
+            PredictionLogic.setVisible(self._shown, False)
+            self._visible = None
+        self._shown = segmentation
         if segmentation is None:
             return
         assert parameters is not None
-        if PredictionLogic.predicted(segmentation) is not None:
-            PredictionLogic.setVisible(segmentation, parameters.showPrediction and here)
+        if (predicted := PredictionLogic.predicted(segmentation)) is not None:
+            isFor = here and PredictionLogic.isFor(parameters.volume, segmentation)
+            visible = parameters.showPrediction and isFor
+            if self._visible != (predicted, visible):
+                # only then: while another patient is looked at it is hidden, whatever else is changed
+                self._visible = (predicted, visible)
+                PredictionLogic.setVisible(segmentation, visible)
             PredictionLogic.setOpacity(segmentation, parameters.opacity)
             PredictionLogic.setDrawing(segmentation, parameters.drawing)
             wanted = parameters.show3D and parameters.showPrediction
@@ -164,6 +176,6 @@ class ResultSection:
 
     def forget(self) -> None:
         """Lets go of the scene's nodes."""
-        self._mapShown = None
+        self._mapShown = self._shown = self._visible = None
         self._chunks.forget()
         self._accepting.forget()

@@ -229,3 +229,43 @@ def test_a_map_that_is_switched_off_meanwhile_does_not_come_back_with_the_image(
     uncertainty.setShown(False)
     PatientResults.lookBack(a_volume_node)
     assert view.composite.GetForegroundVolumeID() == pet.GetID()
+
+
+class Channel:
+    """Stands for the process that reads files: it is asked, and answers when the test wants."""
+
+    def __init__(self):
+        self.asked = []
+
+    def later(self, what):
+        what()
+
+    def send(self, what, case, **arguments):
+        self.asked.append(case)
+
+    def rest(self):
+        pass
+
+
+def test_an_image_that_is_read_late_does_not_push_aside_the_patient_chosen_since(tmp_path):
+    learnt, other = add_volume(ball((4, 5, 6)), name="Learnt"), add_volume(ball((4, 5, 6)), name="Other")
+    results, channel = PatientResults(add_segmentation(learnt, ["Ball"]), {"Ball": 1}), Channel()
+    viewer = PatientViewer(channel, tmp_path, results, None)
+    slow = PatientCase("0001", "Slow", path=tmp_path / "slow.nrrd")
+    quick = PatientCase("0002", "Quick", volumeId=other.GetID())
+    view = SliceView()
+    event = {"ijk_to_ras": np.eye(4).tolist(), "window": [0, 1]}
+    for chosen in ("quick", "back"):
+        slow.loadedId = ""
+        viewer.show(slow, [slow, quick])
+        assert channel.asked[-1] is slow
+        viewer.show(quick, [slow, quick])
+        if chosen == "back":
+            viewer.back(learnt)
+        np.save(tmp_path / "shown-0001.npy", ball((4, 5, 6)))
+        viewer.take(slow, event)
+        wait_until(lambda: bool(slow.loadedId), 30)
+        shown = other if chosen == "quick" else learnt
+        assert view.composite.GetBackgroundVolumeID() == shown.GetID() and viewer.isAway == (shown is other)
+    viewer.show(slow, [slow, quick])  # now it is there
+    assert view.composite.GetBackgroundVolumeID() == slow.loadedId

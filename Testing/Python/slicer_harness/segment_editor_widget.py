@@ -104,6 +104,8 @@ class SegmentEditor(QtWidgets.QWidget):
         return tuple(EFFECTS)
 
     def updateEffectList(self) -> None:
+        import qt
+
         while self._buttons.count():
             former = self._buttons.takeAt(0).widget()
             former.hide()
@@ -112,7 +114,7 @@ class SegmentEditor(QtWidgets.QWidget):
         shown = [one for one in self._order if one in EFFECTS]
         shown += others if self._options["unorderedEffectsVisible"] else []
         for number, name in enumerate(shown):
-            button = QtWidgets.QToolButton(self)
+            button = qt.QToolButton(self)
             button.setText(name)
             button.setSizePolicy(QtWidgets.QSizePolicy.Policy.Expanding, QtWidgets.QSizePolicy.Policy.Fixed)
             columns = self._options["effectColumnCount"]
