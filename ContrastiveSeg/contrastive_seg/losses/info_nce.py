@@ -102,7 +102,7 @@ def per_vector(values: torch.Tensor, features: torch.Tensor, name: str) -> torch
         ValueError: When there is not one value a slice; ``name`` says which values.
     """
     slices, views = features.shape[:2]
-    values = torch.as_tensor(values, device=features.device)
+    values = torch.as_tensor(values)
     if values.shape != (slices,):
         raise ValueError(f"{name} have the shape {tuple(values.shape)}, not ({slices},)")
     return values.repeat_interleave(views)
@@ -126,6 +126,7 @@ class InfoNCELoss(nn.Module):
         self.temperature = temperature
 
     def contrast(self, vectors: torch.Tensor, positives: torch.Tensor) -> torch.Tensor:
-        """The loss of vectors (..., n, dim) for a mask of positives (n, n)."""
+        """The loss of vectors (..., n, dim) for a mask of positives (n, n), on any device."""
         with torch.autocast(vectors.device.type, enabled=False):
-            return self.scale * masked_info_nce(similarities(vectors, self.temperature), positives)
+            logits = similarities(vectors, self.temperature)
+            return self.scale * masked_info_nce(logits, positives.to(logits.device))

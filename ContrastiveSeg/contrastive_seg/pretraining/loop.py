@@ -288,14 +288,16 @@ class Pretraining:
         return found
 
     def _share(self, batch: SliceBatch) -> SliceBatch:
-        """This process's part of a batch, on its device."""
+        """This process's part of a batch, on its device (of one process alone, positions on the CPU)."""
         part, device = self.processes.share(self.settings.batch), self.compute.device
         precision = next(self.method.parameters()).dtype
-        neighbours = batch.neighbours
+        neighbours, positions = batch.neighbours, batch.positions[part]
+        if self.processes.count > 1:
+            positions = positions.to(device)  # to be joined; else they stay float64, which MPS does not have
         return SliceBatch(
             _images(batch.images[part], device, precision),
             None if neighbours is None else _images(neighbours[part], device, precision),
-            batch.positions[part].to(device),
+            positions,
             batch.partitions[part].to(device),
             batch.volumes[part].to(device),
         )

@@ -9,6 +9,7 @@ import SimpleITK as sitk
 import torch
 
 from contrastive_seg.errors import ContrastiveSegError
+from contrastive_seg.losses import PositionalContrastiveLoss
 from contrastive_seg.pretraining.data.slices import SliceData
 from contrastive_seg.pretraining.loop import Pretraining
 from contrastive_seg.pretraining.settings import settings_for
@@ -48,6 +49,17 @@ def test_progress_says_loss_speed_and_time_left(a_folder_of_volumes, tmp_path):
     assert told[-1].seconds_left == 0
     assert all(t.losses["loss"] > 0 and t.images_per_second > 0 for t in told)
     assert told[-1].spectrum is not None and told[-1].spectrum.effective_rank >= 1
+
+
+def test_positions_stay_where_there_is_float64(a_folder_of_volumes, tmp_path):
+    """MPS has no float64: only the mask of positives goes to the device ('meta' stands for it here)."""
+    job = pretraining(a_folder_of_volumes, tmp_path)
+    job.compute = type(job.compute)(torch.device("meta"))
+    batch = job._share(job.data.batch(0, 8, 0))
+    assert batch.images.device.type == "meta"
+    assert (batch.positions.device.type, batch.positions.dtype) == ("cpu", torch.float64)
+    mask = PositionalContrastiveLoss().close(batch.positions, batch.images[:, None])
+    assert mask.device.type == "cpu"
 
 
 def test_what_is_transferred_is_the_trained_part(a_folder_of_volumes, tmp_path):
