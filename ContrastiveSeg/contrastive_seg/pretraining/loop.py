@@ -16,7 +16,7 @@ from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.pretraining.checkpoint import load_checkpoint, save_checkpoint
 from contrastive_seg.pretraining.collapse import Spectrum, spectrum
 from contrastive_seg.pretraining.data.slices import SliceBatch, SliceData
-from contrastive_seg.pretraining.distributed import Processes, join_batch_norms, join_processes
+from contrastive_seg.pretraining.distributed import Processes, join_norms, join_processes
 from contrastive_seg.pretraining.drawing import ViewDrawer
 from contrastive_seg.pretraining.methods import build_method
 from contrastive_seg.pretraining.methods.base import Method
@@ -118,7 +118,7 @@ class Pretraining:
                 f"Use --batch {max(1, round(settings.batch / (GROUP * count))) * GROUP * count}.",
             )
         self.method = build_method(settings, self.processes)
-        join_batch_norms(self.method, self.processes)
+        join_norms(self.method, self.processes)
         placed(self.method, self.compute.device)
         self.optimizer = optimizer_for(self.method, settings)
         if count > 1 and settings.minutes is not None:
