@@ -95,8 +95,11 @@ def pretrain(
     from contrastive_seg.commands.pretrain import About
     from contrastive_seg.commands.pretrain import pretrain as work
     from contrastive_seg.inference.scores import Stopped
+    from contrastive_seg.pretraining.checkpoint import refuse_unfinished
     from contrastive_seg.pretraining.data.slices import SliceData
 
+    if not resume:
+        refuse_unfinished(output)
     if positions not in ("relative", "mm"):
         raise ContrastiveSegError("bad-setting", f"The positions are '{positions}'.", "Use relative or mm.")
     printed = output_for("pretrain", json, events)

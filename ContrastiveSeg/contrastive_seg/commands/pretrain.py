@@ -80,7 +80,7 @@ def pretrain(
     place = PretrainStore(folder, about.name) if store else None
     job = Pretraining(data, settings, folder)
     if resume:
-        job.resume()
+        job.resume(output.note)
         _tell_earlier(job, output)
     log = TensorBoardLog(folder / "tensorboard") if tensorboard and job.processes.is_first else None
     last: list[PretrainProgress] = []

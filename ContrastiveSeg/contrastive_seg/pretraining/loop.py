@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable
@@ -27,6 +28,10 @@ _TOLD_EVERY = 0.5
 _LOOKS = 20
 """Spectra of the features, spread over the training."""
 _FINE = 1000.0
+
+
+def _log(sentence: str) -> None:
+    logging.getLogger(__name__).warning(sentence)
 
 
 def placed(method: Method, device: torch.device) -> Method:
@@ -132,13 +137,18 @@ class Pretraining:
         self.budget = None if settings.minutes is None else 60 * settings.minutes
         self.elapsed = 0.0
 
-    def resume(self) -> int:
+    def resume(self, on_note: Callable[[str], None] = _log) -> int:
         """Goes on from the folder's checkpoint; returns the steps done.
+
+        Args:
+            on_note: Told what could not be checked.
 
         Raises:
             ContrastiveSegError: See :func:`load_checkpoint`.
         """
-        self.step, about = load_checkpoint(self.folder, self.method, self.optimizer)
+        self.step, about = load_checkpoint(
+            self.folder, self.method, self.optimizer, self.data.identity, on_note
+        )
         self.losses = [(int(s), float(v)) for s, v in about.get("losses", [])]
         self.spectra = [(int(one.pop("step")), Spectrum(**one)) for one in about.get("spectra", [])]
         self.elapsed = float(about.get("elapsed", 0.0))
@@ -152,7 +162,7 @@ class Pretraining:
                 "spectra": [{"step": step, **asdict(found)} for step, found in self.spectra],
                 "elapsed": self.elapsed,
             }
-            save_checkpoint(self.folder, self.method, self.optimizer, self.step, about)
+            save_checkpoint(self.folder, self.method, self.optimizer, self.step, about, self.data.identity)
 
     def run(
         self,

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import numpy as np
 import psutil
@@ -138,6 +141,20 @@ class SliceData:
     def count(self) -> int:
         """Slices that have something on them, of all volumes."""
         return len(self._volume_of)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """By which the same slices are known again, as JSON values without names of files."""
+        volumes = [(volume.name, volume.slices, volume.used) for volume in self.volumes]
+        values = {
+            **asdict(self.settings),
+            "context": self.context,
+            "neighbours": self.neighbours,
+            "slices": self.count,
+            "volumes": hashlib.sha256(json.dumps(volumes).encode()).hexdigest(),
+        }
+        found: dict[str, Any] = json.loads(json.dumps(values))
+        return found
 
     @property
     def has_positions(self) -> bool:

@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
+from pretraining_volumes import write_volumes
+from safetensors import safe_open
+from safetensors.torch import load_file, save
 
 from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.losses import PositionalContrastiveLoss
@@ -95,6 +98,49 @@ def test_resuming_with_other_settings_names_the_one_that_differs(a_folder_of_vol
     with pytest.raises(ContrastiveSegError, match="threshold") as caught:
         pretraining(a_folder_of_volumes, tmp_path, threshold=0.3).resume()
     assert caught.value.code == "other-settings"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"size": 96},
+        {"plane": "sagittal"},
+        {"pixel": 2.0},
+        {"neighbours": 2},
+        {"window": (0.0, 100.0)},
+        {"positions": "mm"},
+    ],
+    ids=lambda one: next(iter(one)),
+)
+def test_resuming_with_other_slices_names_what_differs(a_folder_of_volumes, tmp_path, changes):
+    pretraining(a_folder_of_volumes, tmp_path).save()
+    job = pretraining(a_folder_of_volumes, tmp_path)
+    job.data = SliceData(a_folder_of_volumes, **{"size": 64, **changes})
+    with pytest.raises(ContrastiveSegError, match=f"--{next(iter(changes))} ") as caught:
+        job.resume()
+    assert caught.value.code == "other-settings"
+
+
+def test_resuming_with_other_volumes_is_refused(a_folder_of_volumes, tmp_path):
+    pretraining(a_folder_of_volumes, tmp_path / "out").save()
+    for name, others in (("fewer", {"count": 2}), ("longer", {"slices": 11})):
+        with pytest.raises(ContrastiveSegError, match="30 slices") as caught:
+            pretraining(write_volumes(tmp_path / name, **others), tmp_path / "out").resume()
+        assert caught.value.code == "other-data"
+    moved = write_volumes(tmp_path / "moved")  # the same ones in another place
+    assert pretraining(moved, tmp_path / "out").resume() == 0
+
+
+def test_a_checkpoint_of_an_earlier_version_is_resumed_with_a_word(a_folder_of_volumes, tmp_path):
+    pretraining(a_folder_of_volumes, tmp_path).save()
+    path = tmp_path / "pretraining.safetensors"
+    with safe_open(path, "pt") as file:
+        metadata = file.metadata()
+    del metadata["data"]
+    path.write_bytes(save(load_file(path), metadata))
+    notes = []
+    assert pretraining(a_folder_of_volumes, tmp_path).resume(notes.append) == 0
+    assert len(notes) == 1 and "earlier version" in notes[0] and "--data" in notes[0]
 
 
 @pytest.mark.parametrize(("content", "code"), [(None, "no-checkpoint"), (b"half a file", "bad-checkpoint")])

@@ -46,6 +46,15 @@ def test_a_folder_of_volumes_becomes_weights_that_fit_the_network(a_folder_of_vo
     assert [point.step for point in log.Scalars("features/effective_rank")] == [1, 2, 3, 4]
 
 
+def test_an_unfinished_pretraining_is_not_written_over(a_folder_of_volumes, tmp_path):
+    checkpoint = tmp_path / "pretraining.safetensors"
+    checkpoint.write_bytes(b"hours of work")
+    done = run_command("pretrain", *SMALL, "--data", a_folder_of_volumes, "--output", tmp_path)
+    assert done.returncode == 2 and checkpoint.read_bytes() == b"hours of work"
+    error = json.loads(done.stdout)["error"]
+    assert error["code"] == "unfinished-pretraining" and "--resume" in error["what_to_do"]
+
+
 def test_mistakes_end_with_a_sentence_and_status_2(a_folder_of_volumes, tmp_path):
     empty = tmp_path / "empty"
     empty.mkdir()
