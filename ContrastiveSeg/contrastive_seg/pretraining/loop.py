@@ -155,8 +155,14 @@ class Pretraining:
         return self.step
 
     def save(self) -> None:
-        """Writes a checkpoint (the first process only)."""
+        """Writes a checkpoint (the first process only), never over a good one when the numbers are not.
+
+        Raises:
+            ContrastiveSegError: ``diverged``, ``disk-full`` or ``no-write-permission``.
+        """
         if self.processes.is_first:
+            if not all(bool(value.isfinite().all()) for value in self.method.state_dict().values()):
+                raise self._diverged("The weights are not numbers", self.step)
             about: dict[str, Any] = {
                 "losses": self.losses,
                 "spectra": [{"step": step, **asdict(found)} for step, found in self.spectra],
@@ -173,6 +179,9 @@ class Pretraining:
 
         Returns:
             Whether it was completed.
+
+        Raises:
+            ContrastiveSegError: ``diverged``, or what :meth:`save` finds.
         """
         saved = told = clock = time.monotonic()
         told_step, looked, sums = self.step, -1, dict[str, float]()
@@ -252,17 +261,20 @@ class Pretraining:
         with self.compute.autocast():
             losses = method.loss(batch, views)
         if not math.isfinite(float(losses["loss"].detach())):
-            raise ContrastiveSegError(
-                "diverged",
-                f"The loss is not a number any more at step {self.step + 1}.",
-                f"Use a smaller --learning-rate than {settings.learning_rate:g}.",
-            )
+            raise self._diverged("The loss is not a number", self.step + 1)
         self.optimizer.zero_grad(set_to_none=True)
         losses["loss"].backward()  # type: ignore[no-untyped-call]
         self.processes.average_gradients(method)
         self.optimizer.step()
         self.step += 1
         return {name: float(value.detach()) for name, value in losses.items()}
+
+    def _diverged(self, what: str, step: int) -> ContrastiveSegError:
+        return ContrastiveSegError(
+            "diverged",
+            f"{what} any more at step {step}.",
+            f"Begin anew with a smaller --learning-rate than {self.settings.learning_rate:g}.",
+        )
 
     def learning_rate(self, step: int) -> float:
         """Of a step (from 0); where the clock decides, of the present moment."""
@@ -273,8 +285,8 @@ class Pretraining:
     def _rate_at(self, step: float, steps: float) -> float:
         settings = self.settings
         warm = settings.warm_up * steps
-        if step < warm:
-            return settings.learning_rate * (step + 1) / max(1.0, warm)
+        if step < warm:  # the last one of them may be cut short
+            return settings.learning_rate * min(1.0, (step + 1) / max(1.0, warm))
         if settings.schedule == "constant":
             return settings.learning_rate
         done = (step - warm) / max(1.0, steps - warm)
@@ -282,7 +294,11 @@ class Pretraining:
 
     @torch.no_grad()
     def monitor(self) -> Spectrum | None:
-        """The spectrum of the pooled features of the first slices of the data."""
+        """The spectrum of the pooled features of the first slices of the data.
+
+        Raises:
+            ContrastiveSegError: ``diverged`` when they are not numbers.
+        """
         size = min(_MONITORED, self.data.count)
         if not self.processes.is_first or size < 2:
             return None
@@ -293,7 +309,10 @@ class Pretraining:
             for part in torch.split(images, 32):
                 parts.append(self.method.backbone.pooled(part.to(self.compute.device)).float().cpu())
         self.method.train()
-        found = spectrum(torch.cat(parts))
+        features = torch.cat(parts)
+        if not bool(features.isfinite().all()):
+            raise self._diverged("The features are not numbers", self.step)
+        found = spectrum(features)
         self.spectra.append((self.step, found))
         return found
 

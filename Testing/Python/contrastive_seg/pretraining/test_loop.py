@@ -161,6 +161,33 @@ def test_a_loss_that_is_no_number_ends_with_a_sentence(a_folder_of_volumes, tmp_
     assert caught.value.code == "diverged"
 
 
+def test_weights_that_are_no_numbers_are_never_written_over_good_ones(a_folder_of_volumes, tmp_path):
+    job = pretraining(a_folder_of_volumes, tmp_path)
+    job.train_step()
+    job.save()
+    good = (tmp_path / "pretraining.safetensors").read_bytes()
+    with torch.no_grad():
+        job.method.backbone.encoder.levels[0][0].weight[0].fill_(float("inf"))
+    for act in (job.save, job.monitor):
+        with pytest.raises(ContrastiveSegError, match="smaller --learning-rate than") as caught:
+            act()
+        assert caught.value.code == "diverged"
+    assert (tmp_path / "pretraining.safetensors").read_bytes() == good
+
+
+@pytest.mark.parametrize("method", ["pcl", "byol"])
+@pytest.mark.parametrize("steps", [1, 7, 9, 30, 37, 50, 100])
+def test_the_learning_rate_rises_and_falls_and_never_exceeds_its_maximum(
+    a_folder_of_volumes, tmp_path, method, steps
+):
+    settings = settings_for(method, batch=8, width=4, device="cpu", threads=1, steps=steps)
+    job = Pretraining(SliceData(a_folder_of_volumes, size=64), settings, tmp_path)
+    rates = [job.learning_rate(step) for step in range(steps)]
+    assert 0 < max(rates) <= settings.learning_rate
+    top = rates.index(max(rates))
+    assert rates[: top + 1] == sorted(rates[: top + 1]) and rates[top:] == sorted(rates[top:])[::-1]
+
+
 TWO = """
 import json, sys
 from pathlib import Path

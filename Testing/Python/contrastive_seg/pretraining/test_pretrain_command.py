@@ -46,6 +46,17 @@ def test_a_folder_of_volumes_becomes_weights_that_fit_the_network(a_folder_of_vo
     assert [point.step for point in log.Scalars("features/effective_rank")] == [1, 2, 3, 4]
 
 
+def test_a_pretraining_that_diverges_ends_with_a_sentence(a_folder_of_volumes, tmp_path):
+    done = run_command(
+        "pretrain", *SMALL, "--steps", "30", "--data", a_folder_of_volumes, "--output", tmp_path,
+        "--optimizer", "sgd", "--learning-rate", "1e4",
+    )  # fmt: skip
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    error = json.loads(done.stdout)["error"]
+    assert error["code"] == "diverged" and "--learning-rate than 10000" in error["what_to_do"]
+    assert not (tmp_path / "pcl-unet.safetensors").exists()
+
+
 def test_an_unfinished_pretraining_is_not_written_over(a_folder_of_volumes, tmp_path):
     checkpoint = tmp_path / "pretraining.safetensors"
     checkpoint.write_bytes(b"hours of work")
