@@ -98,6 +98,7 @@ def pretrain(
     from contrastive_seg.pretraining.checkpoint import refuse_unfinished
     from contrastive_seg.pretraining.data.slices import SliceData
 
+    settings.check_size(size)
     if not resume:
         refuse_unfinished(output)
     if positions not in ("relative", "mm"):

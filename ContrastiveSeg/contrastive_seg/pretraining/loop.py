@@ -98,6 +98,7 @@ class Pretraining:
 
     def __post_init__(self) -> None:
         settings = self.settings
+        settings.check_size(self.data.settings.size)
         if self.data.count < settings.batch:
             raise ContrastiveSegError(
                 "batch-too-large",

@@ -15,6 +15,12 @@ GROUP = 4
 """Slices whose views are drawn together; a process's share of a batch is a multiple of it."""
 
 
+MACL_MULTIPLE = 64
+"""Sides of MACL's slices are multiples of this: a branch sees them at a quarter, and halves them four times."""
+_STRIDES = {"unet": 16, "echo-unet": 16, "deeplabv3": 8}
+"""Pixels of the image along a side of one of the last feature map."""
+
+
 @dataclass(frozen=True)
 class PretrainSettings:
     """Everything that decides about the numbers of a pretraining, the data left out.
@@ -84,10 +90,14 @@ class PretrainSettings:
         _one_of("optimizer", self.optimizer, ("sgd", "adam"))
         _one_of("schedule", self.schedule, ("cosine", "constant"))
         _one_of("views", self.views, VIEWS)
+        for one in fields(self):
+            value = getattr(self, one.name)
+            _check(one.name, value, not isinstance(value, float) or math.isfinite(value), "a finite number")
         for name in ("temperature", "threshold", "learning_rate", "epochs"):
             _check(name, getattr(self, name), getattr(self, name) > 0, "a number above zero")
-        for name in ("width", "in_channels", "queue", "grid"):
+        for name in ("width", "in_channels", "queue"):
             _check(name, getattr(self, name), getattr(self, name) >= 1, "at least 1")
+        _check("grid", self.grid, self.grid >= 2, "at least 2")
         _check("batch", self.batch, self.batch >= 2, "at least 2: a contrast needs something to differ from")
         _check("momentum", self.momentum, 0 <= self.momentum <= 1, "between 0 and 1")
         if self.steps is not None:
@@ -112,6 +122,19 @@ class PretrainSettings:
                 f"MACL pretrains a decoder too and needs the network 'unet', not '{self.network}'.",
                 "Leave --network out, or choose another method.",
             )
+
+    def check_size(self, size: int) -> None:
+        """Whether slices of ``size`` by ``size`` pixels are large enough for the method.
+
+        Raises:
+            ContrastiveSegError: ``bad-setting``.
+        """
+        least = _STRIDES[self.network] * self.grid
+        if self.method == "macl":
+            fine = size > 0 and size % MACL_MULTIPLE == 0
+            _check("size", size, fine, f"a multiple of {MACL_MULTIPLE} for the method 'macl'")
+        elif self.method == "moco-local-decorrelated":
+            _check("size", size, size >= least, f"at least {least} for the regions of '{self.method}'")
 
     def step_count(self, slices: int) -> int:
         """Optimiser steps for so many slices."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -318,7 +319,11 @@ def _check(settings: StackSettings, context: int, neighbours: int) -> None:
         "positions": (settings.positions, settings.positions in ("relative", "mm"), "relative or mm"),
         "context": (context, context >= 1 and context % 2 == 1, "an odd number"),
         "clip": (settings.clip, 0 <= low < high <= 100, "two percentiles, the lower one first"),
-        "window": (window, window is None or window[0] < window[1], "two values, the lower one first"),
+        "window": (
+            window,
+            window is None or -math.inf < window[0] < window[1] < math.inf,
+            "two finite values, the lower one first",
+        ),
         "neighbours": (neighbours, neighbours >= 0, "0 or a number of frames"),
     }
     for name, (value, fine, needed) in wrong.items():

@@ -1,6 +1,11 @@
 import pytest
+import torch
 
 from contrastive_seg.errors import ContrastiveSegError
+from contrastive_seg.pretraining.data.slices import SliceBatch
+from contrastive_seg.pretraining.distributed import Processes
+from contrastive_seg.pretraining.drawing import ViewDrawer
+from contrastive_seg.pretraining.methods import build_method
 from contrastive_seg.pretraining.settings import METHODS, PRESETS, settings_for
 
 
@@ -59,6 +64,12 @@ def test_what_the_user_chooses_comes_first():
         ({"steps": 0}, "steps"),
         ({"method": "moco", "batch": 24, "queue": 100}, "queue"),
         ({"method": "macl", "network": "deeplabv3"}, "unet"),
+        ({"grid": 1}, "grid"),
+        *(
+            ({name: value}, name.replace("_", "-"))
+            for name in ("temperature", "threshold", "learning_rate", "epochs", "minutes", "weight_decay")
+            for value in (float("inf"), float("nan"))
+        ),
     ],
 )
 def test_what_cannot_be_is_refused_with_its_name(changes, word):
@@ -66,6 +77,34 @@ def test_what_cannot_be_is_refused_with_its_name(changes, word):
         settings_for(**{"method": "pcl", **changes})
     assert caught.value.code == "bad-setting"
     assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("method", "network", "size", "fine"),
+    [
+        *(("macl", "unet", size, size % 64 == 0) for size in (32, 48, 64, 96, 128)),
+        *(("moco-local-decorrelated", "unet", size, size >= 64) for size in (32, 48, 64, 80)),
+        *(("moco-local-decorrelated", "echo-unet", size, size >= 64) for size in (48, 64)),
+        ("moco-local-decorrelated", "deeplabv3", 32, True),
+        *(("pcl", "unet", size, True) for size in (32, 48)),
+        *(("moco", "echo-unet", 32, True), ("byol", "unet", 32, True), ("simclr", "unet", 48, True)),
+    ],
+)
+def test_sizes_are_refused_exactly_where_the_method_cannot_take_them(method, network, size, fine):
+    chosen = settings_for(method, network=network, width=4, batch=4, queue=8 if "moco" in method else None)
+    module = build_method(chosen).train()
+    images = torch.randn(4, 1, size, size)
+    batch = SliceBatch(images, None, torch.arange(4.0) / 4, torch.arange(4) % 4 + 1, torch.zeros(4))
+    views = ViewDrawer(chosen, Processes(), 0)
+    if fine:
+        chosen.check_size(size)
+        assert bool(torch.isfinite(module.loss(batch, views)["loss"]))
+        return
+    with pytest.raises(ContrastiveSegError, match="'size' is") as caught:
+        chosen.check_size(size)
+    assert caught.value.code == "bad-setting" and method in str(caught.value)
+    with pytest.raises((RuntimeError, ValueError)):
+        module.loss(batch, views)
 
 
 def test_epochs_become_steps():

@@ -276,6 +276,8 @@ def test_a_batch_larger_than_the_data_is_refused(tmp_path: Path) -> None:
         {"context": 2},
         {"clip": (99, 1)},
         {"window": (5, 5)},
+        {"window": (float("-inf"), 5)},
+        {"window": (0, float("nan"))},
         {"neighbours": -1},
     ],
 )
