@@ -16,7 +16,7 @@ GROUP = 4
 
 
 MACL_MULTIPLE = 64
-"""Sides of MACL's slices are multiples of this: a branch sees them at a quarter, and halves them four times."""
+"""Sides of MACL's slices are multiples of it: a branch sees them at a quarter and halves them four times."""
 _STRIDES = {"unet": 16, "echo-unet": 16, "deeplabv3": 8}
 """Pixels of the image along a side of one of the last feature map."""
 
@@ -143,7 +143,13 @@ class PretrainSettings:
         return max(1, math.ceil(self.epochs * (slices // self.batch or 1)))
 
 
-_SGD: dict[str, Any] = {"optimizer": "sgd", "learning_rate": 0.1, "weight_decay": 1e-5, "views": "spatial"}
+_SGD: dict[str, Any] = {
+    "optimizer": "sgd",
+    "learning_rate": 0.1,
+    "weight_decay": 1e-5,
+    "warm_up": 0.0,
+    "views": "spatial",
+}
 # SGD at 0.1 without a warm-up kills up to half of the channels of the U-Net's centre within minutes,
 # and views that turn a slice over forbid features that know left from right: Docs/pretraining.md.
 _STEADY: dict[str, Any] = {
@@ -181,23 +187,26 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
     "moco-local-decorrelated": {**_MOCO, "views": "intensity"},
     "macl": {**_STEADY, "base_temperature": 0.07},
 }
+# How long, and in which batches, is that of the papers in both; 100 epochs of 32 slices are MACL's and ours.
+_PCL: dict[str, Any] = {**_SGD, "epochs": 300.0}
+_LONG: dict[str, Any] = {"epochs": 300.0, "batch": 64}
+_PUBLISHED: dict[str, dict[str, Any]] = {
+    **dict.fromkeys(("simclr", "gcl", "pcl"), _PCL),
+    "byol": {**_LONG, "views": "spatial"},
+    "moco": {**_LONG, "queue": 65536},
+    "moco-local-decorrelated": {**_LONG, "queue": 65536, "group_channels": 2048},
+    "macl": _SGD,
+}
 _RELEASED: dict[str, dict[str, Any]] = {
-    "simclr": {**_SGD, "base_temperature": 0.07},
-    "gcl": {**_SGD, "base_temperature": 0.07},
-    "pcl": {**_SGD, "base_temperature": 0.07},
-    "byol": {"learning_rate": 0.2, "views": "spatial"},
-    "moco": {"schedule": "constant", "queue": 65536},
-    "moco-local-decorrelated": {"schedule": "constant", "queue": 65536, "group_channels": 2048},
+    **{name: {**_PCL, "base_temperature": 0.07} for name in ("simclr", "gcl", "pcl")},
+    "byol": {**_LONG, "batch": 256, "learning_rate": 0.2, "views": "spatial"},
+    "moco": {**_PUBLISHED["moco"], "schedule": "constant"},
+    "moco-local-decorrelated": {**_PUBLISHED["moco-local-decorrelated"], "schedule": "constant"},
     "macl": {**_SGD, "learning_rate": 0.01, "intensity": True},
 }
-_PUBLISHED: dict[str, dict[str, Any]] = {
-    **dict.fromkeys(("simclr", "gcl", "pcl", "macl"), _SGD),
-    "byol": {"views": "spatial"},
-    "moco": {"queue": 65536},
-    "moco-local-decorrelated": {"queue": 65536, "group_channels": 2048},
-}
+# What differs on the networks of the echo paper, whose SimCLR is not that of PCL's code.
 _ECHO: dict[str, dict[str, Any]] = {
-    "simclr": {**_ADAM, "views": "simclr"},
+    "simclr": {**_ADAM, "base_temperature": None, "views": "simclr"},
     "byol": {"views": "simclr"},
 }
 
@@ -230,6 +239,8 @@ def settings_for(
         values.update(_PUBLISHED.get(method, {}))
     if network != "unet":
         values.update(_ECHO.get(method, {}))
+        if method == "simclr" and preset != "corrected":
+            values.update(_LONG)
     values.update({name: value for name, value in chosen.items() if value is not None})
     if method.startswith("moco") and chosen.get("queue") is None:
         batch = int(values.get("batch", PretrainSettings.batch))

@@ -40,6 +40,36 @@ def test_what_was_published_differs_from_what_is_corrected(method: str):
     assert (published.optimizer, published.learning_rate, published.views) == ("sgd", 0.1, "spatial")
     assert (corrected.optimizer, corrected.learning_rate, corrected.views) == ("adam", 1e-3, "upright")
     assert corrected.warm_up > 0
+    assert published.warm_up == settings_for(method, "as-released").warm_up == 0
+
+
+@pytest.mark.parametrize(
+    ("method", "network", "epochs", "batch"),
+    [
+        *((method, "unet", 300, 32) for method in ("pcl", "gcl", "simclr")),
+        ("macl", "unet", 100, 32),
+        *(("simclr", network, 300, 64) for network in ("echo-unet", "deeplabv3")),
+        *((method, "deeplabv3", 300, 64) for method in ("moco", "moco-local-decorrelated")),
+    ],
+)
+def test_presets_last_as_long_as_the_papers_and_have_their_batches(method, network, epochs, batch):
+    for preset in ("as-published", "as-released"):
+        settings = settings_for(method, preset, network)
+        assert (settings.epochs, settings.batch) == (epochs, batch)
+    corrected = settings_for(method, network=network)
+    assert (corrected.epochs, corrected.batch) == (100, 32)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("network", ["echo-unet", "deeplabv3"])
+def test_simclr_of_the_echo_paper_has_no_factor(preset, network):
+    assert settings_for("simclr", preset, network).base_temperature is None
+
+
+def test_byol_of_the_release_has_its_large_batch():
+    settings = settings_for("byol", "as-released")
+    assert (settings.epochs, settings.batch, settings.learning_rate) == (300, 256, 0.2)
+    assert settings_for("byol", "as-published").epochs == 300
 
 
 def test_regions_are_compared_only_where_views_show_the_same_place():
