@@ -9,7 +9,6 @@ import typer
 
 from contrastive_seg.commands.console import Output
 from contrastive_seg.commands.events import output_for
-from contrastive_seg.errors import ContrastiveSegError
 
 
 def pretrain(
@@ -31,7 +30,10 @@ def pretrain(
     optimizer: Annotated[str | None, typer.Option(help="sgd or adam.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
     temperature: Annotated[float | None, typer.Option(help="Of the similarities.")] = None,
-    threshold: Annotated[float | None, typer.Option(help="Positions closer than this are positives.")] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(help="Positions closer than this (in mm with --positions mm) are positives."),
+    ] = None,
     queue: Annotated[int | None, typer.Option(help="Keys that MoCo remembers.")] = None,
     group_channels: Annotated[int | None, typer.Option(help="Channels whitened together.")] = None,
     views: Annotated[str | None, typer.Option(help="spatial, simclr, moco, intensity or upright.")] = None,
@@ -69,7 +71,7 @@ def pretrain(
     ] = False,
 ) -> None:
     """Pretrain an encoder on unlabelled volumes; also under torchrun, on several machines."""
-    from contrastive_seg.pretraining.settings import replace_batch, settings_for
+    from contrastive_seg.pretraining.settings import POSITIONAL, replace_batch, settings_for
 
     settings = settings_for(
         method,
@@ -99,10 +101,9 @@ def pretrain(
     from contrastive_seg.pretraining.data.slices import SliceData
 
     settings.check_size(size)
+    settings.check_positions(positions, threshold)
     if not resume:
         refuse_unfinished(output)
-    if positions not in ("relative", "mm"):
-        raise ContrastiveSegError("bad-setting", f"The positions are '{positions}'.", "Use relative or mm.")
     printed = output_for("pretrain", json, events)
 
     def read(done: int, count: int) -> None:
@@ -120,6 +121,7 @@ def pretrain(
                 positions="mm" if positions == "mm" else "relative",
                 window=window,
                 context=context,
+                positional=method in POSITIONAL,
                 strict=strict,
                 neighbours=neighbours,
                 on_note=printed.note,

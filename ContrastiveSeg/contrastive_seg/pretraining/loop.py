@@ -16,7 +16,7 @@ from contrastive_seg.compute import Compute, choose_compute
 from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.pretraining.checkpoint import load_checkpoint, save_checkpoint
 from contrastive_seg.pretraining.collapse import Spectrum, spectrum
-from contrastive_seg.pretraining.data.slices import SliceBatch, SliceData
+from contrastive_seg.pretraining.data.slices import SliceBatch, SliceData, no_positions
 from contrastive_seg.pretraining.distributed import Processes, join_norms, join_processes
 from contrastive_seg.pretraining.drawing import ViewDrawer
 from contrastive_seg.pretraining.methods import build_method
@@ -107,12 +107,8 @@ class Pretraining:
                 f"Use --batch {max(2, self.data.count // 2)}, or give more volumes.",
             )
         if settings.method in POSITIONAL and not self.data.has_positions:
-            raise ContrastiveSegError(
-                "no-positions",
-                f"The method '{settings.method}' compares slices by their place in a volume, but all images "
-                "have one slice only.",
-                "Use --method simclr, byol or moco, or give volumes of several slices.",
-            )
+            volumes = self.data.volumes
+            raise no_positions(sum(volume.slices == 1 for volume in volumes), len(volumes))
         self.compute: Compute = choose_compute(settings.device, settings.threads)
         self.processes: Processes = join_processes(self.compute.device)
         count = self.processes.count

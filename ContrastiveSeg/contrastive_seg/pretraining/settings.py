@@ -123,6 +123,25 @@ class PretrainSettings:
                 "Leave --network out, or choose another method.",
             )
 
+    def check_positions(self, positions: str, threshold: float | None) -> None:
+        """Whether the threshold fits what positions are.
+
+        Args:
+            positions: ``relative`` or ``mm``.
+            threshold: As the user has chosen it; None where the default is taken.
+
+        Raises:
+            ContrastiveSegError: ``bad-setting``.
+        """
+        _one_of("positions", positions, ("relative", "mm"))
+        if positions == "mm" and threshold is None and self.method in ("pcl", "macl"):
+            raise ContrastiveSegError(
+                "bad-setting",
+                f"With positions in millimetres the usual threshold of {self.threshold:g} would be "
+                f"{self.threshold:g} mm.",
+                "Say from how many millimetres on slices do not belong together, such as --threshold 5.",
+            )
+
     def check_size(self, size: int) -> None:
         """Whether slices of ``size`` by ``size`` pixels are large enough for the method.
 

@@ -89,6 +89,7 @@ class SliceData:
         context: Channels, an odd number: a slice and its neighbours.
         clip: Percentiles to which each volume is clipped.
         window: Values to clip to instead of percentiles (CT).
+        positional: Leave out volumes of one slice, for methods that compare places in a volume.
         strict: Refuse an unreadable volume instead of leaving it out.
         on_note: Told what is left out.
         neighbours: How many frames away the second view of a clip may be; 0 for no neighbours.
@@ -96,8 +97,8 @@ class SliceData:
         on_progress: Told how many volumes of how many have been read.
 
     Raises:
-        ContrastiveSegError: ``no-volumes`` (also when none could be used), ``unreadable-file``,
-            ``bad-table``, ``bad-setting``; with ``strict`` what is wrong with a volume.
+        ContrastiveSegError: ``no-volumes`` (also when none could be used), ``no-positions``,
+            ``unreadable-file``, ``bad-table``, ``bad-setting``; with ``strict`` what is wrong with a volume.
     """
 
     def __init__(
@@ -111,6 +112,7 @@ class SliceData:
         context: int = 1,
         clip: tuple[float, float] = (0.5, 99.5),
         window: tuple[float, float] | None = None,
+        positional: bool = False,
         strict: bool = False,
         on_note: Callable[[str], None] = _log,
         neighbours: int = 0,
@@ -122,6 +124,7 @@ class SliceData:
         self.context, self.neighbours = context, neighbours
         self.volumes: list[VolumeSlices] = []
         self.skipped: list[tuple[Path, str]] = []
+        self._short = 0
         self._stacks: list[Stack | None] = []
         self._recent: OrderedDict[int, Stack] = OrderedDict()
         self._lock = Lock()
@@ -129,7 +132,10 @@ class SliceData:
         self._ahead: tuple[tuple[int, int, int], Future[SliceBatch]] | None = None
         self._pool: ThreadPoolExecutor | None = None
         room = min(_MOST_MEMORY, psutil.virtual_memory().available // 2) if memory is None else memory
+        self._least = 2 if positional else 1
         self._open(find_volumes(Path(source), on_note), room, strict, on_note, on_progress)
+        if not self.volumes and self._short == len(self.skipped):
+            raise no_positions(self._short, self._short)
         if not self.volumes:
             raise ContrastiveSegError(
                 "no-volumes",
@@ -159,8 +165,8 @@ class SliceData:
 
     @property
     def has_positions(self) -> bool:
-        """Whether any volume has more than one slice, so that slices differ in their place."""
-        return any(volume.slices > 1 for volume in self.volumes)
+        """Whether all volumes have more than one slice, so that every slice has a place."""
+        return all(volume.slices > 1 for volume in self.volumes)
 
     @property
     def left_out(self) -> int:
@@ -235,6 +241,10 @@ class SliceData:
                 raise
             self._skip(source, str(error), on_note)
             return None
+        if len(stack.slices) < self._least:
+            self._short += 1
+            self._skip(source, f"'{source.name}' has one slice only, which has no place to compare.", on_note)
+            return None
         if len(stack.kept) == 0:
             self._skip(source, f"No slice of '{source.name}' has anything on it.", on_note)
             return None
@@ -306,6 +316,16 @@ class SliceData:
             if len(self._recent) > _READ_AGAIN:
                 self._recent.popitem(last=False)
         return stack
+
+
+def no_positions(short: int, count: int) -> ContrastiveSegError:
+    """The error for ``short`` of ``count`` images that have one slice only, where places are compared."""
+    return ContrastiveSegError(
+        "no-positions",
+        f"The method compares slices by their place in a volume, but {short} of the {count} images have one "
+        "slice only.",
+        "Use --method simclr, byol or moco, or give volumes of several slices.",
+    )
 
 
 def _check(settings: StackSettings, context: int, neighbours: int) -> None:

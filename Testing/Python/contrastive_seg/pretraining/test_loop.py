@@ -83,6 +83,9 @@ def test_single_images_have_no_place_to_compare(tmp_path, method):
         pretraining(tmp_path / "images", tmp_path / "out", method)
     assert caught.value.code == "no-positions"
     assert "--method simclr" in str(caught.value)
+    write_volumes(tmp_path / "images", count=1)  # one volume does not give the other images a place
+    with pytest.raises(ContrastiveSegError, match="8 of the 9 images"):
+        pretraining(tmp_path / "images", tmp_path / "out", method)
     assert pretraining(tmp_path / "images", tmp_path / "out", "simclr").train_step()["loss"] > 0
 
 

@@ -77,6 +77,7 @@ def test_mistakes_end_with_a_sentence_and_status_2(a_folder_of_volumes, tmp_path
         (("--data", a_folder_of_volumes, "--resume"), "resume"),
         (("--data", tmp_path / "none", "--method", "macl", "--size", "96"), "multiple of 64"),
         (("--data", tmp_path / "none", "--epochs", "inf"), "epochs"),
+        (("--data", a_folder_of_volumes, "--positions", "mm"), "--threshold 5"),
     ):
         done = run_command("pretrain", *SMALL, "--output", tmp_path / "out", *arguments)
         assert done.returncode == 2 and "Traceback" not in done.stderr

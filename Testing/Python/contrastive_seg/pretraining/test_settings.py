@@ -137,6 +137,19 @@ def test_sizes_are_refused_exactly_where_the_method_cannot_take_them(method, net
         module.loss(batch, views)
 
 
+@pytest.mark.parametrize("method", ["pcl", "macl"])
+def test_positions_in_millimetres_need_a_threshold_in_millimetres(method):
+    settings = settings_for(method)
+    with pytest.raises(ContrastiveSegError, match="millimetres") as caught:
+        settings.check_positions("mm", None)
+    assert caught.value.code == "bad-setting" and "--threshold" in caught.value.what_to_do
+    settings.check_positions("mm", 5.0)
+    settings.check_positions("relative", None)
+    settings_for("gcl").check_positions("mm", None)  # it asks for the quarter only
+    with pytest.raises(ContrastiveSegError, match="positions"):
+        settings.check_positions("cm", 5.0)
+
+
 def test_epochs_become_steps():
     assert settings_for("pcl", batch=10, epochs=3).step_count(45) == 12
     assert settings_for("pcl", steps=7).step_count(45) == 7
