@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,10 @@ import typer
 
 from contrastive_seg.commands.console import Output
 from contrastive_seg.commands.events import output_for
+
+Finite = Annotated[
+    bool, typer.Option("--replace-nonfinite", help="Replace NaN and infinite voxels instead of refusing.")
+]
 
 
 def pretrain(
@@ -49,6 +54,7 @@ def pretrain(
     neighbours: Annotated[
         int, typer.Option(min=0, help="Frames away that the second view of a clip may be.")
     ] = 0,
+    replace_nonfinite: Finite = False,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse volumes that cannot be read.")] = False,
     name: Annotated[str | None, typer.Option(help="Of the weights; else method and network.")] = None,
     modality: Annotated[str, typer.Option(help="For the card: MR, CT, US ...")] = "unknown",
@@ -94,7 +100,7 @@ def pretrain(
         device=device,
         threads=threads,
     )
-    from contrastive_seg.commands.pretrain import About
+    from contrastive_seg.commands.pretrain import About, draft_card
     from contrastive_seg.commands.pretrain import pretrain as work
     from contrastive_seg.inference.scores import Stopped
     from contrastive_seg.pretraining.checkpoint import refuse_unfinished
@@ -102,6 +108,8 @@ def pretrain(
 
     settings.check_size(size)
     settings.check_positions(positions, threshold)
+    about = About(name or f"{method}-{network}", modality, anatomy, licence, "")
+    draft_card(about, settings)
     if not resume:
         refuse_unfinished(output)
     printed = output_for("pretrain", json, events)
@@ -120,6 +128,7 @@ def pretrain(
                 pixel=pixel,
                 positions="mm" if positions == "mm" else "relative",
                 window=window,
+                replace_nonfinite=replace_nonfinite,
                 context=context,
                 positional=method in POSITIONAL,
                 strict=strict,
@@ -139,7 +148,7 @@ def pretrain(
     else:
         command += f" --minutes {minutes:g}"
     command += f" --seed {seed}"
-    about = About(name or f"{method}-{network}", modality, anatomy, licence, command)
+    about = replace(about, command=command)
     work(slices, settings, output, about, resume, half, printed, tensorboard, into_store)
 
 
@@ -149,6 +158,10 @@ def linear_eval(
     test: Annotated[
         Path | None, typer.Option(help="Likewise, for testing; else every second volume of --data.")
     ] = None,
+    ignore: Annotated[
+        int | None, typer.Option(help="Label value of voxels about which nothing is said.")
+    ] = None,
+    replace_nonfinite: Finite = False,
     steps: Annotated[int, typer.Option(min=1, help="Training steps.")] = 300,
     seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
@@ -159,5 +172,14 @@ def linear_eval(
     from contrastive_seg.commands.linear_eval import evaluate_features
 
     evaluate_features(
-        weights, data, test, Output(json), steps=steps, seed=seed, device=device, threads=threads
+        weights,
+        data,
+        test,
+        Output(json),
+        ignore=ignore,
+        replace_nonfinite=replace_nonfinite,
+        steps=steps,
+        seed=seed,
+        device=device,
+        threads=threads,
     )

@@ -89,6 +89,7 @@ class SliceData:
         context: Channels, an odd number: a slice and its neighbours.
         clip: Percentiles to which each volume is clipped.
         window: Values to clip to instead of percentiles (CT).
+        replace_nonfinite: Replace voxels that are not numbers instead of leaving the volume out.
         positional: Leave out volumes of one slice, for methods that compare places in a volume.
         strict: Refuse an unreadable volume instead of leaving it out.
         on_note: Told what is left out.
@@ -112,6 +113,7 @@ class SliceData:
         context: int = 1,
         clip: tuple[float, float] = (0.5, 99.5),
         window: tuple[float, float] | None = None,
+        replace_nonfinite: bool = False,
         positional: bool = False,
         strict: bool = False,
         on_note: Callable[[str], None] = _log,
@@ -119,7 +121,7 @@ class SliceData:
         memory: int | None = None,
         on_progress: Callable[[int, int], None] = lambda done, count: None,
     ) -> None:
-        self.settings = StackSettings(size, plane, pixel, positions, clip, window)
+        self.settings = StackSettings(size, plane, pixel, positions, clip, window, replace_nonfinite)
         _check(self.settings, context, neighbours)
         self.context, self.neighbours = context, neighbours
         self.volumes: list[VolumeSlices] = []

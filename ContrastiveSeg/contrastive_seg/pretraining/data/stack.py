@@ -41,6 +41,8 @@ class StackSettings:
             along the slices in the patient's coordinates.
         clip: Percentiles to which a volume is clipped.
         window: Values to which it is clipped instead, for example Hounsfield units.
+        replace_nonfinite: Whether voxels that are not numbers are replaced, see
+            :func:`~contrastive_seg.data.read.read_volume`.
     """
 
     size: int
@@ -49,6 +51,7 @@ class StackSettings:
     positions: Positions = "relative"
     clip: tuple[float, float] = (0.5, 99.5)
     window: tuple[float, float] | None = None
+    replace_nonfinite: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,11 @@ def load_stack(source: VolumeSource, settings: StackSettings, on_note: Callable[
         ContrastiveSegError: What :func:`~contrastive_seg.data.read.read_volume` finds, or
             ``bad-table`` when the wanted slices are not there.
     """
-    volume = _read_clip(source, on_note) if source.frames else read_volume(source.path, on_note=on_note)
+    frames = [
+        read_volume(path, replace_nonfinite=settings.replace_nonfinite, on_note=on_note)
+        for path in source.frames or (source.path,)
+    ]
+    volume = _clip(source, frames) if source.frames else frames[0]
     orientation = Orientation.of(volume)
     turned = orientation.turn(volume)
     axis = _slice_axis(turned, settings.plane)
@@ -169,9 +176,8 @@ def _millimetres(volume: Volume, orientation: Orientation, axis: int) -> np.ndar
     return along[::-1].copy() if orientation.flipped[axis] else along.copy()
 
 
-def _read_clip(source: VolumeSource, on_note: Callable[[str], None]) -> Volume:
-    """2D images one after the other; a frame that cannot be read makes the clip unreadable."""
-    frames = [read_volume(path, on_note=on_note) for path in source.frames]
+def _clip(source: VolumeSource, frames: list[Volume]) -> Volume:
+    """2D images one after the other."""
     for path, frame in zip(source.frames, frames, strict=True):
         if frame.shape[0] != 1 or frame.shape != frames[0].shape:
             raise ContrastiveSegError(

@@ -83,6 +83,24 @@ def test_labels_of_one_class_are_refused(pretrained, cases):
     assert told.value.code == "no-annotation"
 
 
+def test_the_advice_for_labels_and_voxels_that_cannot_be_can_be_followed(pretrained, cases, tmp_path: Path):
+    save_weights(tmp_path / "weights" / "small.safetensors", pretrained, card())
+    for number, case in enumerate(cases[:2]):
+        image, labels = np.array(case.volume.array, np.float32), case.labels.copy()
+        image[0, 0, 0], labels[0] = np.nan, -1
+        for kind, array in (("images", image), ("labels", labels)):
+            (tmp_path / kind).mkdir(exist_ok=True)
+            sitk.WriteImage(sitk.GetImageFromArray(array), str(tmp_path / kind / f"{number}.nii.gz"))
+    command = ["linear-eval", tmp_path / "weights", "--data", tmp_path, "--steps", 2, "--device", "cpu"]
+    for advice in ("--replace-nonfinite", "--ignore -1"):
+        done = run_command(*command)
+        assert done.returncode == 2 and advice in " ".join(done.stderr.split())
+        command += advice.split()
+    done = run_command(*command, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["tested_on"] == 1
+
+
 def test_the_command_compares_with_random_features(pretrained, cases, tmp_path: Path):
     save_weights(tmp_path / "weights" / "small.safetensors", pretrained, card())
     for number, case in enumerate(cases):

@@ -1,10 +1,16 @@
 import hashlib
 import json
 
+import pytest
+import SimpleITK as sitk
 from command_line import run_command
+from pretraining_volumes import write_volumes
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from contrastive_seg.commands.pretrain import About, draft_card
+from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.networks.unet import UNet
+from contrastive_seg.pretraining.settings import settings_for
 from contrastive_seg.weights.files import load_weights
 from contrastive_seg.weights.load import load_into
 
@@ -46,6 +52,26 @@ def test_a_folder_of_volumes_becomes_weights_that_fit_the_network(a_folder_of_vo
     assert [point.step for point in log.Scalars("features/effective_rank")] == [1, 2, 3, 4]
 
 
+@pytest.mark.parametrize("said", [{"name": "bad/name"}, {"name": "con"}, {"name": "x ."}, {"anatomy": " "}])
+def test_what_cannot_stand_in_a_card_is_told_before_the_training(said):
+    about = About(**{"name": "x", "modality": "MR", "anatomy": "x", "licence": "x", "command": "", **said})
+    with pytest.raises(ContrastiveSegError, match=f"'{next(iter(said))}'") as caught:
+        draft_card(about, settings_for("pcl"))
+    assert caught.value.code == "bad-setting" and f"--{next(iter(said))}" in caught.value.what_to_do
+
+
+def test_the_advice_for_voxels_that_are_no_numbers_can_be_followed(a_folder_of_volumes, tmp_path):
+    data = write_volumes(tmp_path / "data", count=2)
+    image = sitk.ReadImage(str(data / "volume1.nii.gz"))
+    image[3, 4, 5] = float("nan")
+    sitk.WriteImage(image, str(data / "volume1.nii.gz"))
+    command = ("pretrain", *SMALL, "--data", data, "--output")
+    found = json.loads(run_command(*command, tmp_path / "out").stdout)
+    assert found["volumes"] == 1 and "--replace-nonfinite" in found["skipped"][0]["reason"]
+    found = json.loads(run_command(*command, tmp_path / "all", "--replace-nonfinite").stdout)
+    assert found["volumes"] == 2 and not found["skipped"]
+
+
 def test_a_pretraining_that_diverges_ends_with_a_sentence(a_folder_of_volumes, tmp_path):
     done = run_command(
         "pretrain", *SMALL, "--steps", "30", "--data", a_folder_of_volumes, "--output", tmp_path,
@@ -76,8 +102,8 @@ def test_mistakes_end_with_a_sentence_and_status_2(a_folder_of_volumes, tmp_path
         (("--data", a_folder_of_volumes, "--threshold", "0"), "threshold"),
         (("--data", a_folder_of_volumes, "--resume"), "resume"),
         (("--data", tmp_path / "none", "--method", "macl", "--size", "96"), "multiple of 64"),
-        (("--data", tmp_path / "none", "--epochs", "inf"), "epochs"),
-        (("--data", a_folder_of_volumes, "--positions", "mm"), "--threshold 5"),
+        (("--data", tmp_path / "none", "--name", "../evil"), "--name"),
+        (("--data", tmp_path / "none", "--positions", "mm"), "--threshold 5"),
     ):
         done = run_command("pretrain", *SMALL, "--output", tmp_path / "out", *arguments)
         assert done.returncode == 2 and "Traceback" not in done.stderr
