@@ -2,21 +2,51 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from contrastive_seg.commands.console import Output
 from contrastive_seg.commands.events import output_for
 
+if TYPE_CHECKING:
+    from contrastive_seg.pretraining.settings import PretrainSettings
+
 Finite = Annotated[
     bool, typer.Option("--replace-nonfinite", help="Replace NaN and infinite voxels instead of refusing.")
 ]
 
 
+_ALWAYS = ("method", "preset", "network", "width", "size", "context", "batch")
+_NEVER = {
+    *("data", "output", "resume", "into_store", "tensorboard", "json", "events", "device", "threads"),
+    *("name", "modality", "anatomy", "licence", "epochs"),
+}
+"""What the recorded command does not say: places, what the card has by itself, and what steps say better."""
+
+
+def _command(ctx: typer.Context, settings: PretrainSettings, slices: int) -> str:
+    """The command that makes the same weights of the same data: what was asked for, and what came of it."""
+    sources = {name: ctx.get_parameter_source(name) for name in ctx.params}
+    asked = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
+    length = "steps" if settings.minutes is None else "minutes"
+    values = {name: ctx.params[name] for name in (*_ALWAYS, length, *asked, "seed") if name not in _NEVER}
+    values |= {"width": settings.width, "batch": settings.batch}
+    if settings.minutes is None:
+        values["steps"] = settings.step_count(slices)
+    words = ["contrastive-seg", "pretrain"]
+    for name, value in values.items():
+        words.append(f"--{name.replace('_', '-')}")
+        if value is not True:
+            words += map(str, value) if isinstance(value, tuple) else [str(value)]
+    return shlex.join(words)
+
+
 def pretrain(
+    ctx: typer.Context,
     data: Annotated[Path, typer.Option(help="Folder of volumes (any format), a CSV table, or a volume.")],
     output: Annotated[Path, typer.Option(help="Folder for weights, card and checkpoint.")],
     method: Annotated[
@@ -77,6 +107,7 @@ def pretrain(
     ] = False,
 ) -> None:
     """Pretrain an encoder on unlabelled volumes; also under torchrun, on several machines."""
+    printed = output_for("pretrain", json, events)  # first, so that a program is told of every error
     from contrastive_seg.pretraining.settings import POSITIONAL, replace_batch, settings_for
 
     settings = settings_for(
@@ -112,7 +143,6 @@ def pretrain(
     draft_card(about, settings)
     if not resume:
         refuse_unfinished(output)
-    printed = output_for("pretrain", json, events)
 
     def read(done: int, count: int) -> None:
         show("reading", done / count, None)
@@ -141,14 +171,7 @@ def pretrain(
             return
     if batch is None and slices.count < settings.batch:  # nobody has asked for a large one
         settings = replace_batch(settings, slices.count)
-    command = f"contrastive-seg pretrain --method {method} --preset {preset} --network {network}"
-    command += f" --width {settings.width} --size {size} --context {context} --batch {settings.batch}"
-    if minutes is None:
-        command += f" --steps {settings.step_count(slices.count)}"
-    else:
-        command += f" --minutes {minutes:g}"
-    command += f" --seed {seed}"
-    about = replace(about, command=command)
+    about = replace(about, command=_command(ctx, settings, slices.count))
     work(slices, settings, output, about, resume, half, printed, tensorboard, into_store)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from rich.table import Table
@@ -215,7 +216,12 @@ def _card(
     return replace(
         draft_card(about, settings),
         preprocessing=Preprocessing(
-            None if stack.window else stack.clip, stack.window, stack.pixel, stack.plane, stack.size
+            None if stack.window else stack.clip,
+            stack.window,
+            # Where each volume was given its own: a usual one, which others can be prepared with.
+            stack.pixel or round(median(volume.pixel for volume in data.volumes), 4),
+            stack.plane,
+            stack.size,
         ),
         parts={part: f"{part}." for part in job.method.backbone.parts},
         training_data=(

@@ -15,8 +15,8 @@ from contrastive_seg_phantom import two_organs
 from contrastive_seg.compute import Compute
 from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.networks.build import build_network
-from contrastive_seg.pretraining.linear_eval import Labelled, LinearProbe, linear_eval
-from contrastive_seg.weights.card import WeightCard
+from contrastive_seg.pretraining.linear_eval import Labelled, LinearProbe, _Seen, linear_eval
+from contrastive_seg.weights.card import Preprocessing, WeightCard
 from contrastive_seg.weights.files import save_weights
 
 CPU = Compute(torch.device("cpu"))
@@ -74,6 +74,20 @@ def test_the_decoder_is_asked_too_where_it_was_pretrained(pretrained):
     parts = {"encoder": "encoder.", "decoder": "decoder."}
     more = LinearProbe(card(parts=parts), both, 3).head.in_channels
     assert more == LinearProbe(card(), pretrained, 3).head.in_channels + 4
+
+
+def test_images_are_prepared_as_the_card_says(cases):
+    prepared = Preprocessing(None, (10.0, 90.0), 2.0, "sagittal", 64)
+    view = _Seen.of(cases[0], (0, 1, 7), prepared).view
+    assert (view.axis, view.pixel) == (2, 2.0)
+    assert (view.normalisation.low, view.normalisation.high) == (10, 90)
+    narrow = _Seen.of(cases[0], (0, 1), Preprocessing((20.0, 80.0))).view.normalisation
+    usual = _Seen.of(cases[0], (0, 1), Preprocessing()).view.normalisation
+    array = np.asarray(cases[0].volume.array)
+    assert [narrow.low, narrow.high] == pytest.approx(np.percentile(array, [20, 80]), rel=1e-3)
+    assert [usual.low, usual.high] == pytest.approx(np.percentile(array, [0.5, 99.5]), rel=1e-3)
+    whole = _Seen.of(cases[0], (0, 1), Preprocessing(None)).view.normalisation
+    assert (whole.low, whole.high) == (array.min(), array.max())
 
 
 def test_labels_of_one_class_are_refused(pretrained, cases):

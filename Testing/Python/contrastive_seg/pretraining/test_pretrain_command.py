@@ -60,6 +60,35 @@ def test_what_cannot_stand_in_a_card_is_told_before_the_training(said):
     assert caught.value.code == "bad-setting" and f"--{next(iter(said))}" in caught.value.what_to_do
 
 
+def test_card_and_provenance_say_how_the_weights_were_made(a_folder_of_volumes, tmp_path):
+    chosen = (
+        "--learning-rate 0.002 --optimizer adam --temperature 0.2 --threshold 6.5 --positions mm --half "
+        "--views spatial --plane sagittal --window -10.5 300.0 --neighbours 2 --context 3"
+    )
+    done = run_command(
+        "pretrain",
+        *SMALL,
+        "--data",
+        a_folder_of_volumes,
+        "--output",
+        tmp_path,
+        "--seed",
+        "3",
+        *chosen.split(),
+    )
+    assert done.returncode == 0, done.stderr
+    card, _ = load_weights(tmp_path / "pcl-unet.safetensors")
+    asked = set(card.command.split(" --")[1:])
+    assert {one.strip() for one in f" {chosen}".split(" --")[1:]} <= asked
+    assert {"method pcl", "steps 4", "batch 8", "width 4", "size 64", "seed 3"} <= asked
+    assert not {one.split()[0] for one in asked} & {"data", "output", "device", "json"}
+    prepared = card.preprocessing
+    assert (prepared.window, prepared.clip_percentiles, prepared.plane) == ((-10.5, 300), None, "sagittal")
+    assert prepared.pixel_mm == 1.0  # 40 x 40 mm fit into 64 pixels; no finer than the image
+    stored = json.loads((tmp_path / "pcl-unet.provenance.json").read_text("utf-8"))
+    assert stored["slices"]["neighbours"] == 2 and stored["slices"]["context"] == 3
+
+
 def test_the_advice_for_voxels_that_are_no_numbers_can_be_followed(a_folder_of_volumes, tmp_path):
     data = write_volumes(tmp_path / "data", count=2)
     image = sitk.ReadImage(str(data / "volume1.nii.gz"))
