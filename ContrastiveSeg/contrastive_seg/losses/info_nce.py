@@ -81,14 +81,19 @@ def masked_info_nce(logits: torch.Tensor, positives: torch.Tensor) -> torch.Tens
     return losses.mean()
 
 
-def flatten_views(features: torch.Tensor) -> torch.Tensor:
-    """(slices, views, dim, ...) to (slices * views, dim, ...).
+def flatten_views(features: torch.Tensor, places: tuple[str, ...] = ()) -> torch.Tensor:
+    """(slices, views, dim, *places) to (slices * views, dim, *places).
+
+    Args:
+        features: Of each slice and view.
+        places: Names of further axes; none for losses over whole slices.
 
     Raises:
-        ValueError: When there is no second axis of views, or fewer than two vectors in all.
+        ValueError: When there are other axes, or fewer than two vectors in all.
     """
-    if features.ndim < 3:
-        raise ValueError(f"features have the shape {tuple(features.shape)}, not (slices, views, dim)")
+    axes = ("slices", "views", "dim", *places)
+    if features.ndim != len(axes):
+        raise ValueError(f"features have the shape {tuple(features.shape)}, not ({', '.join(axes)})")
     flat = features.flatten(0, 1)
     if flat.shape[0] < 2:
         raise ValueError("a contrast needs at least two vectors: more slices or more views")

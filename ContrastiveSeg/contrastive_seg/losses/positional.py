@@ -92,12 +92,8 @@ class DensePositionalContrastiveLoss(PositionalContrastiveLoss):
         Raises:
             ValueError: When the shapes do not fit.
         """
-        if features.ndim != 5:
-            raise ValueError(
-                f"features have the shape {tuple(features.shape)}, not (slices, views, dim, h, w)"
-            )
         # (places, vectors, dim)
-        vectors = flatten_views(features).flatten(2).permute(2, 0, 1)
+        vectors = flatten_views(features, ("h", "w")).flatten(2).permute(2, 0, 1)
         positives = self.close(positions, features)
         places, count = vectors.shape[:2]
         chunk = max(1, _ELEMENTS // count**2)

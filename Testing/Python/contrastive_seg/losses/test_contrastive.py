@@ -165,6 +165,31 @@ def test_positions_that_do_not_fit_the_slices_are_refused(a_batch: torch.Tensor)
         GroupContrastiveLoss()(a_batch, PARTITIONS[:5])
 
 
+SLICES, PLACES = (8, 2, 16), (8, 2, 4, 3, 3)
+
+
+@pytest.mark.parametrize(
+    ("loss", "right"),
+    [
+        (NTXentLoss(), SLICES),
+        (lambda features: GroupContrastiveLoss()(features, PARTITIONS), SLICES),
+        (lambda features: PositionalContrastiveLoss()(features, POSITIONS), SLICES),
+        (lambda features: DensePositionalContrastiveLoss()(features, POSITIONS), PLACES),
+    ],
+    ids=["nt-xent", "group", "positional", "dense"],
+)
+def test_features_of_another_shape_are_refused_with_their_shape(loss, right: tuple[int, ...]) -> None:
+    assert float(loss(torch.randn(right))) > 0
+    for wrong in {(8, 16), SLICES, (8, 2, 16, 16), PLACES} - {right}:
+        with pytest.raises(ValueError, match=r"\(8, .*\(slices, views, dim"):
+            loss(torch.randn(wrong))
+
+
+def test_without_a_second_view_there_is_no_positive() -> None:
+    with pytest.raises(ValueError, match="one view"):
+        NTXentLoss()(torch.randn(8, 1, 16))
+
+
 def test_the_scale_of_the_features_does_not_matter(a_batch: torch.Tensor) -> None:
     loss = PositionalContrastiveLoss()
     assert float(loss(a_batch * 1000, POSITIONS)) == pytest.approx(float(loss(a_batch, POSITIONS)), rel=1e-5)
