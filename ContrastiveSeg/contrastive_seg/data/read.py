@@ -126,6 +126,8 @@ def read_label_map(
     path = Path(path)
     stored = open_image(path, on_note)
     array = stored.array
+    if stored.zeroed:
+        raise _not_finite(path, stored.zeroed)
     if array.ndim == 4:
         first = array[..., 0]
         if not all(np.array_equal(first, array[..., c]) for c in range(1, min(3, array.shape[-1]))):
@@ -190,12 +192,10 @@ def _as_labels(array: np.ndarray, ignore: int | None, path: Path) -> np.ndarray:
             part = np.where(unsaid, part.dtype.type(0), part)
         else:
             unsaid = None
+        if part.dtype.kind == "f" and not np.isfinite(part).all():
+            raise _not_finite(path, sum(int(np.count_nonzero(~np.isfinite(one))) for one in array))
         if part.dtype.kind == "f" and not (part == np.rint(part)).all():
-            raise ContrastiveSegError(
-                "bad-labels",
-                f"The label map '{path}' holds values that are not whole numbers.",
-                "Check that it is the label map and not the image; resample labels with nearest neighbour.",
-            )
+            raise _not_whole(path, "values that are not whole numbers")
         if part.size and (part.min() < 0 or part.max() > _LARGEST_VALUE):
             low, high = int(part.min()), int(part.max())
             outside = low if low < 0 else high
@@ -209,6 +209,18 @@ def _as_labels(array: np.ndarray, ignore: int | None, path: Path) -> np.ndarray:
         if unsaid is not None:
             labels[z][unsaid] = IGNORE
     return labels
+
+
+def _not_finite(path: Path, count: int) -> ContrastiveSegError:
+    return _not_whole(path, f"{count} voxels that are not numbers (NaN or infinite)")
+
+
+def _not_whole(path: Path, what: str) -> ContrastiveSegError:
+    return ContrastiveSegError(
+        "bad-labels",
+        f"The label map '{path}' holds {what}.",
+        "Check that it is the label map and not the image; resample labels with nearest neighbour.",
+    )
 
 
 def _on_grid_of(labels: Volume, like: Volume, fill: int) -> Volume:

@@ -179,6 +179,19 @@ def test_label_maps_must_hold_whole_numbers_that_fit(tmp_path: Path) -> None:
         assert told.value.code == "bad-labels"
 
 
+@pytest.mark.parametrize("name", ["l.nii", "l.nii.gz", "l.nrrd", "l.mha"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_label_that_is_no_number_is_never_background(tmp_path: Path, name: str, value: float) -> None:
+    """ITK's reader of NIfTI makes 0 of it."""
+    values = np.zeros(VOXELS.shape, np.float32)
+    values[3, 5:9], values[3, 7, 2:4] = 1, value
+    path = write_like(values, Volume(VOXELS), tmp_path / name)
+    for ignore in (None, 0):
+        with pytest.raises(ContrastiveSegError, match="2 voxels that are not numbers") as told:
+            read_label_map(path, ignore=ignore)
+        assert told.value.code == "bad-labels" and name in told.value.sentence
+
+
 def test_one_file_of_each_real_data_set_is_read() -> None:
     if not DATA.is_dir():
         pytest.skip("The real data (../shared/data) is not there.")
