@@ -177,7 +177,7 @@ def predict(
         bool, typer.Option("--resume", help="With a folder: keep masks that are there, do the rest.")
     ] = False,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="With a folder: make masks that are there again.")
+        bool, typer.Option("--overwrite", help="Replace masks that are there already.")
     ] = False,
     device: Device = "auto",
     threads: Threads = None,
@@ -196,11 +196,11 @@ def predict(
 
     settings = FinetuneSettings(device=device, threads=threads)
     if names_a_file(output) or not image.is_dir():
-        for option, given in (("--report", report), ("--resume", resume), ("--overwrite", overwrite)):
+        for option, given in (("--report", report), ("--resume", resume)):
             if given:
                 raise _usage(f"{option} is for folders.", "Give a folder of images and a folder as --output.")
         reading = LabelReading(ignore, plane, tuple(annotated or ()), replace_nonfinite)
-        work(run, image, output, labels, uncertainty, settings, reading, Output(json))
+        work(run, image, output, labels, uncertainty, settings, reading, Output(json), overwrite)
         return
     if labels is not None or uncertainty is not None or annotated or (resume and overwrite):
         raise _usage(

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from contrastive_seg.commands.console import Output, duration
 from contrastive_seg.commands.finetune import LabelReading
+from contrastive_seg.commands.outputs import check_free
 from contrastive_seg.data.read import read_labels, read_volume
 from contrastive_seg.data.write import check_output, write_like
 from contrastive_seg.errors import ContrastiveSegError
@@ -30,8 +31,11 @@ def predict(
     settings: FinetuneSettings,
     reading: LabelReading,
     output: Output,
+    overwrite: bool = False,
 ) -> dict[str, Any]:
     """Segments ``image`` with what ``run`` has learnt, helped by sparse labels where it has some.
+
+    Image and labels are never written to, and other files only with ``overwrite``.
 
     Returns:
         What ``--json`` prints.
@@ -42,6 +46,11 @@ def predict(
     for path in (mask, uncertainty):
         if path is not None:
             check_output(path)
+    check_free(
+        {"--output": mask, "--uncertainty": uncertainty},
+        {"the image": image, "the label map": labels},
+        overwrite,
+    )
     if not run.is_dir():
         raise ContrastiveSegError(
             "bad-job", f"There is no run '{run}'.", "Give the folder that finetune wrote (its --output)."

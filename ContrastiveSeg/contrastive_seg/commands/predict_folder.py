@@ -170,6 +170,12 @@ def _earlier(folder: Path) -> dict[str, float]:
 
 
 def _check_free(cases: Sequence[FolderCase], wish: FolderWish) -> None:
+    if wish.report is not None and wish.report.suffix.lower() not in (".html", ".htm"):
+        raise ContrastiveSegError(  # --resume and --overwrite replace a report, but nothing else of that name
+            "bad-output",
+            f"The report '{wish.report}' is an HTML file.",
+            "Give it a name that ends with .html.",
+        )
     there = [path for path in (wish.masks.path(case.place) for case in cases) if path.exists()]
     if wish.report is not None and wish.report.exists() and not (wish.resume or wish.masks.replace):
         there.append(wish.report)

@@ -80,11 +80,13 @@ def test_predict_segments_another_image_on_its_own_grid(
 def test_predict_works_without_any_labels_of_the_image(
     a_pair: dict[str, Path], a_finished_run: tuple[Path, Any], tmp_path: Path, capsys: Any
 ) -> None:
-    status, out, err = call(
-        capsys, "predict", a_finished_run[0], a_pair["image"], "--output", tmp_path / "mask.nii.gz"
-    )
+    command = ["predict", a_finished_run[0], a_pair["image"], "--output", tmp_path / "mask.nii.gz"]
+    status, out, err = call(capsys, *command)
     assert status == 0, err
     assert "Left organ" in out and "mask.nii.gz" in out
+    (tmp_path / "mask.nii.gz").write_bytes(b"an older one")
+    status, _out, err = call(capsys, *command, "--overwrite")
+    assert status == 0, err
     assert set(np.unique(array_of(tmp_path / "mask.nii.gz"))) <= {0, 1, 7}
 
 

@@ -259,3 +259,41 @@ def test_in_a_process_of_its_own_the_sentence_goes_to_stderr_and_the_status_is_2
     assert done.stderr.startswith("Error: ") and "no such image.nii.gz" in done.stderr
     assert "Traceback" not in done.stderr
     assert run_command("finetune", "--no-such-option").returncode == 2
+
+
+def test_predict_never_writes_over_what_it_reads(a_pair: Files, tmp_path: Path, capsys: Any) -> None:
+    image, labels = a_pair["image"], a_pair["labels"]
+    before = {path: path.read_bytes() for path in (image, labels)}
+    link = tmp_path / "link.nii.gz"
+    link.symlink_to(image)
+    mask = tmp_path / "mask.nii.gz"
+    with_labels = ["--labels", labels, "--ignore", 255]
+    for options, said in (
+        (["--output", image], ["--output", "is the image itself"]),
+        (["--output", link], ["is the image itself"]),
+        (["--output", image.parent / ".." / image.parent.name / image.name], ["is the image itself"]),
+        (["--output", labels, *with_labels], ["is the label map itself"]),
+        (["--output", mask, "--uncertainty", image], ["--uncertainty", "is the image itself"]),
+        (["--output", mask, "--uncertainty", labels, *with_labels], ["is the label map itself"]),
+        (["--output", mask, "--uncertainty", mask], ["are the same file"]),
+    ):
+        for more in ([], ["--overwrite"]):
+            outcome = call(capsys, "predict", tmp_path, image, *options, *more, "--json")
+            expect_error(outcome, "bad-output", said)
+    assert all(path.read_bytes() == content for path, content in before.items())
+    assert not mask.exists()
+
+
+def test_predict_replaces_files_only_when_told(a_pair: Files, tmp_path: Path, capsys: Any) -> None:
+    mask = tmp_path / "mask.nii.gz"
+    mask.write_text("somebody's work", "utf-8")
+    command = ["predict", tmp_path, a_pair["image"], "--output", mask, "--json"]
+    expect_error(call(capsys, *command), "files-exist", ["mask.nii.gz", "exists already", "--overwrite"])
+    doubt = ["--output", tmp_path / "new.nii.gz", "--uncertainty", mask]
+    expect_error(call(capsys, *command, *doubt), "files-exist", ["mask.nii.gz"])
+    expect_error(call(capsys, *command, "--overwrite"), "no-checkpoint", [str(tmp_path)])  # it went on
+    assert mask.read_text("utf-8") == "somebody's work"
+    folder = tmp_path / "a folder.nii.gz"
+    folder.mkdir()
+    wrong = ["--output", folder, "--overwrite"]
+    expect_error(call(capsys, *command, *wrong), "bad-output", ["is a folder"])

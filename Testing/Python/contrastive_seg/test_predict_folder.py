@@ -99,6 +99,19 @@ def test_a_folder_in_which_nothing_can_be_read_ends_with_a_sentence(
         capsys, "predict", a_run, tmp_path / "in" / "a.nii.gz", "--output", tmp_path / "m.nii.gz", "--resume"
     )
     assert status == 2 and "for folders" in err
+    report = tmp_path / "in" / "a.nii.gz"
+    status, _out, err = call(
+        capsys,
+        "predict",
+        a_run,
+        tmp_path / "in",
+        "--output",
+        tmp_path / "m",
+        "--report",
+        report,
+        "--overwrite",
+    )
+    assert status == 2 and "ends with .html" in err and report.read_bytes() == b"no"
 
 
 class _Process:
