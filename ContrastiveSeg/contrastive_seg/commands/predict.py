@@ -15,6 +15,7 @@ from contrastive_seg.data.read import read_labels, read_volume
 from contrastive_seg.data.write import check_output, write_like
 from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.finetuning.events import Event, Progress
+from contrastive_seg.finetuning.for_others import WORSE, ForOthers
 from contrastive_seg.finetuning.session import FinetuningSession
 from contrastive_seg.finetuning.settings import FinetuneSettings
 from contrastive_seg.patients.run_cases import as_long_as, for_others
@@ -63,13 +64,16 @@ def predict(
             labels, volume, reading.ignore, reading.plane, reading.annotated, on_note=output.note
         )
     clock = time.monotonic()
+    others = None if known is not None else for_others(run, session)
+    if others is not None:
+        tell_before(others, output)
     with output.progress() as show:
 
         def sink(event: Event) -> None:
             if isinstance(event, Progress):
                 show(event.stage, event.fraction, event.seconds_left)
 
-        able = session if known is not None else for_others(run, session).session(sink)
+        able = session if others is None else others.session(sink)
         prediction = able.predict(volume, known, sink)
     write_like(prediction.labels, volume, mask)
     if uncertainty is not None:
@@ -80,6 +84,7 @@ def predict(
         "image": str(image),
         "files": {"prediction": str(mask), **({"uncertainty": str(uncertainty)} if uncertainty else {})},
         "volume_ml": volumes_ml(prediction.labels, volume.ijk_to_ras, values),
+        "notes": [WORSE] if others is not None and others.warning else [],
         "seconds": round(time.monotonic() - clock, 2),
     }
     names = _names(run)
@@ -90,6 +95,21 @@ def predict(
         table.add_row(names.get(value, f"Structure {value}"), f"{found['volume_ml'][str(value)]:.2f}")
     output.result(found, [table], [f"Done after {duration(found['seconds'])}. The mask is '{mask}'."])
     return found
+
+
+def tell_before(others: ForOthers, output: Output) -> None:
+    """Says what the user should know before other patients are segmented.
+
+    Raises:
+        ContrastiveSegError: ``input-changed``.
+    """
+    others.prepare()
+    if others.warning:
+        output.note(f"Warning: {others.warning}")
+    elif not others.is_ready:
+        output.note(
+            "Learning once how to segment other patients: at most two minutes, and kept for the next time."
+        )
 
 
 def _names(run: Path) -> dict[int, str]:

@@ -115,7 +115,7 @@ class Segmenter:
             volume_ml=volumes_ml(labels, volume.ijk_to_ras, values),
             uncertainty=None if uncertainty is None else round(uncertainty, 2),
             differences=differences(Look.of(volume), self.learnt.looks, self.learnt.axis),
-            notes=list(notes),
+            notes=[*notes, *([] if kept else self.learnt.notes)],
             size=list(reversed(volume.shape)),
             spacing_mm=[round(one, 4) for one in reversed(volume.spacing_zyx)],
             center_ras=_center(start, box, volume),
