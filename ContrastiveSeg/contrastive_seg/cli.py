@@ -110,6 +110,9 @@ def finetune(
         list[str] | None, typer.Option(help="Name of a structure, such as 1=Liver; repeatable.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the output folder's run.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the output folder's run; other files in it stay.")
+    ] = False,
     replace_nonfinite: Finite = False,
     json: Json = False,
 ) -> None:
@@ -138,6 +141,8 @@ def finetune(
         )
     if unlabelled is not None and not semi_supervised:
         raise _usage("--unlabelled is given without a method.", "Add --semi-supervised mcsc.")
+    if resume and overwrite:
+        raise _usage("--resume excludes --overwrite.", "Leave one of them out.")
     settings = FinetuneSettings(
         parse_budget(budget), seed, device, weights, threads, steps, network, freeze_encoder, semi_supervised
     )
@@ -147,7 +152,7 @@ def finetune(
     from contrastive_seg.commands.finetune import finetune as work
 
     reading = LabelReading(ignore, plane, tuple(annotated or ()), replace_nonfinite)
-    work(found, output, settings, reading, names, resume, Output(json), unlabelled)
+    work(found, output, settings, reading, names, resume, Output(json), unlabelled, overwrite)
 
 
 @app.command()

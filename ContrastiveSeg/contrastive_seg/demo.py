@@ -20,6 +20,7 @@ from rich.table import Table
 from contrastive_seg.atomic import make_folder, write_json
 from contrastive_seg.commands.console import Output, duration
 from contrastive_seg.commands.finetune import LabelReading, finetune
+from contrastive_seg.commands.outputs import check_free, check_run_folder
 from contrastive_seg.commands.pairs import Pair, stem
 from contrastive_seg.data.read import read_label_map, read_volume
 from contrastive_seg.data.volume import Volume
@@ -34,6 +35,7 @@ from contrastive_seg.metrics import Score, score_labels
 
 OURS = "contrastive_seg"
 _TITLES = {OURS: "ContrastiveSeg", **TITLES}
+_ANNOTATED = "annotated.nii.gz"
 _IGNORE_IN_FILE = 255
 _IGNORE_OTHERWISE = -1
 
@@ -75,7 +77,7 @@ def run_demo(
     """Segments a volume from a few of its slices and tells how well, beside Slicer's own tools.
 
     Writes ``annotated.nii.gz`` (what was learnt from), the run, ``results.json`` and overlay pictures
-    into ``folder``.
+    into ``folder``; an earlier demo there is replaced, any other run is not.
 
     Args:
         volume: Image; None for the MNI152 sample.
@@ -99,6 +101,11 @@ def run_demo(
     output = output or Output()
     settings = FinetuneSettings(budget, seed, device, None, None, steps)
     subject = _subject(volume, labels, make_folder(folder), output)
+    inputs = {"the image": volume, "the label map": labels}
+    check_free({"The demo's file": folder / _ANNOTATED}, inputs, overwrite=True)
+    own = (folder / _ANNOTATED).is_file()  # the demo was here before, and made the run in it
+    given = [path for path in inputs.values() if path is not None]
+    check_run_folder(folder / "run", given, resume=False, overwrite=own)
     painted = annotate(subject.truth, subject.volume, slices, plane or (None if volume else SAMPLE_PLANE))
     names = {value: subject.names.get(value, f"Structure {value}") for value in painted.values}
     _announce(subject, painted, names, budget, output)
@@ -112,6 +119,7 @@ def run_demo(
         names,
         False,
         _Silent(output),
+        overwrite=own,
     )
     predictions = {OURS: read_label_map(Path(summary["cases"][0]["files"]["prediction"])).array}
     predictions.update(_slicer_results(subject, sparse, painted, ignore, output))
@@ -182,7 +190,7 @@ def _write_sparse(painted: Annotation, subject: _Subject, ignore: int, folder: P
     """The annotated slices as a file, as a user would hand them in."""
     stored = np.where(painted.sparse < 0, ignore, painted.sparse)
     return write_like(
-        stored.astype(np.int16 if ignore < 0 else np.uint8), subject.volume, folder / "annotated.nii.gz"
+        stored.astype(np.int16 if ignore < 0 else np.uint8), subject.volume, folder / _ANNOTATED
     )
 
 

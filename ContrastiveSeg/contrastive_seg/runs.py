@@ -28,6 +28,12 @@ from contrastive_seg.errors import ContrastiveSegError
 
 JOB_FORMAT = 1
 _PART_AGE = 600.0
+_RESULTS = (
+    *("others/checkpoint.safetensors", "others/origin.json"),
+    *("job.json", "history.jsonl", "provenance.json", "labels-round*-case*.safetensors.gz"),
+    *("prediction.nii.gz", "uncertainty.nii.gz", "predictions/*.nii.gz", "uncertainty/*.nii.gz"),
+    *("prediction-*.npy", "probability-*.npy", "uncertainty-*.npy", "preview-*.npy"),
+)
 
 
 @dataclass(frozen=True)
@@ -182,6 +188,28 @@ class RunFolder:
                 (self.path / name).unlink(missing_ok=True)
             except OSError as error:
                 raise write_error(self.path / name, error) from error
+
+    def results(self) -> list[Path]:
+        """Files that an earlier run has left: what it learnt from and found, without its checkpoint."""
+        return [path for pattern in _RESULTS for path in sorted(self.path.glob(pattern)) if path.is_file()]
+
+    def forget(self) -> None:
+        """Removes an earlier run, so that another one never meets its files; other files stay.
+
+        The checkpoint goes first: whenever this is interrupted, what is left is not taken for a run.
+
+        Raises:
+            ContrastiveSegError: ``no-write-permission``.
+        """
+        self.forget_learnt()
+        for path in self.results():
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                raise write_error(path, error) from error
+        for name in ("others", "predictions", "uncertainty"):
+            with contextlib.suppress(OSError):  # something else is in it, or there is none
+                (self.path / name).rmdir()
 
     def read_provenance(self) -> dict[str, Any]:
         """The stored provenance; empty where there is none that can be read."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from contrastive_seg.errors import ContrastiveSegError
+from contrastive_seg.runs import RunFolder
 
 
 def check_free(
@@ -39,6 +40,38 @@ def check_free(
             f"'{there[0]}' exists already.",
             "Choose another name, or add --overwrite to replace it.",
         )
+
+
+def check_run_folder(folder: Path, inputs: Iterable[Path], *, resume: bool, overwrite: bool) -> None:
+    """Looks at the folder of a run before anything is read: an earlier run in it is replaced only when asked.
+
+    Args:
+        folder: It need not be there.
+        inputs: Files that are read; none of them may be among what is replaced.
+        resume: Whether the run goes on that the folder holds.
+        overwrite: Whether that is replaced; other files stay.
+
+    Raises:
+        ContrastiveSegError: ``files-exist`` or ``bad-output``.
+    """
+    try:
+        is_empty = all(path.name.startswith(".") for path in folder.iterdir())
+    except OSError:  # it is not there, or cannot be used: that is told when it is made
+        return
+    if is_empty or resume:
+        return
+    earlier = RunFolder(folder).results()
+    if not overwrite:
+        what = "holds an earlier run" if earlier else "is not empty"
+        raise ContrastiveSegError(
+            "files-exist",
+            f"The folder '{folder}' {what}.",
+            "Name another one with --output, add --overwrite to replace an earlier run in it, or --resume to go "
+            "on with it.",
+        )
+    for path in inputs:
+        if any(same_place(path, one) for one in earlier):
+            raise _bad(f"'{path}' is among the results that would be replaced.", "--output")
 
 
 def same_place(first: Path, second: Path) -> bool:

@@ -14,6 +14,8 @@ import pytest
 import SimpleITK as sitk
 from command_line import QUICK, call, run_command, write_pair
 
+from contrastive_seg.runs import RunFolder
+
 Files = dict[str, Path]
 
 
@@ -297,3 +299,38 @@ def test_predict_replaces_files_only_when_told(a_pair: Files, tmp_path: Path, ca
     folder.mkdir()
     wrong = ["--output", folder, "--overwrite"]
     expect_error(call(capsys, *command, *wrong), "bad-output", ["is a folder"])
+
+
+def test_a_run_is_replaced_only_when_told_and_then_as_a_whole(
+    a_pair: Files, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    command = ["finetune", a_pair["image"], a_pair["labels"], "--ignore", 255, "--output", run, "--json"]
+    status, _, err = call(capsys, *command, *QUICK)
+    assert status == 0, err
+    (run / "others").mkdir()
+    (run / "others" / "checkpoint.safetensors").write_bytes(b"of the first patient")
+    (run / "others" / "origin.json").write_text("{}", "utf-8")
+    (run / "my notes.txt").write_text("mine", "utf-8")
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    words = ["holds an earlier run", "--overwrite", "--resume"]
+    expect_error(call(capsys, *command, *QUICK), "files-exist", words)
+    both = ["--resume", "--overwrite"]
+    expect_error(call(capsys, *command, *QUICK, *both), "usage", ["--resume excludes --overwrite"])
+    mask = ["finetune", a_pair["image"], run / "prediction.nii.gz", "--output", run, "--overwrite", "--json"]
+    expect_error(call(capsys, *mask), "bad-output", ["prediction.nii.gz", "would be replaced"])
+    broken = ["finetune", cut_short(a_pair)["image"], *command[2:], "--overwrite"]
+    expect_error(call(capsys, *broken), "unreadable-file", ["cut short"])
+    assert before == {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+
+    def ended(self: RunFolder, job: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(RunFolder, "write_job", ended)
+        assert call(capsys, *command, *QUICK, "--overwrite")[0] == 130
+    assert [path.name for path in run.iterdir()] == ["my notes.txt"]
+    expect_error(call(capsys, *command, *QUICK), "files-exist", ["is not empty"])
+    status, _, err = call(capsys, *command, *QUICK, "--overwrite")
+    assert status == 0 and (run / "prediction.nii.gz").is_file(), err
+    assert (run / "my notes.txt").read_text("utf-8") == "mine" and not (run / "others").exists()

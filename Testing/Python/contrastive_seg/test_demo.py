@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +141,22 @@ def test_without_the_source_tree_the_comparison_is_left_out_in_a_sentence(
     assert "is left out: it needs the source tree" in printed.err
     assert set(values["mean_dice"]) == {"contrastive_seg"}
     assert json.loads(printed.out) == {**values, "folder": str(tmp_path / "out")}
+
+
+def test_the_demo_can_be_run_again_but_replaces_no_run_of_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demo_comparison, "SCRIPT", tmp_path / "absent.py")
+    pair, own, others = write_pair(tmp_path), tmp_path / "own", tmp_path / "others"
+    dices = [quick_demo(pair, own, Output(as_json=True))["mean_dice"] for _ in range(2)]
+    assert dices[0] == dices[1]
+    shutil.copytree(own / "run", others / "run")
+    for _ in range(2):
+        with pytest.raises(ContrastiveSegError, match="holds an earlier run"):
+            quick_demo(pair, others)
+    pair["image"].rename(own / "annotated.nii.gz")
+    with pytest.raises(ContrastiveSegError, match="is the image itself"):
+        quick_demo({**pair, "image": own / "annotated.nii.gz"}, own)
 
 
 def test_a_tool_that_fails_is_told_and_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
