@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -74,7 +74,7 @@ def finetune(
     folder = RunFolder(run).create()
     labelled = [pair for pair in pairs if pair.labels is not None]
     others = [pair for pair in pairs if pair.labels is None]
-    cases = [_read_case(pair, reading, output) for pair in labelled]
+    cases = [_read_case(pair, reading, names, output) for pair in labelled]
     session = FinetuningSession.resume(run, settings) if resume else FinetuningSession(run, settings)
     session.set_cases(cases)
     others_read = _read_unlabelled(unlabelled, reading, output) if unlabelled is not None else []
@@ -200,11 +200,17 @@ def _read_unlabelled(source: Path, reading: LabelReading, output: Output) -> lis
     return found
 
 
-def _read_case(pair: Pair, reading: LabelReading, output: Output) -> Case:
+def _read_case(pair: Pair, reading: LabelReading, names: Mapping[int, str], output: Output) -> Case:
     volume = _read_image(pair, reading, output)
     assert pair.labels is not None
     labels = read_labels(
-        pair.labels, volume, reading.ignore, reading.plane, reading.annotated, on_note=output.note
+        pair.labels,
+        volume,
+        reading.ignore,
+        reading.plane,
+        reading.annotated,
+        structures=names,
+        on_note=output.note,
     )
     return Case(volume, labels)
 

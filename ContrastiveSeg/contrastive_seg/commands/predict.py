@@ -60,8 +60,15 @@ def predict(
     volume = read_volume(image, replace_nonfinite=reading.replace_nonfinite, on_note=output.note)
     known = None
     if labels is not None:
+        assert session.state is not None
         known = read_labels(
-            labels, volume, reading.ignore, reading.plane, reading.annotated, on_note=output.note
+            labels,
+            volume,
+            reading.ignore,
+            reading.plane,
+            reading.annotated,
+            structures=session.state.architecture.values,
+            on_note=output.note,
         )
     clock = time.monotonic()
     others = None if known is not None else for_others(run, session)

@@ -334,3 +334,16 @@ def test_a_run_is_replaced_only_when_told_and_then_as_a_whole(
     status, _, err = call(capsys, *command, *QUICK, "--overwrite")
     assert status == 0 and (run / "prediction.nii.gz").is_file(), err
     assert (run / "my notes.txt").read_text("utf-8") == "mine" and not (run / "others").exists()
+
+
+def test_a_forgotten_ignore_is_noticed(a_pair: Files, tmp_path: Path, capsys: Any) -> None:
+    run = ["--output", tmp_path / "run", "--json", *QUICK]
+    words = ["Whole slices of 'labels.nii.gz'", "--ignore 255", "--name 255=NAME"]
+    expect_error(call(capsys, "finetune", a_pair["image"], a_pair["labels"], *run), "bad-labels", words)
+    minus = changed(a_pair["labels"], "minus.nii.gz", lambda a: np.where(a == 255, -1, a.astype(np.int16)))
+    expect_error(call(capsys, "finetune", a_pair["image"], minus, *run), "bad-labels", ["--ignore -1"])
+    for options in (["--annotated", "axial:2,7,11,15,21"], ["--name", "255=Everything else"]):
+        status, _, err = call(
+            capsys, "finetune", a_pair["image"], a_pair["labels"], *run, *options, "--overwrite"
+        )
+        assert status == 0, err

@@ -227,6 +227,7 @@ def test_the_process_answers_errors_with_sentences_and_goes_on(
     assert process.ask("begin", run=str(tmp_path / "none"), work=str(work))["code"] == "bad-job"
     begun = process.ask("begin", run=str(a_run), work=str(work), device="cpu", threads=1)
     assert [one["name"] for one in begun["structures"]] == ["Liver", "Kidney"] and begun["compared"]
+    shutil.copytree(a_run, a_folder / "b 脳" / "run")  # its masks are no patients
     found = process.ask("find", folder=str(a_folder))["cases"]
     assert [one["name"] for one in found] == ["broken.nii.gz", "a/scan.nii.gz", "b 脳/scan.nii.gz"]
     broken = process.ask("segment", case="0001", image=found[0]["image"])
