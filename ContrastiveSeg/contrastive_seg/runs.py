@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from contrastive_seg import strict_json
-from contrastive_seg.atomic import make_folder, remove_parts, write_bytes, write_error, write_json
+from contrastive_seg.atomic import probe_folder, remove_parts, write_bytes, write_error, write_json
 from contrastive_seg.errors import ContrastiveSegError
 
 JOB_FORMAT = 1
@@ -110,13 +110,7 @@ class RunFolder:
         Raises:
             ContrastiveSegError: ``disk-full`` or ``no-write-permission``, naming the folder.
         """
-        make_folder(self.path)
-        probe = self.path / f".probe-{os.getpid()}"
-        try:
-            probe.touch()
-            probe.unlink()
-        except OSError as error:
-            raise write_error(self.path, error) from error
+        probe_folder(self.path)
         remove_parts(self.path, older_than=_PART_AGE)
         return self
 

@@ -66,7 +66,7 @@ def check_run_folder(folder: Path, inputs: Iterable[Path], *, resume: bool, over
         raise ContrastiveSegError(
             "files-exist",
             f"The folder '{folder}' {what}.",
-            "Name another one with --output, add --overwrite to replace a run in it, or --resume to go on with it.",
+            "Name another --output, add --overwrite to replace a run in it, or --resume to go on with it.",
         )
     for path in inputs:
         if any(same_place(path, one) for one in earlier):

@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.table import Table
 
+from contrastive_seg.atomic import probe_folder
 from contrastive_seg.commands.console import Output, duration
 from contrastive_seg.commands.finetune import LabelReading
 from contrastive_seg.commands.outputs import check_free
@@ -46,7 +47,7 @@ def predict(
     """
     for path in (mask, uncertainty):
         if path is not None:
-            check_output(path)
+            check_output(path, fractions=path is uncertainty)
     check_free(
         {"--output": mask, "--uncertainty": uncertainty},
         {"the image": image, "the label map": labels},
@@ -58,6 +59,10 @@ def predict(
         )
     session = FinetuningSession.resume(run, as_long_as(run, settings))
     volume = read_volume(image, replace_nonfinite=reading.replace_nonfinite, on_note=output.note)
+    for path in (mask, uncertainty):
+        if path is not None:
+            check_output(path, volume)
+            probe_folder(path.parent)
     known = None
     if labels is not None:
         assert session.state is not None

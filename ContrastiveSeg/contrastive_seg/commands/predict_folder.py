@@ -12,7 +12,7 @@ from typing import Any
 
 from rich.table import Table
 
-from contrastive_seg.atomic import make_folder, write_json
+from contrastive_seg.atomic import probe_folder, write_json
 from contrastive_seg.commands.console import Output, duration
 from contrastive_seg.commands.interrupt import stop_on_interrupt
 from contrastive_seg.commands.predict import tell_before
@@ -66,8 +66,8 @@ def predict_folder(run: Path, wish: FolderWish, settings: FinetuneSettings, outp
     if wish.masks.replace or not all(wish.masks.path(case.place).exists() for case in cases):
         tell_before(learnt.others, output)
     if wish.report is not None:
-        make_folder(wish.report.parent)
-    make_folder(wish.masks.folder)
+        probe_folder(wish.report.parent)
+    probe_folder(wish.masks.folder)
     with tempfile.TemporaryDirectory(prefix="contrastive-seg-") as work:
         return _predict(run, wish, learnt, cases, Path(work), output)
 

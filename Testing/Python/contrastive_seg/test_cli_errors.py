@@ -14,6 +14,7 @@ import pytest
 import SimpleITK as sitk
 from command_line import QUICK, call, run_command, write_pair
 
+from contrastive_seg.finetuning.session import FinetuningSession
 from contrastive_seg.runs import RunFolder
 
 Files = dict[str, Path]
@@ -347,3 +348,27 @@ def test_a_forgotten_ignore_is_noticed(a_pair: Files, tmp_path: Path, capsys: An
             capsys, "finetune", a_pair["image"], a_pair["labels"], *run, *options, "--overwrite"
         )
         assert status == 0, err
+
+
+def test_predict_finds_out_that_its_results_cannot_be_written_before_it_learns(
+    a_pair: Files, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    command = ["finetune", a_pair["image"], a_pair["labels"], "--ignore", 255, "--output", run]
+    assert call(capsys, *command, *QUICK)[0] == 0
+    monkeypatch.setattr(FinetuningSession, "predict", lambda *arguments: pytest.fail("It was too late."))
+    (tmp_path / "a file").write_text("no folder", "utf-8")
+    mask = tmp_path / "mask.nii.gz"
+    for options, code, words in (
+        (["--output", tmp_path / "y.png"], "bad-output", ["y.png' can hold one slice", "has 24", ".nii.gz"]),
+        (["--output", mask, "--uncertainty", tmp_path / "y.tif"], "bad-output", ["can hold one slice"]),
+        (["--output", mask, "--uncertainty", tmp_path / "y.png"], "bad-output", ["whole numbers", ".tif"]),
+        (["--output", tmp_path / "a file" / "m.nii.gz"], "no-write-permission", ["a file"]),
+    ):
+        expect_error(call(capsys, "predict", run, a_pair["image"], *options, "--json"), code, words)
+    if Path("/proc/self").is_dir():
+        for output in (Path("/proc/m.nii.gz"), Path("/proc/masks")):  # where nobody can make a file
+            source = a_pair["image"] if output.suffix else a_pair["image"].parent
+            outcome = call(capsys, "predict", run, source, "--output", output, "--json")
+            expect_error(outcome, "no-write-permission", ["/proc"])
+    assert not (run / "others").exists() and not mask.exists()
