@@ -285,6 +285,9 @@ def _names(texts: list[str]) -> dict[int, str]:
     return names
 
 
+_INTERRUPTED = 130
+
+
 def _usage(sentence: str, what_to_do: str) -> ContrastiveSegError:
     return ContrastiveSegError("usage", sentence, what_to_do)
 
@@ -308,9 +311,10 @@ def main(arguments: list[str] | None = None) -> None:
 
         EventOutput.current.error(as_user_error(error))
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code == _INTERRUPTED:  # that is all that typer makes of Ctrl+C
+            print("Interrupted. What was complete is kept; nothing is half written.", file=sys.stderr)
+        raise
 
 
 if __name__ == "__main__":

@@ -143,7 +143,7 @@ def run_demo(
         )
         values["pictures"] = [path.name for path in pictures]
     else:
-        output.note('Pictures are left out: they need matplotlib (pip install "contrastive-seg[demo]").')
+        output.note('Pictures are left out: they need matplotlib (pip install ".[demo]").')
     write_json(folder / "results.json", values)
     sentences.append(f"Masks, pictures and results.json are in '{folder}'.")
     output.result({**values, "folder": str(folder)}, [_table(names, scores)], sentences)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from command_line import QUICK, call, run_command, write_pair
+from command_line import ENGINE, QUICK, call, run_command, write_pair
 
 from contrastive_seg.finetuning.session import FinetuningSession
 from contrastive_seg.runs import RunFolder
@@ -372,3 +373,23 @@ def test_predict_finds_out_that_its_results_cannot_be_written_before_it_learns(
             outcome = call(capsys, "predict", run, source, "--output", output, "--json")
             expect_error(outcome, "no-write-permission", ["/proc"])
     assert not (run / "others").exists() and not mask.exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a process cannot be sent Ctrl+C there")
+def test_ctrl_c_anywhere_ends_with_a_sentence() -> None:
+    """The signal comes while an image is read."""
+    program = (
+        "import os, signal, sys\n"
+        "from contrastive_seg.commands import info\n"
+        "from contrastive_seg.cli import main\n"
+        "info.read_volume = lambda *_, **__: os.kill(os.getpid(), signal.SIGINT) or signal.pause()\n"
+        "main(['info', sys.argv[1]])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, __file__],
+        env={**os.environ, "PYTHONPATH": str(ENGINE)},
+        capture_output=True, text=True, check=False, timeout=250,
+    )  # fmt: skip
+    assert done.returncode == 130 and done.stdout == ""
+    assert done.stderr.startswith("Interrupted.") and "nothing is half written" in done.stderr
+    assert "Traceback" not in done.stderr

