@@ -39,7 +39,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON
 Seed = Annotated[int, typer.Option(help="Seed of every random choice.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
 Budget = Annotated[str, typer.Option(help="quick (60 s), balanced (180 s), best (600 s), or seconds.")]
-Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; all cores if not given.")]
+Threads = Annotated[
+    int | None, typer.Option(min=1, help="CPU threads; if not given, as many as other programs leave cores.")
+]
 Ignore = Annotated[int | None, typer.Option(help="Label value of voxels about which nothing is said.")]
 Annotated_ = Annotated[
     list[str] | None,

@@ -11,6 +11,7 @@ from ContrastiveSegLib.LabelledSegment import LabelledSegment
 from ContrastiveSegLib.PredictionLogic import PredictionLogic
 from ContrastiveSegLib.SegmentResampler import SegmentResampler
 from ContrastiveSegLib.SliceSuggestion import SliceSuggestion
+from ContrastiveSegLib.State import State
 from ContrastiveSegLib.VolumeExport import VolumeExport
 from ContrastiveSegLib.VolumeGrid import VolumeGrid
 from slicer_harness.views import SliceView
@@ -60,6 +61,12 @@ def test_the_hint_leads_from_the_middle_to_the_ends(a_volume_to_paint, a_panel):
     AnnotationLogic.setEmpty(segmentation, (0, 11))
     a_panel.enter()
     assert "press Start" in label.text and not button.enabled
+    machine = a_panel.panel.learning.machine
+    for state in (State.Starting, State.Learning):
+        assert machine.go(state)
+        assert label.text.startswith("Learning.") and not button.enabled
+    assert machine.go(State.Failed)
+    assert "press Start" in label.text
 
 
 def test_before_a_learning_the_widest_gap_can_be_gone_to(a_volume_to_paint, a_panel):
@@ -90,6 +97,9 @@ def test_suggestions_are_said_in_words_gone_to_and_passed_over_when_annotated(a_
     a_panel.enter()
     assert "All suggested slices are annotated: press Start" in label.text
     assert not a_panel.ui.suggestButton.enabled
+    assert a_panel.panel.learning.machine.go(State.Starting)
+    assert label.text.startswith("Learning.")
+    assert a_panel.panel.learning.machine.go(State.Failed)
 
 
 def test_suggestions_do_not_stay_when_other_nodes_are_chosen(a_painted_scene, a_panel):
