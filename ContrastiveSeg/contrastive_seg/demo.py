@@ -28,6 +28,7 @@ from contrastive_seg.data.write import write_like
 from contrastive_seg.demo_comparison import TITLES, missing_tools, run_tool
 from contrastive_seg.demo_data import SAMPLE_NAME, SAMPLE_PLANE, STRUCTURES, write_sample
 from contrastive_seg.demo_pictures import can_draw, draw_overlays
+from contrastive_seg.demo_scene import make_scene
 from contrastive_seg.demo_slices import Annotation, annotate
 from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.finetuning.settings import BUDGETS, FinetuneSettings
@@ -138,9 +139,10 @@ def run_demo(
     }
     sentences = [_closing(values)]
     if can_draw():
-        pictures = draw_overlays(
-            subject.volume, subject.truth, predictions[OURS], names, painted.axis, painted.slices, folder
+        scene = make_scene(
+            subject.volume, subject.truth, predictions[OURS], names, painted.axis, painted.slices
         )
+        pictures = draw_overlays(scene, names, folder)
         values["pictures"] = [path.name for path in pictures]
     else:
         output.note('Pictures are left out: they need matplotlib (pip install ".[demo]").')

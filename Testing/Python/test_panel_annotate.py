@@ -62,6 +62,7 @@ def test_the_hint_leads_from_the_middle_to_the_ends(a_volume_to_paint, a_panel):
     a_panel.enter()
     assert "press Start" in label.text and not button.enabled
     machine = a_panel.panel.learning.machine
+    assert machine.go(State.Ready)
     for state in (State.Starting, State.Learning):
         assert machine.go(state)
         assert label.text.startswith("Learning.") and not button.enabled
@@ -97,9 +98,10 @@ def test_suggestions_are_said_in_words_gone_to_and_passed_over_when_annotated(a_
     a_panel.enter()
     assert "All suggested slices are annotated: press Start" in label.text
     assert not a_panel.ui.suggestButton.enabled
-    assert a_panel.panel.learning.machine.go(State.Starting)
+    machine = a_panel.panel.learning.machine
+    assert machine.go(State.Ready) and machine.go(State.Starting)
     assert label.text.startswith("Learning.")
-    assert a_panel.panel.learning.machine.go(State.Failed)
+    assert machine.go(State.Failed)
 
 
 def test_suggestions_do_not_stay_when_other_nodes_are_chosen(a_painted_scene, a_panel):

@@ -187,6 +187,10 @@ def test_info_tells_about_the_installation_an_image_and_a_run(
     assert told[2]["segments"]["1"] == "Left organ" and told[2]["steps"] == 12
     status, out, _ = call(capsys, "info", a_pair["image"])
     assert status == 0 and "56, 48, 24" in out
+    status, out, _ = call(capsys, "info", a_finished_run[0])
+    volume = told[2]["results"][0]["volume_ml"]["1"]
+    assert status == 0 and f"{volume:.2f}" in out and "Estimated Dice" in out and "Left organ" in out
+    assert "{" not in out and "None" not in out and "sha256" not in out
 
 
 def test_a_folder_of_images_is_learnt_from_and_segmented_as_one_run(tmp_path: Path, capsys: Any) -> None:

@@ -236,7 +236,8 @@ def test_predict_names_what_is_wrong_with_the_run_or_the_mask(
 ) -> None:
     mask = ["--output", tmp_path / "mask.nii.gz", "--json"]
     expect_error(call(capsys, "predict", tmp_path / "no run", a_pair["image"], *mask), "bad-job", ["no run"])
-    expect_error(call(capsys, "predict", tmp_path, a_pair["image"], *mask), "no-checkpoint", [str(tmp_path)])
+    words = [str(tmp_path), "Nothing has been learnt", "Name the folder of a run"]
+    expect_error(call(capsys, "predict", tmp_path, a_pair["image"], *mask), "no-checkpoint", words)
     wrong = ["--output", tmp_path / "mask.docx", "--json"]
     expect_error(
         call(capsys, "predict", tmp_path, a_pair["image"], *wrong), "bad-output", ["mask.docx", ".nii.gz"]

@@ -22,6 +22,7 @@ from contrastive_seg.data.volume import Volume
 from contrastive_seg.demo import run_demo
 from contrastive_seg.demo_data import STRUCTURES, sample_installed, write_sample
 from contrastive_seg.demo_pictures import draw_overlays
+from contrastive_seg.demo_scene import make_scene
 from contrastive_seg.demo_slices import annotate
 from contrastive_seg.errors import ContrastiveSegError
 
@@ -197,9 +198,8 @@ def test_pictures_show_right_on_the_left_and_superior_on_top_whatever_the_orient
         axis = order.index(0)
         annotated = 32 if flips[axis] > 0 else len(array) - 1 - 32
         folder = tmp_path / str(len(pictures))
-        paths = draw_overlays(
-            volume, turned_labels, 0 * turned_labels, {1: "Cube"}, axis, [annotated], folder
-        )
+        scene = make_scene(volume, turned_labels, 0 * turned_labels, {1: "Cube"}, axis, [annotated])
+        paths = draw_overlays(scene, {1: "Cube"}, folder)
         pictures.append([sitk.GetArrayFromImage(sitk.ReadImage(str(path))) for path in paths])
     for plane, columns in enumerate((3, 5, 5)):
         first, *others = (_last_bare_slice(found[plane], columns) for found in pictures)
