@@ -262,4 +262,4 @@ def test_a_folder_without_dicom_is_told_in_a_sentence_alone(
 def test_what_the_nrrd_library_says_is_translated(tmp_path: Path, header: str) -> None:
     (tmp_path / "a.nrrd").write_bytes(f"NRRD0004\n{header}".encode() + b"\0" * 200)
     told = refused(tmp_path / "a.nrrd")
-    assert "its NRRD header is damaged or cut off" in told.sentence and "_nrrd" not in str(told)
+    assert "its NRRD header is damaged or cut off" in told.sentence and "[nrrd]" not in str(told)
