@@ -59,8 +59,8 @@ class ForOthers:
     Args:
         run: The run folder.
         session: What was learnt there; it stays as it is.
-        find_cases: The volumes and labels it was learnt from; an error with the code :data:`MISSING`
-            where they are not there any more.
+        find_cases: The volumes and labels it was learnt from, or none where all were labelled completely; an
+            error with the code :data:`MISSING` where they are not there any more.
 
     Attributes:
         warning: Why others are segmented worse than they could be, naming files; empty where they are not.
@@ -97,7 +97,7 @@ class ForOthers:
                 raise
             self._ready, self.warning = self._session, str(error)
             return
-        if all(_is_complete(case.labels) for case in self._cases):
+        if all(is_complete(case.labels) for case in self._cases):
             self._ready, self._cases = self._session, None
 
     def session(
@@ -216,5 +216,6 @@ def stored_for_others(run: Path, network: nn.Module) -> Path | None:
     return None
 
 
-def _is_complete(labels: SparseLabels) -> bool:
+def is_complete(labels: SparseLabels) -> bool:
+    """Whether every voxel was labelled, so that nothing was told by the prior."""
     return all(int(plane.min(initial=0)) > IGNORE for plane in labels.array)

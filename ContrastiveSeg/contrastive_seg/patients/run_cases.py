@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from math import prod
 from pathlib import Path
+from typing import Any
 
+from contrastive_seg.data.sparse_labels import SparseLabels
 from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.finetuning.events import Progress
-from contrastive_seg.finetuning.for_others import MISSING, ForOthers
+from contrastive_seg.finetuning.for_others import MISSING, ForOthers, is_complete
 from contrastive_seg.finetuning.kept_labels import kept_labels
 from contrastive_seg.finetuning.session import Case, FinetuningSession
 from contrastive_seg.finetuning.settings import FinetuneSettings
-from contrastive_seg.provenance import array_sha256, other_images, read_rounds, stored_matrices
+from contrastive_seg.provenance import Round, array_sha256, other_images, read_rounds, stored_matrices
 from contrastive_seg.runs import RunFolder
 from contrastive_seg.worker.arrays import open_volume
+
+_LARGEST = 1 << 31
+"""Voxels of a volume that was learnt from."""
 
 
 def for_others(run: Path, session: FinetuningSession) -> ForOthers:
@@ -57,11 +63,11 @@ def as_long_as(run: Path, settings: FinetuneSettings) -> FinetuneSettings:
 
 
 def _cases(run: Path, number: int) -> list[Case]:
-    """The cases of a round, checked by their hashes: the voxels, and the labels that were kept.
+    """The cases of a round, checked by their hashes; none where all were labelled completely.
 
     Raises:
         ContrastiveSegError: ``no-cases`` where an image or what was painted on it is not there any more,
-            ``input-changed`` where an image is another one.
+            ``input-changed`` where the voxels of an image are others.
     """
     folder = RunFolder(run)
     provenance = folder.read_provenance()
@@ -75,9 +81,12 @@ def _cases(run: Path, number: int) -> list[Case]:
             "The learning of this run was interrupted, so that its folder does not say what was learnt from.",
             "Finish the learning, or learn again.",
         )
+    labels = _labels(run, known, provenance)
+    if all(is_complete(one) for one in labels):
+        return []  # the images are not needed
     matrices = stored_matrices(provenance)
     cases, changed = [], []
-    for index, case in enumerate(stored):
+    for index, (case, sha) in enumerate(zip(stored, known.images, strict=True)):
         place = folder.resolve(case.image).resolve()
         if not place.exists():
             raise _gone(f"The image that was learnt from, '{place}', is not there.")
@@ -88,19 +97,37 @@ def _cases(run: Path, number: int) -> list[Case]:
             raise _gone(
                 f"The image that was learnt from cannot be used any more: {error.sentence}"
             ) from error
-        if array_sha256(volume.array) != known.images[index]:
+        if array_sha256(volume.array) != sha:
             changed.append(f"'{place}' (has changed since)")
             continue
         # the header may have changed since: the labels belong to where the voxels were then
-        volume = replace(volume, ijk_to_ras=matrices.get(known.images[index], volume.ijk_to_ras))
-        labels = kept_labels(run, number, index, volume.shape)
-        if labels is None or array_sha256(labels.array) != known.labels[index]:
-            raise _gone("What was annotated then is not in the folder of the run any more.")
-        cases.append(Case(volume, labels))
+        cases.append(Case(replace(volume, ijk_to_ras=matrices.get(sha, volume.ijk_to_ras)), labels[index]))
     if changed:
         advice = "Bring the original images back, or learn again."
         raise other_images(len(changed), len(stored), changed, advice)
     return cases
+
+
+def _labels(run: Path, known: Round, provenance: Mapping[str, Any]) -> list[SparseLabels]:
+    """What was annotated in a round.
+
+    Raises:
+        ContrastiveSegError: ``no-cases``.
+    """
+    found = []
+    try:
+        shapes = [tuple(int(n) for n in one["shape_zyx"]) for one in provenance["cases"]]
+        for index, sha in enumerate(known.labels):
+            if prod(shapes[index]) > _LARGEST:  # a damaged file must not take all memory
+                break
+            labels = kept_labels(run, known.number, index, shapes[index])
+            if labels is not None and array_sha256(labels.array) == sha:
+                found.append(labels)
+    except (LookupError, TypeError, ValueError):
+        found = []
+    if len(found) < len(known.labels):
+        raise _gone("What was annotated then is not in the folder of the run any more.")
+    return found
 
 
 def _gone(sentence: str, advice: str = "Put it back, or learn again.") -> ContrastiveSegError:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from command_line import ENGINE, array_of, call, same_grid, write_pair
+from command_line import ENGINE, QUICK, array_of, call, same_grid, write_pair
 from contrastive_seg_phantom import dice
 from patients_parts import make_run
 
@@ -175,6 +175,23 @@ def test_a_run_whose_image_is_not_there_says_so_in_everything_that_it_makes(
     assert status == 0 and json.loads(out)["notes"] == [] and "is not there" not in err
     assert "Learning once how to segment other patients" in err  # also where there is no terminal
     assert (a_fresh_run / "others").is_dir()
+
+
+def test_what_was_labelled_completely_is_not_needed_again(tmp_path: Path, capsys: Any) -> None:
+    pair = write_pair(tmp_path / "learnt on", (16, 36, 40))
+    run, image = tmp_path / "run", write_pair(tmp_path / "other", (16, 36, 40), seed=1)["image"]
+    command = [
+        "finetune",
+        pair["image"],
+        pair["truth"],
+        "--annotated",
+        "axial:" + ",".join(map(str, range(16))),
+    ]
+    status, _out, err = call(capsys, *command, "--output", run, *QUICK)
+    assert status == 0, err
+    pair["image"].unlink()
+    status, out, err = call(capsys, "predict", run, image, "--output", tmp_path / "mask.nii.gz", "--json")
+    assert status == 0 and json.loads(out)["notes"] == [] and "worse" not in err, err
 
 
 @pytest.mark.parametrize("lost", ["provenance.json", "labels-round1-case0.safetensors.gz"])
