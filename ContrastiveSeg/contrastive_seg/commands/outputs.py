@@ -62,12 +62,13 @@ def check_run_folder(folder: Path, inputs: Iterable[Path], *, resume: bool, over
         return
     earlier = RunFolder(folder).results()
     if not overwrite:
-        what = "holds an earlier run" if earlier else "is not empty"
-        raise ContrastiveSegError(
-            "files-exist",
-            f"The folder '{folder}' {what}.",
-            "Name another --output, add --overwrite to replace a run in it, or --resume to go on with it.",
-        )
+        if earlier:
+            advice = (
+                "Name another --output, add --overwrite to replace that run, or --resume to go on with it."
+            )
+            raise ContrastiveSegError("files-exist", f"The folder '{folder}' holds an earlier run.", advice)
+        advice = "Name an empty folder with --output, or add --overwrite: what is in it stays beside the run."
+        raise ContrastiveSegError("files-exist", f"The folder '{folder}' is not empty.", advice)
     for path in inputs:
         if any(same_place(path, one) for one in earlier):
             raise _bad(f"'{path}' is among the results that would be replaced.", "--output")
