@@ -211,25 +211,20 @@ class VolumeExport:
             return array[..., :3].astype(np.float32) @ np.array(_LUMINANCE, np.float32)
         return np.asarray(array.mean(axis=-1, dtype=np.float32))
 
-    @classmethod
-    def sparseLabels(cls, box: LabelBox, slices: list[Slice], partial: Collection[Slice] = ()) -> np.ndarray:
+    @staticmethod
+    def _sparseSlices(
+        box: LabelBox, slices: list[Slice], partial: Collection[Slice], persons: np.ndarray | None = None
+    ) -> Iterator[np.ndarray]:
         """Labels with IGNORE everywhere but on the annotated slices.
+
+        They come slice by slice along z: a large CT never stands in memory as a whole.
 
         Args:
             box: What is painted.
             slices: The annotated slices.
             partial: Those of them of which only the painted voxels count.
+            persons: Which voxels of the box a person has painted; None for all painted ones.
         """
-        labels = np.empty(box.shape, np.int16)
-        for index, plane in enumerate(cls._sparseSlices(box, slices, partial)):
-            labels[index] = plane
-        return labels
-
-    @staticmethod
-    def _sparseSlices(
-        box: LabelBox, slices: list[Slice], partial: Collection[Slice], persons: np.ndarray | None = None
-    ) -> Iterator[np.ndarray]:
-        """The same, slice by slice along z: a large CT never stands in memory as a whole."""
         part, start = box.part, box.start[0]
         for z in range(box.shape[0]):
             plane = np.full(box.shape[1:], IGNORE, np.int16)

@@ -21,6 +21,7 @@ from ContrastiveSegLib.PredictionLogic import PredictionLogic
 from ContrastiveSegLib.SegmentResampler import SegmentResampler
 from ContrastiveSegLib.SliceSuggestion import SliceSuggestion
 from ContrastiveSegLib.SliceViews import SliceViews
+from ContrastiveSegLib.State import State
 from ContrastiveSegLib.UserError import UserError
 from ContrastiveSegLib.VolumeExport import VolumeExport
 from ContrastiveSegLib.VolumeGrid import VolumeGrid
@@ -71,6 +72,13 @@ def test_the_hint_leads_from_the_middle_to_the_ends(a_volume_to_paint, a_panel):
     AnnotationLogic.setEmpty(segmentation, (0, 11))
     a_panel.enter()
     assert "press Start" in label.text and not button.enabled
+    machine = a_panel.panel.learning.machine
+    assert machine.go(State.Ready)
+    for state in (State.Starting, State.Learning):
+        assert machine.go(state)
+        assert label.text.startswith("Learning.") and not button.enabled
+    assert machine.go(State.Failed)
+    assert "press Start" in label.text
 
 
 def test_before_a_learning_the_widest_gap_can_be_gone_to(a_volume_to_paint, a_panel):
@@ -101,6 +109,10 @@ def test_suggestions_are_said_in_words_gone_to_and_passed_over_when_annotated(a_
     a_panel.enter()
     assert "All suggested slices are annotated: press Start" in label.text
     assert not a_panel.ui.suggestButton.enabled
+    machine = a_panel.panel.learning.machine
+    assert machine.go(State.Ready) and machine.go(State.Starting)
+    assert label.text.startswith("Learning.")
+    assert machine.go(State.Failed)
 
 
 def test_suggestions_do_not_stay_when_other_nodes_are_chosen(a_painted_scene, a_panel):

@@ -258,3 +258,21 @@ def test_a_series_with_a_missing_slice_is_refused(tmp_path: Path) -> None:
     a_dicom_series(tmp_path, "1.2.3.4", VOXELS)
     (tmp_path / "1.2.3.4-1.dcm").unlink()
     assert "not evenly spaced" in refused(tmp_path).sentence
+
+
+def test_a_folder_without_dicom_is_told_in_a_sentence_alone(
+    tmp_path: Path, capfd: pytest.CaptureFixture
+) -> None:
+    sitk.WriteImage(sitk.GetImageFromArray(VOXELS), str(tmp_path / "a.nii.gz"))
+    told = refused(tmp_path)
+    assert told.code == "unreadable-file" and "holds no DICOM" in told.sentence
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    "header", ["type: float\ndimension: 3\n", "type: float\ndimension: 3\nsizes: 3 3\n\n"]
+)
+def test_what_the_nrrd_library_says_is_translated(tmp_path: Path, header: str) -> None:
+    (tmp_path / "a.nrrd").write_bytes(f"NRRD0004\n{header}".encode() + b"\0" * 200)
+    told = refused(tmp_path / "a.nrrd")
+    assert "its NRRD header is damaged or cut off" in told.sentence and "[nrrd]" not in str(told)
