@@ -57,8 +57,8 @@ def without(name: str) -> Iterator[None]:
 Patches = list[tuple[str, Any]]
 
 
-def _no_flooding() -> Patches:
-    return [("priors.flooding.LARGEST_SHARE", 0.0)]
+def _no_growing() -> Patches:
+    return [("priors.region_growing.LARGEST_SHARE", 0.0)]
 
 
 def _prior_is_no_input() -> Patches:
@@ -128,7 +128,7 @@ def _no_deformation() -> Patches:
 
 INGREDIENTS: dict[str, Callable[[], Patches]] = {
     EVERYTHING: list,
-    "no watershed between the contours": _no_flooding,
+    "no regions grown between the contours": _no_growing,
     "contours no input of the network": _prior_is_no_input,
     "contours no vote beside the network": _prior_has_no_vote,
     "network's say not judged": _network_has_its_whole_say,

@@ -23,18 +23,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from benchmarklib.arguments import carry_out, study_parser
 from benchmarklib.placement import dice_per_class
-from benchmarklib.results import ResultsFile, Row, describe_machine, today
+from benchmarklib.results import ResultsFile, Row
 from benchmarklib.studies import STUDIES, Split, Study, cases_of, labels_of, mean_dice, split
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -145,25 +143,29 @@ def run(args: argparse.Namespace) -> None:
         for number in numbers:
             for seed in (int(s) for s in args.seeds.split(",")):
                 for method in args.methods.split(","):
-                    row = Row(
-                        name, f"{len(files.tested[: args.tested])} tested", number,
-                        _how(args), method, seed,
-                        float(args.seconds), 1, 1, math.nan, "{}", len(study.values), math.nan, math.nan,
-                        math.nan, "ok", today(), describe_machine(),
-                    )  # fmt: skip
+                    tested = f"{len(files.tested[: args.tested])} tested"
+                    row = Row.planned(
+                        name,
+                        tested,
+                        number,
+                        _how(args),
+                        method,
+                        seed,
+                        float(args.seconds),
+                        1,
+                        len(study.values),
+                    )
                     if row.key in known:
                         continue
                     if method == NNUNET:
                         scores, seconds, steps = measure_nnunet(study, files, number, seed, args)
                     else:
                         scores, seconds, steps = measure_ours(study, files, method, number, seed, args)
-                    text = json.dumps({str(k): round(v, 4) for k, v in scores.items()})
-                    dice = round(float(np.mean(list(scores.values()))), 5)
-                    results.append(
-                        replace(row, dice=dice, dice_per_class=text, own_seconds=round(seconds, 1))
-                    )
+                    row = row.measured(scores, own_seconds=round(seconds, 1))
+                    results.append(row)
                     print(
-                        f"{name} N={number} {method} seed {seed}: {dice:.4f}, {steps} steps, {seconds:.0f} s"
+                        f"{name} N={number} {method} seed {seed}: {row.dice:.4f}, {steps} steps, "
+                        f"{seconds:.0f} s"
                     )
                     sys.stdout.flush()
 

@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
-import math
 import subprocess
 import sys
 import tempfile
@@ -26,7 +24,7 @@ from pathlib import Path
 import numpy as np
 from benchmarklib.arguments import carry_out, study_parser
 from benchmarklib.placement import dice_per_class
-from benchmarklib.results import ResultsFile, Row, describe_machine, today
+from benchmarklib.results import ResultsFile, Row
 from benchmarklib.studies import STUDIES, Split, Study, cases_of, split, truth_of
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -161,10 +159,9 @@ def run(args: argparse.Namespace) -> None:
                 continue
             weights = None
             for task in tasks(study, files, args):
-                row = Row(
+                row = Row.planned(
                     name, task.case, task.number, f"{args.pretraining_steps} steps", start.name, task.seed,
-                    float(args.steps), args.threads or 0, 1, math.nan, "{}", len(study.values), math.nan,
-                    math.nan, math.nan, "ok", today(), describe_machine(),
+                    float(args.steps), args.threads or 0, len(study.values),
                 )  # fmt: skip
                 if start.method == SCRATCH:
                     row = replace(row, placement="no pretraining")
@@ -173,11 +170,10 @@ def run(args: argparse.Namespace) -> None:
                 if weights is None and start.method != SCRATCH:
                     weights = pretrained(start, study, files.pretrained_on, args)
                 scores, seconds = measure(study, start, task, weights, args)
-                text = json.dumps({str(k): round(v, 4) for k, v in scores.items()})
-                dice = round(float(np.mean(list(scores.values()))), 5)
-                results.append(replace(row, dice=dice, dice_per_class=text, seconds=round(seconds, 2)))
+                row = row.measured(scores, seconds=round(seconds, 2))
+                results.append(row)
                 print(
-                    f"{name} {task.case} N={task.number} {start.name} seed {task.seed}: {dice:.4f} "
+                    f"{name} {task.case} N={task.number} {start.name} seed {task.seed}: {row.dice:.4f} "
                     f"in {seconds:.0f} s",
                     flush=True,
                 )

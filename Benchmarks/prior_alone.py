@@ -1,7 +1,7 @@
-"""What annotated slices say about the others before anything is learnt: contours carried, and flooded.
+"""What annotated slices say about the others before anything is learnt: contours carried, and grown.
 
-Prints a table: Dice of the propagated contours alone, of their mixture with the flooding, and the
-paired difference, without any network.
+Prints a table: Dice of the propagated contours alone, of their mixture with the regions that grow from
+annotated slices, and the paired difference, without any network.
 
     python Benchmarks/prior_alone.py --data FOLDER
 """
@@ -31,9 +31,9 @@ def measure(case: BenchmarkCase, count: int, share: float) -> tuple[float, float
     from contrastive_seg.finetuning.events import Event, Preview
     from contrastive_seg.finetuning.session import Case, FinetuningSession
     from contrastive_seg.finetuning.settings import FinetuneSettings
-    from contrastive_seg.priors import flooding
+    from contrastive_seg.priors import region_growing
 
-    flooding.LARGEST_SHARE = share
+    region_growing.LARGEST_SHARE = share
     truth, axis = case.truth()
     sparse = sparse_labels(truth, axis, annotated_slices(truth, axis, count))
     painted = [int(value) for value in np.unique(sparse) if value > 0]
@@ -61,10 +61,10 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder that holds the data sets")
     parser.add_argument("--datasets", default=",".join(DATASETS))
     parser.add_argument("--slices", default="3,5,8")
-    parser.add_argument("--share", type=float, default=0.5, help="largest weight of the flooding")
+    parser.add_argument("--share", type=float, default=0.8, help="largest weight of the regions")
     args = parser.parse_args()
     print(f"{describe_machine()}; one thread\n")
-    print("| Data | K | Cases | Carried | Carried and flooded | Paired difference | Better in |")
+    print("| Data | K | Cases | Carried | Carried and grown | Paired difference | Better in |")
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
     with tempfile.TemporaryDirectory() as work:
         for name in args.datasets.split(","):

@@ -139,7 +139,7 @@ def make(recipe: Recipe, args: argparse.Namespace) -> Path:
     from contrastive_seg.commands.pretrain import About, pretrain
     from contrastive_seg.pretraining.checkpoint import NAME as CHECKPOINT
     from contrastive_seg.pretraining.data.slices import SliceData
-    from contrastive_seg.pretraining.settings import settings_for
+    from contrastive_seg.pretraining.settings import POSITIONAL, settings_for
     from contrastive_seg.weights.card import TrainingData
     from contrastive_seg.weights.files import load_weights, save_weights
 
@@ -158,6 +158,7 @@ def make(recipe: Recipe, args: argparse.Namespace) -> Path:
         pixel=recipe.pixel,
         context=recipe.context,
         window=recipe.window,
+        positional=recipe.method in POSITIONAL,
         on_note=output.note,
     )
     steps = args.steps or recipe.steps

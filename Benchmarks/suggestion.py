@@ -3,7 +3,7 @@
     python Benchmarks/suggestion.py --data ../shared/data                      # the 10 volumes, for hours
     python Benchmarks/suggestion.py --data ../shared/data --steps 4            # the prior alone, for minutes
     python Benchmarks/suggestion.py --data ../shared/data --cases la_030,la_031
-    python Benchmarks/suggestion.py --report                                   # the table, from the results
+    python Benchmarks/suggestion.py --report                                   # the tables, from the results
 
 All begin with the same slices: evenly placed strictly inside the structure, and one empty slice right
 beyond each end. What is added is painted from the truth. Every way gets the same number of optimiser
@@ -62,7 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
                 return 2
             wanted = options.cases or REPORTED
             failures = _run([case for case in cases if case.name in wanted], options, results, Path(folder))
-    print(table(results.rows(), options.steps))
+    print(report(results.rows(), options.steps))
     return 1 if failures else 0
 
 
@@ -116,6 +116,12 @@ def _middles(known: list[int], count: int) -> list[int]:
         first = int(np.argmax(np.diff(places)))
         chosen.append((places[first] + places[first + 1]) // 2)
     return chosen
+
+
+def report(rows: list[Row], steps: int | None) -> str:
+    """The table of a number of steps; for None those of all numbers that there are results of."""
+    numbers = sorted({int(row.budget) for row in rows}) if steps is None else [steps]
+    return "\n\n".join(table(rows, number) for number in numbers) or "No results yet."
 
 
 def table(rows: list[Row], steps: int) -> str:
@@ -204,7 +210,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--dataset", default="left_atrium")
     parser.add_argument("--cases", type=lambda text: text.split(","), default=None, help="default: the 10")
     parser.add_argument("--ways", type=lambda text: text.split(","), default=list(WAYS), help=",".join(WAYS))
-    parser.add_argument("--steps", type=int, default=400, help="optimiser steps in total, default 400")
+    parser.add_argument("--steps", type=int, help="optimiser steps in total, default 400")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2, help="cores of the child process, default 2")
     parser.add_argument("--limit", type=float, default=3600.0, help="seconds for one measurement")
@@ -212,6 +218,8 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--report", action="store_true", help="print the table and do nothing else")
     parser.add_argument("--one", nargs=2, metavar=("CASE", "WAY"), help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
+    if options.steps is None and not options.report:
+        options.steps = 400
     if unknown := [way for way in options.ways if way not in WAYS]:
         parser.error(f"--ways: '{unknown[0]}' is none of {', '.join(WAYS)}")
     return options

@@ -62,8 +62,8 @@ class ContrastiveSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
         self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
         self.addObserver(scene, scene.EndImportEvent, self.onSceneEndImport)
-        self.initializeParameterNode()
-        self.panel.enter()
+        if self._isShown():  # loaded again while it is shown; else the application calls enter()
+            self.enter()
 
     def cleanup(self):
         """The application ends, or the module is loaded again: nothing may go on.
@@ -100,13 +100,21 @@ class ContrastiveSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.panel.forgetScene()
 
     def onSceneEndClose(self, caller=None, event=None):
-        if getattr(self.parent, "isEntered", True):
+        if self._isShown():
             self.initializeParameterNode()
 
     def onSceneEndImport(self, caller=None, event=None):
         # the selectors heard of their nodes before these were there, and would stay at None
         self._setParameters(None)
         self.onSceneEndClose()
+
+    def _isShown(self):
+        """Whether the module is the one that is open; in a window of its own it always is.
+
+        The panel is also made for those who only ask for the module's logic: then it must not choose
+        nodes, show volumes, take keys or start a process.
+        """
+        return getattr(self.parent, "isEntered", True)
 
     def initializeParameterNode(self):
         """Takes the scene's choices, and chooses the only volume and segmentation where there is one."""

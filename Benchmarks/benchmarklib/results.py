@@ -5,10 +5,13 @@ from __future__ import annotations
 import csv
 import datetime
 import json
+import math
 import os
 import platform
+import statistics
 import threading
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import psutil
@@ -45,6 +48,31 @@ class Row:
     status: str
     date: str
     machine: str
+
+    @classmethod
+    def planned(
+        cls,
+        dataset: str,
+        case: str,
+        k: int,
+        placement: str,
+        method: str,
+        seed: int,
+        budget: float,
+        threads: int,
+        classes: int,
+    ) -> Row:
+        """A measurement that is to be made today on this machine; its numbers are not known yet."""
+        unknown = math.nan
+        return cls(
+            dataset, case, k, placement, method, seed, budget, threads, 1, unknown, "{}", classes, unknown,
+            unknown, unknown, "ok", today(), describe_machine(),
+        )  # fmt: skip
+
+    def measured(self, scores: Mapping[int, float], **more: float) -> Row:
+        """The same with its Dice by label value, and what else was measured."""
+        text = json.dumps({str(value): round(dice, 4) for value, dice in scores.items()})
+        return replace(self, dice=round(statistics.fmean(scores.values()), 5), dice_per_class=text, **more)
 
     @property
     def key(self) -> tuple[str, str, int, str, str, int, float, int]:

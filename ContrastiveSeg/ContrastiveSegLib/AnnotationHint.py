@@ -30,11 +30,12 @@ class AnnotationHint:
     slice: Slice | None = None
 
     @classmethod
-    def of(cls, summary: AnnotationSummary | None) -> AnnotationHint:
+    def of(cls, summary: AnnotationSummary | None, learning: bool = False) -> AnnotationHint:
         """The hint for what is annotated so far.
 
         Args:
             summary: The annotated slices; None where there are no nodes to look at.
+            learning: Whether Start was pressed and nothing has come of it yet.
         """
         if summary is None:
             return cls(_("Choose a volume and a segmentation first."))
@@ -63,10 +64,17 @@ class AnnotationHint:
                     "Step 4 of 4: page beyond {ends} of the structure and mark the first slice without it."
                 ).format(ends=_("the other end") if below or above else _("each end"))
             )
+        if learning:
+            return cls(cls.whileLearning())
         gaps = np.diff(inside)
         if gaps.max() >= _UNEVEN * np.median(gaps) and gaps.max() > 4:
             return cls(_("Well done. One slice in the widest gap would help; then press Start."), (axis, gap))
         return cls(_("Well done: press Start. After that the slice that helps most is suggested here."))
+
+    @staticmethod
+    def whileLearning() -> str:
+        """What there is to say while nothing need be painted."""
+        return _("Learning. The slice that helps most is suggested here afterwards.")
 
     @staticmethod
     def _widest(inside: list[int]) -> int:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator
-from pathlib import Path
+from collections.abc import Generator
 from typing import Any
 
 import numpy as np
@@ -31,7 +30,9 @@ class AnnotationLogic:
     index along a grid axis (``k12 j3``), and so are saved with the scene.
 
     Where a prediction was accepted into the segmentation, its voxels are not a person's word: the
-    slices that were annotated before count, and those on which anything was changed since.
+    slices that were annotated before count, and those on which anything was changed since. A slice on
+    which nothing is left counts only where it is marked as empty: after an Undo in the Segment Editor
+    nothing is left on all those that came with Accept.
     """
 
     @staticmethod
@@ -70,9 +71,8 @@ class AnnotationLogic:
         labels: LabelBox,
         grid: VolumeGrid,
         *,
+        values: dict[str, int],
         axis: int | None = None,
-        accepted: Path | None = None,
-        hidden: Collection[int] = (),
     ) -> Generator[None, None, list[Slice]]:
         """The annotated slices, those marked as empty included.
 
@@ -81,33 +81,36 @@ class AnnotationLogic:
             labels: Its segments on the volume's grid, the hidden ones too: to show or to hide a segment
                 changes nothing of what was accepted.
             grid: The volume's grid.
+            values: Label values by segment ID; those that are hidden annotate no slice.
             axis: Only slices along this array axis; None for whatever the painting shows.
-            accepted: The file that :class:`AcceptLogic` left, where there is one.
-            hidden: Label values that are left out; what is painted with them annotates no slice.
 
         Returns:
             (axis, index) pairs, sorted.
         """
         axes = (0, 1, 2) if axis is None else (axis,)
-        manual = cls._read(segmentationNode, _MANUAL)
-        painted = labels
-        if manual:
-            painted = cls._changedSince(labels, accepted)
-        painted = painted.without(labels, hidden)
-        if painted.array.size < _FEW_VOXELS:
-            found = set(SliceRule.find(painted, grid.acquisitionAxis(), axes))
-        else:
-            rule = (painted, grid.acquisitionAxis(), axes)
-            found = set((yield from Chunks.beside(lambda: SliceRule.find(*rule))))
-        found.update(one for one in manual if one[0] in axes)
+        manual, accepted = cls.manualSlices(segmentationNode), AcceptedLabels(segmentationNode)
+        hidden = cls.hiddenValues(segmentationNode, values)
+        isAccepted, before = bool(manual) or accepted.node is not None, None
+        if isAccepted:
+            before = yield from accepted.labelSteps(values, grid, cls.hiddenIds(segmentationNode))
+
+        def find() -> set[Slice]:
+            searched = AcceptedLabels.difference(before, labels) if isAccepted else labels
+            shown = labels.without(labels, hidden)
+            rule = SliceRule.find(searched.without(labels, hidden), grid.acquisitionAxis(), axes)
+            found = {one for one in rule if shown.isPainted(*one)}
+            # hiding takes nothing back of what a person has said
+            return found | {one for one in manual if one[0] in axes and labels.isPainted(*one)}
+
+        size = max(one.array.size for one in (labels, before or labels))
+        found = find() if size < _FEW_VOXELS else (yield from Chunks.beside(find))
         found.update(one for one in cls.emptySlices(segmentationNode) if one[0] in axes)
         return sorted((a, index) for a, index in found if 0 <= index < grid.shape[a])
 
-    @staticmethod
-    def _changedSince(labels: LabelBox, accepted: Path | None) -> LabelBox:
-        nothing = LabelBox(np.zeros((0, 0, 0), np.int16), (0, 0, 0), labels.shape)
-        changed = AcceptedLabels(accepted).changed(labels) if accepted is not None else None
-        return nothing if changed is None else changed
+    @classmethod
+    def isUnknown(cls, segmentationNode: Any) -> bool:
+        """Whether something was accepted, but what that was is no longer in the scene."""
+        return bool(cls.manualSlices(segmentationNode)) and AcceptedLabels(segmentationNode).node is None
 
     @classmethod
     def emptySlices(cls, segmentationNode: Any) -> list[Slice]:
@@ -142,9 +145,10 @@ class AnnotationLogic:
         return cls._read(segmentationNode, _MANUAL)
 
     @staticmethod
-    def marks(segmentationNode: Any) -> tuple[str | None, ...]:
-        """All that has been said of slices, as it is stored."""
-        return tuple(segmentationNode.GetAttribute(name) for name in (_EMPTY, _MANUAL, _PARTIAL))
+    def marks(segmentationNode: Any) -> tuple[Any, ...]:
+        """Another value whenever anything else is said of slices."""
+        marks = (segmentationNode.GetAttribute(name) for name in (_EMPTY, _MANUAL, _PARTIAL))
+        return (*marks, *AcceptedLabels(segmentationNode).stamp())
 
     @staticmethod
     def sliceAt(grid: VolumeGrid, positionRas: tuple[float, float, float], axis: int) -> Slice | None:
@@ -155,8 +159,22 @@ class AnnotationLogic:
 
     @classmethod
     def labelsOf(cls, segmentationNode: Any, grid: VolumeGrid, values: dict[str, int]) -> LabelBox:
-        """The segments on the volume's grid (:class:`SegmentResampler`), hidden ones under the others."""
-        return SegmentResampler(segmentationNode, grid).labels(values, cls.hiddenIds(segmentationNode))
+        """The segments on the volume's grid, at once; :meth:`labelSteps` tells the rest."""
+        return Chunks.finish(cls.labelSteps(segmentationNode, grid, values))
+
+    @classmethod
+    def labelSteps(
+        cls, segmentationNode: Any, grid: VolumeGrid, values: dict[str, int]
+    ) -> Generator[None, None, LabelBox]:
+        """The segments on the volume's grid (:class:`SegmentResampler`), hidden ones under the others.
+
+        Raises:
+            UserError: A segment does not touch the volume, or one of both is under a non-linear transform.
+        """
+        for node in (grid.node, segmentationNode):
+            VolumeGrid.localToWorld(node)  # refuses what makes a painted slice none of the volume's
+        hidden = cls.hiddenIds(segmentationNode)
+        return (yield from SegmentResampler(segmentationNode, grid).labelSteps(values, hidden))
 
     @staticmethod
     def _read(node: Any, name: str) -> list[Slice]:

@@ -53,11 +53,13 @@ class AnnotationSummary:
         slices: All of them, plane by plane.
         names: Names of the segments that take part, by ID.
         hidden: Names of those that are painted but hidden, and so left out.
+        isUnknown: Whether painting cannot be told from what was accepted.
     """
 
     slices: list[AnnotatedSlice]
     names: dict[str, str]
     hidden: tuple[str, ...] = ()
+    isUnknown: bool = False
 
     @classmethod
     def of(cls, volumeNode: Any, segmentationNode: Any, planes: PlaneChoice) -> AnnotationSummary:
@@ -80,15 +82,13 @@ class AnnotationSummary:
         names = {one: segmentation.GetSegment(one).GetName() for one in shown}
         folder = RunFolder.existing(volumeNode, segmentationNode)
         values = folder.segmentValues(ids) if folder else {one: n + 1 for n, one in enumerate(ids)}
-        resampler = SegmentResampler(segmentationNode, grid)
-        labels = yield from resampler.labelSteps(values, AnnotationLogic.hiddenIds(segmentationNode))
+        labels = yield from AnnotationLogic.labelSteps(segmentationNode, grid, values)
         found = yield from AnnotationLogic.annotatedSteps(
             segmentationNode,
             labels,
             grid,
             axis=planes.axis(grid.planeNames()),
-            accepted=folder.accepted if folder else None,
-            hidden=AnnotationLogic.hiddenValues(segmentationNode, values),
+            values=values,
         )
         partial = set(AnnotationLogic.partialSlices(segmentationNode))
         described = {one: values[one] for one in shown}
@@ -96,8 +96,10 @@ class AnnotationSummary:
         for one in found:
             slices.append(cls._described(one, grid, labels, described, one not in partial))
             yield
-        hidden = [one for one in ids if one not in names and resampler.isPainted(one)]
-        return cls(slices, names, tuple(segmentation.GetSegment(one).GetName() for one in hidden))
+        resampler = SegmentResampler(segmentationNode, grid)
+        left = [one for one in ids if one not in names and resampler.isPainted(one)]
+        hidden = tuple(segmentation.GetSegment(one).GetName() for one in left)
+        return cls(slices, names, hidden, AnnotationLogic.isUnknown(segmentationNode))
 
     @staticmethod
     def stamp(volumeNode: Any, segmentationNode: Any, planes: PlaneChoice) -> tuple[Any, ...]:
@@ -116,8 +118,6 @@ class AnnotationSummary:
             painted = image.GetMTime() if image is not None else 0
             segments.append((segmentId, segment.GetName(), segment.GetLabelValue(), painted))
         transforms = [node.GetParentTransformNode() for node in (volumeNode, segmentationNode)]
-        folder = RunFolder.existing(volumeNode, segmentationNode)
-        accepted = folder.accepted if folder is not None else None
         return (
             volumeNode.GetID(),
             segmentationNode.GetID(),
@@ -128,7 +128,6 @@ class AnnotationSummary:
             tuple(segments),
             tuple(AnnotationLogic.hiddenIds(segmentationNode)),
             AnnotationLogic.marks(segmentationNode),
-            accepted.stat().st_mtime_ns if accepted is not None and accepted.is_file() else 0,
         )
 
     @staticmethod
@@ -183,6 +182,11 @@ class AnnotationSummary:
     def warning(self) -> str:
         """What is too little for a good result; empty where there is enough."""
         painted = self.painted
+        if self.isUnknown:
+            return _(
+                "What was accepted here is not in this scene, so slices painted since then cannot be told "
+                "from it; Start asks which of them count."
+            )
         if not painted:
             return _("Paint each structure completely on at least {count} slices.").format(count=ENOUGH)
         if len(painted) < ENOUGH:

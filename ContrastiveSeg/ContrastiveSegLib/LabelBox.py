@@ -41,21 +41,48 @@ class LabelBox:
         """The same with 0 where another box of the grid has one of some values."""
         if not values:
             return self
-        low = [max(a, b) for a, b in zip(self.start, labels.start, strict=True)]
-        ends = zip(self.part, labels.part, strict=True)
-        high = [min(a.stop, b.stop) for a, b in ends]
-        if any(a >= b for a, b in zip(low, high, strict=True)):
-            return self
         array = self.array.copy()
-        here = array[self._at(self.start, low, high)]
-        there = labels.array[self._at(labels.start, low, high)]
-        for z, plane in enumerate(there):
-            here[z][np.isin(plane, list(values))] = 0
+        for z, plane in enumerate(labels.cut(self.start, array.shape)):
+            array[z][np.isin(plane, list(values))] = 0
         return LabelBox(array, self.start, self.shape)
 
+    def isPainted(self, axis: int, index: int) -> bool:
+        """Whether anything is on a slice of the whole grid."""
+        inside = index - self.start[axis]
+        if not 0 <= inside < self.array.shape[axis]:
+            return False
+        return bool(self.array[tuple(inside if a == axis else slice(None) for a in range(3))].any())
+
+    def cut(self, start: tuple[int, int, int], shape: tuple[int, ...]) -> np.ndarray:
+        """The labels of another box of the grid; 0 where it reaches beyond this one."""
+        return self.within(self.array, self.start, start, shape)
+
     @staticmethod
-    def _at(start: tuple[int, int, int], low: list[int], high: list[int]) -> tuple[slice, ...]:
-        return tuple(slice(a - s, b - s) for s, a, b in zip(start, low, high, strict=True))
+    def within(
+        array: np.ndarray,
+        begin: tuple[int, int, int],
+        start: tuple[int, int, int],
+        shape: tuple[int, ...],
+    ) -> np.ndarray:
+        """An array that begins at one voxel of a grid, as an array of another box of that grid.
+
+        Args:
+            array: (z, y, x).
+            begin: Where its first voxel lies.
+            start: Where that of the other box lies.
+            shape: Size of the other box. What the array lacks there is 0.
+        """
+        if begin == start and array.shape == tuple(shape):
+            return array
+        found = np.zeros(shape, array.dtype)
+        low = [max(a, b) for a, b in zip(begin, start, strict=True)]
+        ends = zip(begin, array.shape, start, shape, strict=True)
+        high = [min(a + n, b + m) for a, n, b, m in ends]
+        if all(a < b for a, b in zip(low, high, strict=True)):
+            here = tuple(slice(a - s, b - s) for a, b, s in zip(low, high, start, strict=True))
+            there = tuple(slice(a - s, b - s) for a, b, s in zip(low, high, begin, strict=True))
+            found[here] = array[there]
+        return found
 
     @staticmethod
     def slabs(shape: tuple[int, ...], voxels: int) -> Iterator[slice]:

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import slicer
 from slicer.i18n import tr as _
 
 from ContrastiveSegLib.Background import Background
@@ -70,6 +69,11 @@ class LearningLogic:
         self.worker.died.connect(self._onDied)
 
     @property
+    def current(self) -> LearningRound | None:
+        """What is being learnt, or was learnt last; the state and what is said are about it."""
+        return self._round
+
+    @property
     def segmentNames(self) -> dict[int, str]:
         """What is being learnt, by label value."""
         return {one.value: one.name for one in self._round.segments} if self._round else {}
@@ -107,7 +111,7 @@ class LearningLogic:
         folder = RunFolder.of(volumeNode, segmentationNode).create()
         export = self._exports.setdefault(folder.path, VolumeExport(folder.path))
         values = folder.segmentValues(list(segmentationNode.GetSegmentation().GetSegmentIDs()))
-        job = export.prepare(volumeNode, segmentationNode, values, axis=axis, accepted=folder.accepted)
+        job = export.prepare(volumeNode, segmentationNode, values, axis=axis)
         wanted = {"budget": budget, **({"weights": weights} if weights else {}), **settings, **self.settings}
         now = LearningRound(volumeNode, segmentationNode, folder, job.exported.segments, budget, wanted, anew)
         self._round = now
@@ -189,11 +193,7 @@ class LearningLogic:
 
     def abandon(self) -> None:
         """Forgets the nodes, as when the scene is closed; what was learnt stays on disk."""
-        self._round = None
-        self._exports.clear()
-        self._files.forget()
-        self.worker.quit()
-        self.machine.go(State.Empty)
+        self.close(wait=False)
 
     def _onHello(self, event: dict[str, Any]) -> None:
         device = event.get("device")
@@ -246,20 +246,24 @@ class LearningLogic:
             self.said.emit(_("Stopped before there was a mask."))
 
     def _onProgress(self, event: dict[str, Any]) -> None:
-        if self._round is not None and self.machine.state in (State.Starting, State.Learning):
+        now = self._round
+        if now is None or event.get("reply_to") not in (None, now.openId, now.trainId):
+            return  # of an earlier round
+        if self.machine.state in (State.Starting, State.Learning):
             left = event.get("seconds_left")
             self.progressed.emit(float(event.get("fraction") or 0.0), None if left is None else float(left))
 
     def _onMetric(self, event: dict[str, Any]) -> None:
         now, loss, dice = self._round, event.get("loss"), event.get("dice")
-        if now is not None and event.get("reply_to") == now.trainId:
+        if now is not None and event.get("reply_to") == now.trainId:  # or it is of an earlier round
             loss = None if loss is None else float(loss)
-            self.measured.emit(int(event.get("step") or 0), loss, _byValue(dice))
-        self._estimate(dice)
+            self.measured.emit(int(event.get("step") or 0), loss, ReviewRecord.numbers(dice))
+            self._estimate(dice)
 
     def _estimate(self, dice: Any) -> None:
-        if self._round is not None and _byValue(dice):
-            self.estimated.emit(_byValue(dice))
+        numbers = ReviewRecord.numbers(dice)
+        if self._round is not None and numbers:
+            self.estimated.emit(numbers)
 
     def _onPreview(self, event: dict[str, Any]) -> None:
         now = self._round
@@ -351,16 +355,15 @@ class LearningLogic:
         self._read(now, work, show, failed)
 
     def _show(self, now: LearningRound, labels: Any) -> bool:
-        """Puts a mask into the scene; returns whether its nodes are still there.
+        """Puts a mask into the scene; returns whether its nodes are still as they were.
 
         Raises:
             UserError: It does not fit the volume.
         """
-        if not all(slicer.mrmlScene.IsNodePresent(node) for node in (now.volume, now.segmentation)):
+        whyNot = now.whyNoResult()
+        if whyNot:
             self.worker.send("stop")
-            self._fail(
-                _("The volume or the segmentation was removed while it was being learnt."), resumable=False
-            )
+            self._fail(whyNot, resumable=False)
             return False
         self.predicted.emit(PredictionLogic.update(now.volume, now.segmentation, labels, now.segments))
         return True
@@ -392,7 +395,3 @@ class LearningLogic:
             now.folder.setLearning(False)
         self.machine.go(State.Failed, resumable)
         self.said.emit(sentence)
-
-
-def _byValue(dice: Any) -> dict[int, float]:
-    return {int(value): float(one) for value, one in dice.items()} if isinstance(dice, dict) else {}

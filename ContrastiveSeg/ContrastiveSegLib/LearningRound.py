@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import slicer
 from slicer.i18n import tr as _
 
 from ContrastiveSegLib.LabelledSegment import LabelledSegment
 from ContrastiveSegLib.RunFolder import RunFolder
+from ContrastiveSegLib.SequenceFrame import SequenceFrame
+from ContrastiveSegLib.VoxelMark import VoxelMark
 from ContrastiveSegLib.Words import Words
 
 
@@ -32,6 +35,10 @@ class LearningRound:
         hasResult: Whether there is a finished mask.
         isReading: Whether files are being read.
         afterReading: What waits for that.
+        mark: Of the voxels that are learnt from.
+
+    Raises:
+        UserError: The segmentation was learnt on another frame of a sequence than the one shown.
     """
 
     volume: Any
@@ -47,6 +54,29 @@ class LearningRound:
     hasResult: bool = False
     isReading: bool = False
     afterReading: list[Callable[[], None]] = field(default_factory=list)
+    mark: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        SequenceFrame.claim(self.volume, self.segmentation)
+        self.mark = VoxelMark.of(self.volume)
+
+    def whyNoResult(self) -> str:
+        """Why a mask cannot be put into the scene any more; empty where it can.
+
+        While a volume shows another frame of its sequence the mask is put there, but not shown.
+        """
+        if not all(slicer.mrmlScene.IsNodePresent(node) for node in (self.volume, self.segmentation)):
+            return _("The volume or the segmentation was removed while it was being learnt.")
+        if SequenceFrame.whyNotHere(self.volume, self.segmentation) or VoxelMark.of(self.volume) == self.mark:
+            return ""
+        return _(
+            "The image of '{name}' was changed while it was being learnt. Press Start to learn from it as it "
+            "is now."
+        ).format(name=self.volume.GetName())
+
+    def isOf(self, volumeNode: Any, segmentationNode: Any) -> bool:
+        """Whether these nodes are learnt, and not those of another patient."""
+        return self.volume is volumeNode and self.segmentation is segmentationNode
 
     def path(self, name: Any) -> Path | None:
         """A file the worker names; only names within the run folder are followed."""

@@ -8,20 +8,21 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from ContrastiveSegLib.CommandProcess import CommandProcess
+from ContrastiveSegLib.OneCommand import OneCommand
 from ContrastiveSegLib.Signal import Signal
 from ContrastiveSegLib.UserError import UserError
 
 
-class ModelExport:
+class ModelExport(OneCommand):
     """One export at a time; needs no widgets.
 
     Signals: ``progressed`` (fraction), ``said`` (a sentence), ``changed`` when one begins or ends.
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.progressed, self.said, self.changed = Signal("progressed"), Signal("said"), Signal("changed")
         self.hasFailed = False
-        self._process: CommandProcess | None = None
 
     @staticmethod
     def formats() -> list[tuple[str, str, str]]:
@@ -43,16 +44,6 @@ class ModelExport:
                 _("For programs without PyTorch. Needs the Python packages onnx and onnxruntime here."),
             ),
         ]
-
-    @property
-    def isBusy(self) -> bool:
-        return self._process is not None
-
-    @property
-    def pids(self) -> list[int]:
-        """Processes that work on it."""
-        process = self._process
-        return [] if process is None else [process.pid, *process.descendants()]
 
     def start(self, run: Path, kind: str, output: str, name: str) -> None:
         """Begins and returns at once.

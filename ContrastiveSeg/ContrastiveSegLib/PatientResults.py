@@ -15,6 +15,7 @@ from ContrastiveSegLib.PatientCase import PatientCase
 from ContrastiveSegLib.PredictionLogic import PredictionLogic
 from ContrastiveSegLib.SliceViews import SliceViews
 from ContrastiveSegLib.UserError import UserError
+from ContrastiveSegLib.ViewMemory import PATIENT, ViewMemory
 from ContrastiveSegLib.VolumeGrid import VolumeGrid
 
 _SOURCE_ROLE = "ContrastiveSegSource"
@@ -174,13 +175,40 @@ class PatientResults:
             volumeNode: Its image.
             segmentationNode: What shows its result; None for the node of the case.
         """
-        shown = segmentationNode or slicer.mrmlScene.GetNodeByID(case.nodeId or "")
-        for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
-            if PredictionLogic.isPrediction(node) and node.GetDisplayNode() is not None:
-                node.GetDisplayNode().SetVisibility(node is shown)
-        for composite in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
+        PatientResults._showOnly(segmentationNode or slicer.mrmlScene.GetNodeByID(case.nodeId or ""))
+        for composite, memory in ViewMemory.ofAll(PATIENT):
+            if memory.laid is None or composite.GetBackgroundVolumeID() != memory.laid.GetID():
+                memory.keep(volumeNode)  # not those of a patient that is shown already
+            else:
+                memory.laid = volumeNode
             composite.SetBackgroundVolumeID(volumeNode.GetID())
             composite.SetForegroundVolumeID(None)
+        PatientResults._aim(case, volumeNode)
+
+    @staticmethod
+    def lookBack(volumeNode: Any) -> None:
+        """Shows what the slice views showed before :meth:`lookAt`, with what lay over it.
+
+        Args:
+            volumeNode: What is shown where nothing is remembered.
+        """
+        PatientResults._showOnly(None)
+        for composite, memory in ViewMemory.ofAll(PATIENT):
+            background = memory.background or volumeNode
+            composite.SetBackgroundVolumeID(background.GetID())
+            memory.restoreForeground()
+            memory.forget()
+        PatientResults._aim(PatientCase("", ""), volumeNode)
+
+    @staticmethod
+    def _showOnly(segmentationNode: Any) -> None:
+        """Of all predictions one is shown."""
+        for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
+            if PredictionLogic.isPrediction(node) and node.GetDisplayNode() is not None:
+                node.GetDisplayNode().SetVisibility(node is segmentationNode)
+
+    @staticmethod
+    def _aim(case: PatientCase, volumeNode: Any) -> None:
         if slicer.app.layoutManager() is not None:  # another patient lies elsewhere, and has another size
             slicer.app.layoutManager().resetSliceViews()
         center = case.result.get("center_ras") or VolumeGrid(volumeNode).center()

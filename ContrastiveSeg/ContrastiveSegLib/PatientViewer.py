@@ -12,6 +12,7 @@ from slicer.i18n import tr as _
 from ContrastiveSegLib.PatientCase import PatientCase
 from ContrastiveSegLib.PatientChannel import PatientChannel
 from ContrastiveSegLib.PatientResults import PatientResults
+from ContrastiveSegLib.SequenceFrame import SequenceFrame
 from ContrastiveSegLib.SequenceLogic import SequenceLogic
 from ContrastiveSegLib.Signal import Signal
 from ContrastiveSegLib.SlabCopy import SlabCopy
@@ -40,6 +41,7 @@ class PatientViewer:
         self._copy: SlabCopy | None = None
         self._cases: list[PatientCase] = []
         self._hidden: list[str] = []
+        self._wanted: PatientCase | None = None
         self._isAway = False
 
     def show(self, case: PatientCase, cases: list[PatientCase]) -> None:
@@ -48,7 +50,7 @@ class PatientViewer:
         Raises:
             UserError: It is gone, or has no result.
         """
-        self._cases = cases
+        self._cases, self._wanted = cases, case
         if case.frame is not None:
             self._showFrame(case)
             return
@@ -77,9 +79,10 @@ class PatientViewer:
         return self._isAway
 
     def back(self, volumeNode: Any) -> None:
-        """Shows the volume that was learnt on again, with its painting."""
-        PatientResults.lookAt(PatientCase("", ""), volumeNode)
-        self._isAway = False
+        """Shows the volume that was learnt on again, with its painting and what lay over it."""
+        SequenceFrame.goBack(volumeNode, self._results.learntNodes()[0])
+        PatientResults.lookBack(volumeNode)
+        self._isAway, self._wanted = False, None
         for one in self._hidden:
             node = slicer.mrmlScene.GetNodeByID(one)
             if node is not None and node.GetDisplayNode() is not None:
@@ -134,7 +137,8 @@ class PatientViewer:
         self._path(case).unlink(missing_ok=True)
         self._channel.rest()
         try:
-            self.show(case, self._cases)
+            if case is self._wanted:  # and no other one was chosen while it was read
+                self.show(case, self._cases)
         except UserError as error:
             self.said.emit(str(error))
             return

@@ -10,6 +10,7 @@ import slicer.util
 import vtk
 from vtk.util import numpy_support
 
+from ContrastiveSegLib.ViewMemory import PATIENT, ViewMemory
 from ContrastiveSegLib.VolumeGrid import VolumeGrid
 
 # red, green, blue from 0 to 100 percent; brighter is more, also for those who see no red
@@ -18,6 +19,8 @@ _COLORS = {
     "uncertainty": [(0.1, 0.0, 0.2), (0.45, 0.05, 0.4), (0.8, 0.2, 0.2), (1.0, 0.6, 0.0), (1.0, 1.0, 0.6)],
 }
 _ATTRIBUTE = "ContrastiveSeg.Map"
+_PURPOSE = "Map"
+_OWNER_ROLE = "ContrastiveSegOwner"
 _LOWEST_SHOWN = {"probability": 1, "uncertainty": 25}
 
 
@@ -42,7 +45,10 @@ class PercentVolume:
     @property
     def node(self) -> Any:
         """The volume node, None where there is none yet."""
-        return self._owner.GetNodeReference(self._role)
+        node = self._owner.GetNodeReference(self._role)
+        # a copy of the segmentation has its references, too, but the map belongs to the original
+        owner = node.GetNodeReference(_OWNER_ROLE) if node is not None else None
+        return node if owner in (None, self._owner) else None
 
     def update(self, grid: VolumeGrid, array: np.ndarray, name: str) -> Any:
         """Puts values into the node, which is made where there is none.
@@ -60,6 +66,7 @@ class PercentVolume:
             slicer.mrmlScene.AddNode(node)
             self._display(node)  # before there are voxels, which it would look through for a window
             self._owner.SetNodeReferenceID(self._role, node.GetID())
+            node.SetNodeReferenceID(_OWNER_ROLE, self._owner.GetID())
         modifying = node.StartModify()
         try:
             node.SetAndObserveImageData(self._image(array))
@@ -110,13 +117,23 @@ class PercentVolume:
         return slicer.mrmlScene.AddNode(node)
 
     def setShown(self, shown: bool, opacity: float = 0.5) -> None:
-        """Lays the map over the image in all slice views, or takes it away again."""
+        """Lays the map over the image in all slice views, or takes it away again.
+
+        What lay over the image before, such as the PET of a PET/CT, comes back with the opacity that it
+        had. A view in which the user has since replaced the map, or changed its opacity, is left alone.
+        """
         node = self.node
         if node is None:
             return
-        for composite in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
-            if shown:
+        for composite, memory in ViewMemory.ofAll(_PURPOSE):
+            isThere = composite.GetForegroundVolumeID() == node.GetID()
+            if not shown:
+                if isThere:
+                    memory.restoreForeground()
+                # another patient is shown now: when that one goes, the map must not come back
+                ViewMemory(composite, PATIENT).replaceForeground(node, memory)
+                memory.forget()
+            elif not isThere and memory.laid is not node:
+                memory.keep(node)
                 composite.SetForegroundVolumeID(node.GetID())
                 composite.SetForegroundOpacity(opacity)
-            elif composite.GetForegroundVolumeID() == node.GetID():
-                composite.SetForegroundVolumeID(None)

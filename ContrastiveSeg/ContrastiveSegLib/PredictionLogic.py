@@ -21,6 +21,7 @@ from ContrastiveSegLib.VolumeGrid import VolumeGrid
 
 _ROLE = "ContrastiveSegPrediction"
 _VOLUME_ROLE = "ContrastiveSegVolume"
+_OWNER_ROLE = "ContrastiveSegOwner"
 _ATTRIBUTE = "ContrastiveSeg.Prediction"
 
 
@@ -46,7 +47,10 @@ class PredictionLogic:
     @staticmethod
     def predicted(segmentationNode: Any) -> Any:
         """The prediction that belongs to a segmentation, None where there is none."""
-        return segmentationNode.GetNodeReference(_ROLE) if segmentationNode else None
+        node = segmentationNode.GetNodeReference(_ROLE) if segmentationNode else None
+        # a copy of the segmentation has its references, too, but the prediction belongs to the original
+        owner = node.GetNodeReference(_OWNER_ROLE) if node is not None else None
+        return node if owner in (None, segmentationNode) else None
 
     @classmethod
     def update(
@@ -91,16 +95,22 @@ class PredictionLogic:
             node.EndModify(modifying)
         image.Modified()  # slices are drawn anew, and the surfaces of the former mask go
         if renew:
-            cls._makeSurfaces(node)
+            cls.makeSurfaces(node)
         return node
 
     @classmethod
-    def _makeSurfaces(cls, node: Any) -> None:
-        """Makes surfaces where there are none: at once where that is quick, else in a thread."""
-        if SurfaceMaker.isQuick(node):
+    def makeSurfaces(cls, node: Any, copies: Any = None) -> None:
+        """Makes surfaces where there are none: at once where that is quick, else in a thread.
+
+        Args:
+            node: A prediction, or another segmentation.
+            copies: For another one, where :class:`SurfaceMaker` is to look at its voxels.
+        """
+        isOther = not cls.isPrediction(node)
+        if SurfaceMaker.isQuick(node) or (isOther and (copies is None or not SurfaceMaker.isUsual(node))):
             node.CreateClosedSurfaceRepresentation()
         else:
-            cls._surfacesOf(node).make(node)
+            cls._surfacesOf(node).make(node, copies=copies)
 
     @classmethod
     def _surfacesOf(cls, node: Any) -> SurfaceMaker:
@@ -186,7 +196,7 @@ class PredictionLogic:
         surface = slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
         there = bool(node.GetSegmentation().ContainsRepresentation(surface))
         if shown and not there:
-            cls._makeSurfaces(node)
+            cls.makeSurfaces(node)
         elif not shown:
             cls._surfacesOf(node).forget(node)
             if there:
@@ -243,6 +253,7 @@ class PredictionLogic:
             display.SetOpacity2DOutline(1.0)
             display.SetOpacity2DFill(0.4)
             segmentationNode.SetNodeReferenceID(_ROLE, node.GetID())
+            node.SetNodeReferenceID(_OWNER_ROLE, segmentationNode.GetID())
         if node.GetNodeReference(_VOLUME_ROLE) is not volumeNode:
             node.SetNodeReferenceID(_VOLUME_ROLE, volumeNode.GetID())
             node.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)

@@ -9,6 +9,7 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from ContrastiveSegLib.CommandProcess import CommandProcess
+from ContrastiveSegLib.OneCommand import OneCommand
 from ContrastiveSegLib.PretrainingFolder import PretrainingFolder
 from ContrastiveSegLib.Signal import Signal
 from ContrastiveSegLib.UserError import UserError
@@ -17,7 +18,7 @@ from ContrastiveSegLib.WeightsFolders import WeightsFolders
 _NAME = re.compile(r"\w(?:[\w .+-]{0,98}[\w+])?")  # as the weights' cards have it; it names a folder, too
 
 
-class Pretraining:
+class Pretraining(OneCommand):
     """One pretraining at a time, independent of scenes and segmentations.
 
     Signals: ``changed`` when one begins, is being stopped, or ends; ``progressed`` (fraction, seconds
@@ -26,23 +27,13 @@ class Pretraining:
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.changed, self.progressed = Signal("changed"), Signal("progressed")
         self.measured = Signal("measured")
         self.said, self.stored = Signal("said"), Signal("stored")
         self.extra: list[str] = []  # further arguments of the command line, for scripts and tests
         self.hasFailed = self.hasCollapsed = self.isStopping = self._hasBegun = False
-        self._process: CommandProcess | None = None
         self._folder: PretrainingFolder | None = None
-
-    @property
-    def isBusy(self) -> bool:
-        return self._process is not None
-
-    @property
-    def pids(self) -> list[int]:
-        """Processes that work on it; the last is the one that learns."""
-        process = self._process
-        return [] if process is None else [process.pid, *process.descendants()]
 
     @staticmethod
     def interrupted() -> dict[str, Any]:

@@ -10,7 +10,9 @@ from ContrastiveSegLib.AnnotationSummary import AnnotationSummary
 from ContrastiveSegLib.LabelmapSource import LabelmapSource
 from ContrastiveSegLib.PredictionLogic import PredictionLogic
 from ContrastiveSegLib.RunFolder import RunFolder
+from ContrastiveSegLib.SequenceFrame import SequenceFrame
 from ContrastiveSegLib.State import State
+from ContrastiveSegLib.VolumeGrid import VolumeGrid
 
 
 class Readiness:
@@ -30,7 +32,11 @@ class Readiness:
         whyNot = LabelmapSource.whyNot(segmentationNode)
         if whyNot:
             return f"{whyNot} {_('Press Convert, choose another one, or press New.')}"
-        return ""
+        return (
+            VolumeGrid.whyNotLinear(volumeNode)
+            or VolumeGrid.whyNotLinear(segmentationNode)
+            or SequenceFrame.whyNotHere(volumeNode, segmentationNode)
+        )
 
     @classmethod
     def whyNotStart(
@@ -59,7 +65,7 @@ class Readiness:
             return _("Wait until the learning has finished, or press Stop.")
         if volumeNode is None or not PredictionLogic.isFor(volumeNode, segmentationNode):
             return _("There is no prediction yet; press Start.")
-        return ""
+        return SequenceFrame.whyNotHere(volumeNode, segmentationNode)
 
     @staticmethod
     def whyNotApply(volumeNode: Any, segmentationNode: Any) -> str:

@@ -47,9 +47,9 @@ class ReviewRecord:
     def of(cls, event: dict[str, Any]) -> ReviewRecord:
         """Out of a ``result`` of the worker; what is missing or no number is left out."""
         return cls(
-            cls._numbers(event.get("volume_ml")),
-            cls._numbers(event.get("volume_error_ml")),
-            cls._numbers(event.get("dice_estimate")),
+            cls.numbers(event.get("volume_ml")),
+            cls.numbers(event.get("volume_error_ml")),
+            cls.numbers(event.get("dice_estimate")),
             cls._places(event.get("doubtful")),
         )
 
@@ -65,9 +65,9 @@ class ReviewRecord:
         if not isinstance(stored, dict):
             stored = {}
         return cls(
-            cls._numbers(stored.get("volumes")),
-            cls._numbers(stored.get("errors")),
-            cls._numbers(stored.get("dice")),
+            cls.numbers(stored.get("volumes")),
+            cls.numbers(stored.get("errors")),
+            cls.numbers(stored.get("dice")),
             cls._places(stored.get("places")),
         )
 
@@ -85,7 +85,8 @@ class ReviewRecord:
             node.SetAttribute(_ATTRIBUTE, None)
 
     @staticmethod
-    def _numbers(given: Any) -> dict[int, float]:
+    def numbers(given: Any) -> dict[int, float]:
+        """What an event has by label value; what is no number is left out."""
         found: dict[int, float] = {}
         for key, value in given.items() if isinstance(given, dict) else []:
             if isinstance(value, int | float) and math.isfinite(value) and str(key).isdigit():

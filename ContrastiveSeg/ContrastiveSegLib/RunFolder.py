@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import slicer
+import slicer.util
 
+from ContrastiveSegLib.SequenceFrame import SequenceFrame
 from ContrastiveSegLib.UserError import UserError
 
 _ATTRIBUTE = "ContrastiveSeg.Run"
@@ -22,7 +24,9 @@ class RunFolder:
     """The run of one volume and one segmentation: a folder beside the application's settings.
 
     Its name is made of two random numbers, kept as attributes of the two nodes and so saved with
-    the scene; no patient's name comes into a path.
+    the scene; no patient's name comes into a path. A cloned node has the attributes of its original:
+    of nodes with the same number it belongs to the one that was first in the scene, and a clone gets
+    one of its own.
 
     Args:
         path: The folder.
@@ -40,8 +44,7 @@ class RunFolder:
     def of(cls, volumeNode: Any, segmentationNode: Any) -> RunFolder:
         """The run of two nodes; gives them numbers where they have none, but makes no folder."""
         for node in (volumeNode, segmentationNode):
-            if not cls._number(node):
-                node.SetAttribute(_ATTRIBUTE, uuid.uuid4().hex[:16])
+            cls.setNumber(node, cls._number(node) or uuid.uuid4().hex[:16])
         return cls(cls.root() / (cls._number(volumeNode) + cls._number(segmentationNode)))
 
     @classmethod
@@ -56,10 +59,25 @@ class RunFolder:
         """The number that runs of a node carry in their names; empty where it has none yet."""
         return cls._number(node)
 
+    @classmethod
+    def _number(cls, node: Any) -> str:
+        for one in (SequenceFrame.keeper(node), node):
+            number = one.GetAttribute(_ATTRIBUTE) or ""
+            if _NUMBER.fullmatch(number) and not cls._isClone(one, number):
+                return number
+        return ""
+
     @staticmethod
-    def _number(node: Any) -> str:
-        number = node.GetAttribute(_ATTRIBUTE) or ""
-        return number if _NUMBER.fullmatch(number) else ""
+    def _isClone(node: Any, number: str) -> bool:
+        """Whether a node has its number from another one, which is earlier in the scene."""
+        if node.GetScene() is not slicer.mrmlScene:  # a frame of a sequence
+            return False
+        bearers = (
+            one
+            for one in slicer.util.getNodesByClass(node.GetClassName())
+            if one.GetAttribute(_ATTRIBUTE) == number
+        )
+        return next(bearers, node) is not node
 
     def create(self) -> RunFolder:
         """Makes the folder.
@@ -72,11 +90,6 @@ class RunFolder:
         except OSError as error:
             raise UserError.cannotWrite(self.path, error) from error
         return self
-
-    @property
-    def accepted(self) -> Path:
-        """The labels as they were right after a prediction was accepted."""
-        return self.path / "accepted.npy"
 
     def segmentValues(self, segmentIds: list[str]) -> dict[str, int]:
         """Label values by segment ID; a segment keeps its value in all rounds, new ones get the next."""
@@ -111,7 +124,14 @@ class RunFolder:
 
     @staticmethod
     def setNumber(node: Any, number: str) -> None:
-        """Makes a node the one to which a run belongs."""
+        """Makes a node the one to which a run belongs; another one that had its number lets go of it.
+
+        All frames of a sequence have the same number.
+        """
+        node = SequenceFrame.keeper(node)
+        for one in slicer.util.getNodesByClass(node.GetClassName()):
+            if one is not node and one.GetAttribute(_ATTRIBUTE) == number:
+                one.RemoveAttribute(_ATTRIBUTE)
         node.SetAttribute(_ATTRIBUTE, number)
 
     @property

@@ -8,7 +8,9 @@ import slicer
 import slicer.util
 from slicer.i18n import tr as _
 
+from ContrastiveSegLib.SliceViews import SliceViews
 from ContrastiveSegLib.UserError import UserError
+from ContrastiveSegLib.VolumeGrid import VolumeGrid
 
 
 class SegmentationMaker:
@@ -26,13 +28,14 @@ class SegmentationMaker:
 
     @staticmethod
     def openEditor(volumeNode: Any, segmentationNode: Any) -> None:
-        """Shows the Segment Editor with these nodes.
+        """Shows the Segment Editor with these nodes, in views that are not oblique to the volume.
 
         Raises:
             UserError: There is no main window to show it in.
         """
         if slicer.util.mainWindow() is None:
             raise UserError(_("The Segment Editor needs the main window."))
+        SliceViews.align(VolumeGrid(volumeNode), segmentationNode)
         slicer.util.selectModule("SegmentEditor")
         editor = slicer.mrmlScene.GetSingletonNode("SegmentEditor", "vtkMRMLSegmentEditorNode")
         if editor is not None:

@@ -70,7 +70,7 @@ class SelfTest:
         self._case.assertTrue(np.array_equal(self._mask(), self.painted > 0))
         accepting = AcceptLogic()
         annotated = [(0, index) for index in _PAINTED]
-        accepting.accept(self.volume, self.segmentation, annotated, {self.segmentId: 1})
+        accepting.accept(self.volume, self.segmentation, annotated)
         self._case.assertTrue(np.array_equal(self._mask(), self.truth))
         accepting.undo(self.segmentation)
         self._case.assertTrue(np.array_equal(self._mask(), self.painted > 0))

@@ -31,10 +31,6 @@ class Signal:
         if function in self._functions:
             self._functions.remove(function)
 
-    def disconnectAll(self) -> None:
-        """Removes all functions."""
-        self._functions.clear()
-
     def emit(self, *arguments: Any) -> None:
         """Calls the connected functions."""
         for function in list(self._functions):

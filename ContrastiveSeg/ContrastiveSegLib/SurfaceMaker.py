@@ -28,36 +28,47 @@ class SurfaceMaker:
 
     def __init__(self, background: Background) -> None:
         self._background = background
-        self._wanted: dict[str, int] = {}
+        self._wanted: dict[str, tuple[Any, ...]] = {}
 
-    def make(self, node: Any, done: Callable[[], None] = lambda: None) -> None:
+    def make(self, node: Any, done: Callable[[], None] = lambda: None, copies: Any = None) -> None:
         """Makes them; a later call for the same node replaces an earlier one.
 
         Args:
-            node: The prediction; all its segments share one image.
+            node: The segmentation.
             done: Called when the surfaces are there.
+            copies: A segmentation with copies of the same segments, where voxels of the node itself may
+                be painted meanwhile; None where each later mask is another image, as in a prediction.
         """
-        image, values = self._source(node)
-        if image is None:
+        source = self._source(copies or node)
+        if not source:
             return
-        nodeId, time = node.GetID(), image.GetMTime()
+        nodeId, time = node.GetID(), self._time(node)
         if self._wanted.get(nodeId) == time:
             return  # under way
         self._wanted[nodeId] = time
-        copy = vtk.vtkImageData()
-        copy.ShallowCopy(image)  # the voxels are shared; a later mask is another image
-        matrix = vtk.vtkMatrix4x4()
-        image.GetImageToWorldMatrix(matrix)
+        smoothing = self._smoothing(node)
+        there = set(node.GetSegmentation().GetSegmentIDs())
+        wanted = []
+        for segmentId, (image, value) in source.items():
+            if segmentId in there:
+                copy, matrix = vtk.vtkImageData(), vtk.vtkMatrix4x4()
+                copy.ShallowCopy(image)  # the voxels are shared
+                image.GetImageToWorldMatrix(matrix)
+                wanted.append((segmentId, copy, value, matrix))
 
         def work() -> dict[str, Any]:
-            return {one: self.surface(copy, value, matrix) for one, value in values.items()}
+            return {one: self.surface(copy, value, matrix, smoothing) for one, copy, value, matrix in wanted}
 
         def finished(surfaces: dict[str, Any]) -> None:
             if self._wanted.get(nodeId) == time:
                 del self._wanted[nodeId]
-                if slicer.mrmlScene.GetNodeByID(nodeId) is node and self._source(node)[0] is image:
+                if slicer.mrmlScene.GetNodeByID(nodeId) is not node:
+                    return
+                if self._time(node) == time:
                     self.give(node, surfaces)
                     done()
+                elif copies is not None:  # painted meanwhile: as after any stroke with 3D switched on
+                    node.CreateClosedSurfaceRepresentation()
 
         self._background.run(work, finished, lambda error: self._wanted.pop(nodeId, None))
 
@@ -74,19 +85,37 @@ class SurfaceMaker:
         self._wanted.pop(node.GetID(), None)
 
     @staticmethod
-    def _source(node: Any) -> tuple[Any, dict[str, int]]:
-        """The image shared by the segments, and the value of each of them."""
+    def _source(node: Any) -> dict[str, tuple[Any, int]]:
+        """The image of each segment, and its value there; segments may share an image."""
         segmentation = node.GetSegmentation()
         name = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
         segments = {one: segmentation.GetSegment(one) for one in segmentation.GetSegmentIDs()}
-        images = [one.GetRepresentation(name) for one in segments.values()]
-        return images[0] if images else None, {key: one.GetLabelValue() for key, one in segments.items()}
+        found = {key: (one.GetRepresentation(name), one.GetLabelValue()) for key, one in segments.items()}
+        return {key: one for key, one in found.items() if one[0] is not None and one[0].GetNumberOfPoints()}
+
+    @classmethod
+    def _time(cls, node: Any) -> tuple[Any, ...]:
+        """Another value when the voxels may be others."""
+        return tuple((key, image.GetMTime(), value) for key, (image, value) in cls._source(node).items())
+
+    @staticmethod
+    def _smoothing(node: Any) -> float:
+        try:
+            return float(node.GetSegmentation().GetConversionParameter("Smoothing factor"))
+        except ValueError:
+            return _SMOOTHING
+
+    @classmethod
+    def isUsual(cls, node: Any) -> bool:
+        """Whether nothing but the smoothing was chosen for the surfaces, so that they can be made here."""
+        get = node.GetSegmentation().GetConversionParameter
+        others = ("Decimation factor", "Joint smoothing", "Conversion method")
+        return cls._smoothing(node) > 0 and all(get(one) in ("", "0", "0.0") for one in others)
 
     @classmethod
     def isQuick(cls, node: Any) -> bool:
         """Whether Slicer's own way does not make anybody wait."""
-        image, values = cls._source(node)
-        return image is None or image.GetNumberOfPoints() * len(values) <= QUICK_VOXELS
+        return sum(image.GetNumberOfPoints() for image, _value in cls._source(node).values()) <= QUICK_VOXELS
 
     @staticmethod
     def give(node: Any, surfaces: dict[str, Any]) -> None:
@@ -107,13 +136,14 @@ class SurfaceMaker:
             node.GetDisplayNode().Modified()  # 3D views are drawn anew
 
     @staticmethod
-    def surface(image: Any, value: int, matrix: Any) -> Any:
+    def surface(image: Any, value: int, matrix: Any, smoothing: float = _SMOOTHING) -> Any:
         """The closed, smoothed surface of one label value; touches neither Qt nor the scene.
 
         Args:
             image: vtkImageData with integers; its origin and spacing are not looked at.
             value: Of the label.
             matrix: vtkMatrix4x4 from voxel index to space, mm.
+            smoothing: 0 to 1, as in Slicer.
         """
         plain = vtk.vtkImageData()
         plain.ShallowCopy(image)
@@ -132,8 +162,8 @@ class SurfaceMaker:
         edges.SetValue(0, value)
         smooth = vtk.vtkWindowedSincPolyDataFilter()
         smooth.SetInputConnection(edges.GetOutputPort())
-        smooth.SetNumberOfIterations(40)
-        smooth.SetPassBand(10.0 ** (-4.0 * _SMOOTHING))
+        smooth.SetNumberOfIterations(int(20 + 40 * smoothing))
+        smooth.SetPassBand(10.0 ** (-4.0 * smoothing))
         smooth.BoundarySmoothingOff()
         smooth.FeatureEdgeSmoothingOff()
         smooth.NonManifoldSmoothingOn()

@@ -28,11 +28,6 @@ class TrainingPlot:
         self.table: Any = None
         self.chart: Any = None
 
-    @property
-    def isEmpty(self) -> bool:
-        """Whether there is no point yet."""
-        return self._rows == 0
-
     def begin(self, structures: dict[int, tuple[str, tuple[float, float, float]]]) -> None:
         """Empties the plot for a new curve.
 

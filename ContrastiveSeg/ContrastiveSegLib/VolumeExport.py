@@ -14,6 +14,7 @@ import slicer
 import slicer.util
 from slicer.i18n import tr as _
 
+from ContrastiveSegLib.AcceptedLabels import AcceptedLabels
 from ContrastiveSegLib.AnnotationLogic import AnnotationLogic
 from ContrastiveSegLib.LabelBox import LabelBox
 from ContrastiveSegLib.LabelledSegment import LabelledSegment
@@ -111,14 +112,13 @@ class VolumeExport:
         values: dict[str, int],
         *,
         axis: int | None = None,
-        accepted: Path | None = None,
     ) -> Exported:
         """Writes both arrays, at once; :meth:`prepare` tells the arguments.
 
         Raises:
             UserError: Nothing is painted, a node holds no voxels, or a file cannot be written.
         """
-        job = self.prepare(volumeNode, segmentationNode, values, axis=axis, accepted=accepted)
+        job = self.prepare(volumeNode, segmentationNode, values, axis=axis)
         try:
             return job.write()
         except OSError as error:
@@ -131,7 +131,6 @@ class VolumeExport:
         values: dict[str, int],
         *,
         axis: int | None = None,
-        accepted: Path | None = None,
     ) -> ExportJob:
         """Looks at the nodes; what is returned writes both arrays.
 
@@ -141,7 +140,6 @@ class VolumeExport:
             values: Label values by segment ID; :meth:`RunFolder.segmentValues` keeps them stable. Those of
                 hidden segments are needed only to tell what was changed since something was accepted.
             axis: Limits the annotated slices to one array axis.
-            accepted: The file that :class:`AcceptLogic` left, where there is one.
 
         Raises:
             UserError: Nothing is painted, or a node holds no voxels.
@@ -152,10 +150,11 @@ class VolumeExport:
             values.setdefault(segmentId, max(values.values(), default=0) + 1)
         box = AnnotationLogic.labelsOf(segmentationNode, grid, values)
         hidden = AnnotationLogic.hiddenValues(segmentationNode, values)
-        slices = AnnotationLogic.annotatedSlices(
-            segmentationNode, box, grid, axis=axis, accepted=accepted, hidden=hidden
-        )
-        partial = AnnotationLogic.partialSlices(segmentationNode)
+        slices = AnnotationLogic.annotatedSlices(segmentationNode, box, grid, values=values, axis=axis)
+        partial, persons = AnnotationLogic.partialSlices(segmentationNode), None
+        if partial:
+            under = AnnotationLogic.hiddenIds(segmentationNode)
+            persons = AcceptedLabels(segmentationNode).persons(box, values, grid, under)
         if not self._isAnyPainted(box, slices, hidden):
             raise UserError(
                 _("No segment of '{name}' is painted on a slice that counts.").format(
@@ -178,7 +177,7 @@ class VolumeExport:
             )
         labelsName, old = self._next("labels")
         former += old
-        sparse = self._sparseSlices(box, slices, partial, hidden)
+        sparse = self._sparseSlices(box, slices, partial, hidden, persons)
         files.append((labelsName, grid.shape, np.dtype(np.int16), sparse))
         segmentation = segmentationNode.GetSegmentation()
         segments = [
@@ -219,40 +218,35 @@ class VolumeExport:
             return array[..., :3].astype(np.float32) @ np.array(_LUMINANCE, np.float32)
         return np.asarray(array.mean(axis=-1, dtype=np.float32))
 
-    @classmethod
-    def sparseLabels(
-        cls,
+    @staticmethod
+    def _sparseSlices(
         box: LabelBox,
         slices: list[Slice],
-        partial: Collection[Slice] = (),
-        hidden: Collection[int] = (),
-    ) -> np.ndarray:
+        partial: Collection[Slice],
+        hidden: Collection[int],
+        persons: np.ndarray | None,
+    ) -> Iterator[np.ndarray]:
         """Labels with IGNORE everywhere but on the annotated slices.
+
+        They come slice by slice along z: a large CT never stands in memory as a whole.
 
         Args:
             box: What is painted.
             slices: The annotated slices.
             partial: Those of them of which only the painted voxels count.
             hidden: Labels that are left out: their voxels are not background either.
+            persons: Which voxels of the box a person has painted; None for all painted ones.
         """
-        labels = np.empty(box.shape, np.int16)
-        for index, plane in enumerate(cls._sparseSlices(box, slices, partial, hidden)):
-            labels[index] = plane
-        return labels
-
-    @staticmethod
-    def _sparseSlices(
-        box: LabelBox, slices: list[Slice], partial: Collection[Slice], hidden: Collection[int]
-    ) -> Iterator[np.ndarray]:
-        """The same, slice by slice along z: a large CT never stands in memory as a whole."""
         part, start = box.part, box.start[0]
         for z in range(box.shape[0]):
             plane = np.full(box.shape[1:], IGNORE, np.int16)
             whole = np.zeros(box.shape[1:], np.int16)
+            painted = np.zeros(plane.shape, bool)  # by a person: an accepted voxel is nobody's word
             if start <= z < start + box.array.shape[0]:
                 whole[part[1:]] = box.array[z - start]
                 if hidden:
                     whole[np.isin(whole, list(hidden))] = IGNORE
+                painted[part[1:]] = whole[part[1:]] > 0 if persons is None else persons[z - start]
             said = np.zeros(plane.shape, bool)
             some = np.zeros(plane.shape, bool)
             for axis, index in slices:
@@ -260,7 +254,7 @@ class VolumeExport:
                     continue
                 place = [slice(None), (index, slice(None)), (slice(None), index)][axis]
                 (some if (axis, index) in partial else said)[place] = True
-            np.copyto(plane, whole, where=said | (some & (whole > 0)))
+            np.copyto(plane, whole, where=said | (some & painted))
             yield plane
 
     @staticmethod

@@ -58,21 +58,49 @@ class VolumeGrid:
     def ijkToWorld(self) -> np.ndarray:
         """IJK-to-RAS (4x4, mm) with the parent transforms hardened.
 
-        A non-linear transform does not make a grid: there, the volume's own geometry is given, whose
-        spacing is still that of the scanner. Nothing is lost by that, as results come back on this
-        grid and are placed under the same transform.
+        Raises:
+            UserError: A parent transform is not linear.
         """
         return self.localToWorld(self.node) @ self.ijkToLocal
 
     @classmethod
     def localToWorld(cls, node: Any) -> np.ndarray:
-        """A node's parent transforms (4x4) where they are linear, else the identity."""
-        parent = node.GetParentTransformNode()
-        if parent is None or not parent.IsTransformToWorldLinear():
-            return np.eye(4)
+        """A node's parent transforms (4x4).
+
+        Raises:
+            UserError: One of them is not linear.
+        """
+        whyNot = cls.whyNotLinear(node)
+        if whyNot:
+            raise UserError(whyNot)
         matrix = vtk.vtkMatrix4x4()
-        parent.GetMatrixTransformToWorld(matrix)
+        parent = node.GetParentTransformNode()
+        if parent is not None:
+            parent.GetMatrixTransformToWorld(matrix)
         return cls.toArray(matrix)
+
+    @staticmethod
+    def whyNotLinear(node: Any) -> str:
+        """Why a node cannot be worked on under its parent transforms; empty where it can.
+
+        Under a non-linear transform a slice view cuts through many slices of the volume, and what is
+        painted there is no slice of it.
+        """
+        parent = node.GetParentTransformNode()
+        if parent is None or parent.IsTransformToWorldLinear():
+            return ""
+        return _(
+            "'{name}' is under the non-linear transform '{transform}', so that the slice views do not show "
+            "its slices. Harden the transform or take it away, in the module Transforms."
+        ).format(name=node.GetName(), transform=parent.GetName())
+
+    def sliceNormals(self) -> np.ndarray:
+        """Unit vectors in world space, one a row, across the slices that array axes 0, 1, 2 count.
+
+        They are not the axes themselves where a transform shears.
+        """
+        rows = np.linalg.inv(self.ijkToWorld())[2::-1, :3]
+        return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True))
 
     def center(self) -> tuple[float, float, float]:
         """The middle of the volume, RAS mm."""
@@ -118,6 +146,14 @@ class VolumeGrid:
         image.GetPointData().SetScalars(scalars)
         image.SetGeometryFromImageToWorldMatrix(self.toMatrix(self.ijkToLocal))
         return image
+
+    def moveInto(self, image: Any, node: Any) -> None:
+        """Brings an image from this volume's local space into that of another node."""
+        source, target = self.node.GetParentTransformNode(), node.GetParentTransformNode()
+        if source is not target:
+            transform = vtk.vtkGeneralTransform()
+            slicer.vtkMRMLTransformNode.GetTransformBetweenNodes(source, target, transform)
+            slicer.vtkOrientedImageDataResample.TransformOrientedImage(image, transform)
 
 
 def _orders() -> tuple[tuple[int, int, int], ...]:

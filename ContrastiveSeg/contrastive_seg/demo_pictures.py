@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import importlib.util
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from contrastive_seg.atomic import make_folder, replacing
-from contrastive_seg.data.volume import Volume
-from contrastive_seg.demo_scene import PLANES, Scene, make_scene, shown_slices
+from contrastive_seg.demo_scene import PLANES, Scene, shown_slices
 
 _LETTERS = {"axial": tuple("RLAP"), "coronal": tuple("RLSI"), "sagittal": tuple("APSI")}
 """What is at the left, right, top and bottom of a picture."""
@@ -38,24 +37,12 @@ def can_draw() -> bool:
     return importlib.util.find_spec("matplotlib") is not None
 
 
-def draw_overlays(
-    volume: Volume,
-    truth: np.ndarray,
-    prediction: np.ndarray,
-    names: Mapping[int, str],
-    axis: int,
-    annotated: Sequence[int],
-    folder: Path,
-) -> list[Path]:
+def draw_overlays(scene: Scene, names: Mapping[int, str], folder: Path) -> list[Path]:
     """Writes ``overlay-axial.png``, ``overlay-coronal.png`` and ``overlay-sagittal.png``.
 
     Args:
-        volume: The image.
-        truth: Label map of its shape.
-        prediction: Label map of its shape.
+        scene: What is drawn, of :func:`~contrastive_seg.demo_scene.make_scene`.
         names: Names of the label values that are drawn.
-        axis: Array axis (z, y, x) of the image that counts the annotated slices.
-        annotated: Those slices.
         folder: Where to write.
 
     Returns:
@@ -65,7 +52,6 @@ def draw_overlays(
         ContrastiveSegError: ``disk-full`` or ``no-write-permission``.
     """
     make_folder(folder)
-    scene = make_scene(volume, truth, prediction, names, axis, annotated)
     return [
         _draw(scene, number, names, folder / f"overlay-{plane}.png") for number, plane in enumerate(PLANES)
     ]

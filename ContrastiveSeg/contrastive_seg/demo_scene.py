@@ -63,7 +63,16 @@ def make_scene(
     axis: int,
     annotated: Sequence[int],
 ) -> Scene:
-    """Turns everything to the common orientation and crops it (arguments as in ``draw_overlays``)."""
+    """Turns everything to the common orientation and crops it.
+
+    Args:
+        volume: The image.
+        truth: Label map of its shape.
+        prediction: Label map of its shape.
+        names: Names of the label values that are drawn.
+        axis: Array axis (z, y, x) of the image that counts the annotated slices.
+        annotated: Those slices.
+    """
     orientation = Orientation.of(volume)
     turned = orientation.turn(volume)
     known = list(names)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -35,6 +35,13 @@ class Normalisation:
             low, high = float(sample.min()), float(sample.max())
         clipped = np.clip(sample, low, high)
         return cls(low, high, float(clipped.mean()), max(float(clipped.std()), 1e-6))
+
+    @classmethod
+    def windowed(cls, array: np.ndarray, low: float, high: float) -> Normalisation:
+        """Clipping to given values (CT) instead of percentiles."""
+        step = max(1, int(np.ceil(np.cbrt(array.size / _SAMPLE))))
+        part = np.clip(np.asarray(array[::step, ::step, ::step], dtype=np.float32), low, high)
+        return replace(cls.of(part, 0, 100), low=low, high=high)
 
     def apply(self, array: np.ndarray) -> np.ndarray:
         """Normalised copy, float32, of any part of the volume."""

@@ -16,6 +16,7 @@ import numpy as np
 from contrastive_seg import __version__
 from contrastive_seg.atomic import write_json
 from contrastive_seg.data.sparse_labels import PLANES
+from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.runs import HistoryPoint, Segment
 
 if TYPE_CHECKING:
@@ -134,6 +135,37 @@ def read_rounds(provenance: dict[str, Any]) -> list[Round]:
         return [Round(**{k: v for k, v in stored.items() if k in known}) for stored in provenance["rounds"]]
     except (KeyError, TypeError, AttributeError):
         return []
+
+
+def stored_matrices(provenance: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """The IJK-to-RAS matrices of a stored provenance by the SHA256 of their images."""
+    found = {}
+    cases = provenance.get("cases")
+    for one in cases if isinstance(cases, list) else []:
+        try:
+            matrix = np.asarray(one["ijk_to_ras"], dtype=float)
+            if matrix.shape == (4, 4):
+                found[str(one["image_sha256"])] = matrix
+        except (KeyError, TypeError, ValueError):
+            continue
+    return found
+
+
+def other_images(missing: int, count: int, where: Sequence[str], what_to_do: str) -> ContrastiveSegError:
+    """The error for images that are others than those a run learnt from.
+
+    Args:
+        missing: How many of them,
+        count: of how many.
+        where: What was found instead, for the user.
+        what_to_do: A sentence.
+    """
+    listed = ", ".join(dict.fromkeys(where)) or "none of the files is there any more"
+    return ContrastiveSegError(
+        "input-changed",
+        f"{missing} of {count} image(s) are not those that the run learnt from: {listed}.",
+        what_to_do,
+    )
 
 
 def versions() -> dict[str, str | None]:

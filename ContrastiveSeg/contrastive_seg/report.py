@@ -59,6 +59,7 @@ class Report:
         work: The folder with the pictures that the results name.
         failures: What could not be segmented.
         about: Settings and provenance, without names of patients.
+        notes: What concerns all volumes.
         title: Heading.
     """
 
@@ -67,6 +68,7 @@ class Report:
     work: Path
     failures: Sequence[Failure] = ()
     about: dict[str, Any] = field(default_factory=dict)
+    notes: Sequence[str] = ()
     title: str = "Segmented volumes"
 
     def write(self, path: Path) -> Path:
@@ -88,6 +90,7 @@ class Report:
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             f"<title>{_e(self.title)}</title><style>{_STYLE}</style></head><body>",
             f"<header><h1>{_e(self.title)}</h1>{self._summary()}</header>",
+            *(f'<div class="first">{_e(note)}</div>' for note in self.notes),
             self._first(first),
             self._table(first),
             self._failures(),
@@ -167,7 +170,7 @@ class Report:
             f"{' x '.join(map(str, one.size))} voxels of {' x '.join(f'{s:.3g}' for s in one.spacing_mm)} mm"
         )
         told = "".join(f'<div class="first">{_e(reason)}</div>' for reason in (*reasons, *one.differences))
-        told += "".join(f'<p class="soft">{_e(note)}</p>' for note in one.notes)
+        told += "".join(f'<p class="soft">{_e(note)}</p>' for note in one.notes if note not in self.notes)
         if one.kept:
             told += '<p class="soft">The mask was there before and was kept: no uncertainty.</p>'
         return (

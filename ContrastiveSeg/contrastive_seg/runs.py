@@ -23,11 +23,17 @@ from pathlib import Path
 from typing import Any
 
 from contrastive_seg import strict_json
-from contrastive_seg.atomic import make_folder, remove_parts, write_bytes, write_error, write_json
+from contrastive_seg.atomic import probe_folder, remove_parts, write_bytes, write_error, write_json
 from contrastive_seg.errors import ContrastiveSegError
 
 JOB_FORMAT = 1
 _PART_AGE = 600.0
+_RESULTS = (
+    *("others/checkpoint.safetensors", "others/origin.json"),
+    *("job.json", "history.jsonl", "provenance.json", "labels-round*-case*.safetensors.gz"),
+    *("prediction.nii.gz", "uncertainty.nii.gz", "predictions/*.nii.gz", "uncertainty/*.nii.gz"),
+    *("prediction-*.npy", "probability-*.npy", "uncertainty-*.npy", "preview-*.npy"),
+)
 
 
 @dataclass(frozen=True)
@@ -104,13 +110,7 @@ class RunFolder:
         Raises:
             ContrastiveSegError: ``disk-full`` or ``no-write-permission``, naming the folder.
         """
-        make_folder(self.path)
-        probe = self.path / f".probe-{os.getpid()}"
-        try:
-            probe.touch()
-            probe.unlink()
-        except OSError as error:
-            raise write_error(self.path, error) from error
+        probe_folder(self.path)
         remove_parts(self.path, older_than=_PART_AGE)
         return self
 
@@ -182,6 +182,28 @@ class RunFolder:
                 (self.path / name).unlink(missing_ok=True)
             except OSError as error:
                 raise write_error(self.path / name, error) from error
+
+    def results(self) -> list[Path]:
+        """Files that an earlier run has left: what it learnt from and found, without its checkpoint."""
+        return [path for pattern in _RESULTS for path in sorted(self.path.glob(pattern)) if path.is_file()]
+
+    def forget(self) -> None:
+        """Removes an earlier run, so that another one never meets its files; other files stay.
+
+        The checkpoint goes first: whenever this is interrupted, what is left is not taken for a run.
+
+        Raises:
+            ContrastiveSegError: ``no-write-permission``.
+        """
+        self.forget_learnt()
+        for path in self.results():
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                raise write_error(path, error) from error
+        for name in ("others", "predictions", "uncertainty"):
+            with contextlib.suppress(OSError):  # something else is in it, or there is none
+                (self.path / name).rmdir()
 
     def read_provenance(self) -> dict[str, Any]:
         """The stored provenance; empty where there is none that can be read."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -77,6 +78,18 @@ def call(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, s
     printed = capsys.readouterr()
     code = ended.value.code
     return (code if isinstance(code, int) else 0 if code is None else 1), printed.out, printed.err
+
+
+def expect_error(outcome: tuple[int, str, str], code: str | None, said: list[str]) -> None:
+    """That a command ended with this error: a sentence and what to do, no traceback."""
+    status, out, err = outcome
+    assert status == 2, err
+    error = json.loads(out)["error"]
+    assert code is None or error["code"] == code
+    assert error["message"] in err and error["what_to_do"] in err and error["what_to_do"]
+    for words in said:
+        assert words in err
+    assert "Traceback" not in err
 
 
 def array_of(path: Path) -> np.ndarray:

@@ -108,6 +108,25 @@ def add_transform(matrix: np.ndarray) -> Any:
     return node
 
 
+def bent_transform(name: str = "Warp") -> Any:
+    """A grid transform that moves everything by 2 mm to the right, by way of displacements."""
+    import slicer
+    import vtk
+    from vtk.util import numpy_support
+
+    grid = vtk.vtkImageData()
+    grid.SetDimensions(3, 3, 3)
+    grid.SetSpacing(100, 100, 100)
+    grid.SetOrigin(-100, -100, -100)
+    moves = np.tile([2.0, 0.0, 0.0], (27, 1))
+    grid.GetPointData().SetScalars(numpy_support.numpy_to_vtk(moves, deep=True))
+    transform = slicer.vtkOrientedGridTransform()
+    transform.SetDisplacementGridData(grid)
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLGridTransformNode", name)
+    node.SetAndObserveTransformToParent(transform)
+    return node
+
+
 def wait_until(happened: Callable[[], bool], seconds: float = 60.0) -> None:
     """Lets the application's events run until something has happened; fails when it does not."""
     import slicer

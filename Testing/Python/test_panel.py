@@ -231,6 +231,35 @@ def test_the_uncertainty_lies_over_the_slices_when_wished(a_painted_scene, a_pan
     assert view.composite.GetForegroundVolumeID() is None
 
 
+def test_the_uncertainty_gives_back_what_lay_over_the_image_and_leaves_the_users_choices(
+    a_painted_scene, a_panel
+):
+    volume, segmentation = a_painted_scene
+    pet = add_volume(ball(SHAPE) * 10, name="PET")
+    fused, plain = SliceView("Red"), SliceView("Yellow", "Sagittal")
+    for view in (fused, plain):
+        view.show(volume)
+    fused.composite.SetForegroundVolumeID(pet.GetID())
+    fused.composite.SetForegroundOpacity(0.3)
+    show_prediction(volume, segmentation)
+    maps = PredictionLogic.updateMaps(volume, segmentation, {"uncertainty": np.full(SHAPE, 60, np.uint8)})
+    a_panel.panel.update()
+    a_panel.ui.uncertaintyCheckBox.checked = True
+    fused.composite.SetForegroundOpacity(0.8)
+    plain.composite.SetForegroundVolumeID(pet.GetID())
+    a_panel.panel._parameters.opacity = 25  # any other choice
+    assert fused.composite.GetForegroundVolumeID() == maps["uncertainty"].GetID()
+    assert fused.composite.GetForegroundOpacity() == pytest.approx(0.8)
+    assert plain.composite.GetForegroundVolumeID() == pet.GetID()
+    a_panel.ui.uncertaintyCheckBox.checked = False
+    assert fused.composite.GetForegroundVolumeID() == pet.GetID()
+    assert fused.composite.GetForegroundOpacity() == pytest.approx(0.3)
+    assert plain.composite.GetForegroundVolumeID() == pet.GetID()
+    a_panel.ui.uncertaintyCheckBox.checked = True  # a second time, in both views
+    for view in (fused, plain):
+        assert view.composite.GetForegroundVolumeID() == maps["uncertainty"].GetID()
+
+
 def test_choices_are_saved_with_the_scene_and_come_back(a_painted_scene, a_panel):
     ui = a_panel.ui
     ui.budgetSelector.currentIndex = 2
@@ -264,6 +293,8 @@ def test_reload_gives_a_panel_that_works(a_painted_scene, a_panel):
     a_panel.onReload()
     again = slicer.modules.ContrastiveSegWidget
     assert again is not a_panel
+    if not again.parent.isEntered:  # in the application, the test's panel is not the one that is loaded again
+        again.enter()
     assert again.ui.annotationLabel.text == "3 annotated slices (3 axial)."
     assert again.ui.startButton.enabled
 

@@ -8,6 +8,7 @@ from scene_parts import (
     add_segmentation,
     add_volume,
     ball,
+    bent_transform,
     only_slices,
     paint,
     share_one_image,
@@ -20,6 +21,9 @@ from ContrastiveSegLib.LabelledSegment import LabelledSegment
 from ContrastiveSegLib.PredictionLogic import PredictionLogic
 from ContrastiveSegLib.SegmentResampler import SegmentResampler
 from ContrastiveSegLib.SliceSuggestion import SliceSuggestion
+from ContrastiveSegLib.SliceViews import SliceViews
+from ContrastiveSegLib.State import State
+from ContrastiveSegLib.UserError import UserError
 from ContrastiveSegLib.VolumeExport import VolumeExport
 from ContrastiveSegLib.VolumeGrid import VolumeGrid
 from slicer_harness.views import SliceView
@@ -69,6 +73,13 @@ def test_the_hint_leads_from_the_middle_to_the_ends(a_volume_to_paint, a_panel):
     AnnotationLogic.setEmpty(segmentation, (0, 11))
     a_panel.enter()
     assert "press Start" in label.text and not button.enabled
+    machine = a_panel.panel.learning.machine
+    assert machine.go(State.Ready)
+    for state in (State.Starting, State.Learning):
+        assert machine.go(state)
+        assert label.text.startswith("Learning.") and not button.enabled
+    assert machine.go(State.Failed)
+    assert "press Start" in label.text
 
 
 def test_before_a_learning_the_widest_gap_can_be_gone_to(a_volume_to_paint, a_panel):
@@ -99,6 +110,10 @@ def test_suggestions_are_said_in_words_gone_to_and_passed_over_when_annotated(a_
     a_panel.enter()
     assert "All suggested slices are annotated: press Start" in label.text
     assert not a_panel.ui.suggestButton.enabled
+    machine = a_panel.panel.learning.machine
+    assert machine.go(State.Ready) and machine.go(State.Starting)
+    assert label.text.startswith("Learning.")
+    assert machine.go(State.Failed)
 
 
 def test_suggestions_do_not_stay_when_other_nodes_are_chosen(a_painted_scene, a_panel):
@@ -156,6 +171,19 @@ def test_keys_of_the_editor_work_only_while_the_panel_is_shown(a_painted_scene, 
     assert editor._hasKeys and editor._watchesViews
     a_panel.exit()
     assert not editor._hasKeys and not editor._watchesViews
+
+
+def test_the_editor_offers_only_what_works_on_the_slice_that_is_shown(a_painted_scene, a_panel):
+    editor = editor_of(a_panel)
+    offered = {one.text for one in editor.findChildren(qt.QToolButton) if not one.isHidden()}
+    assert {"Paint", "Draw", "Erase", "Level tracing"} <= offered
+    # Scissors cut through all slices unless told otherwise
+    assert not offered & {"Scissors", "Threshold", "Grow from seeds", "Fill between slices", "Islands"}
+    node = editor.mrmlSegmentEditorNode()
+    a_panel.exit()
+    node.SetActiveEffectName("Scissors")  # of a scene that an earlier release has saved
+    a_panel.enter()
+    assert not node.GetActiveEffectName()
 
 
 def test_the_editor_survives_the_closing_of_the_scene(a_painted_scene, a_panel):
@@ -331,3 +359,108 @@ def test_unchecking_an_empty_slice_takes_the_mark_away(a_painted_scene, a_panel)
     a_panel.ui.sliceTable.item(0, 3).setCheckState(qt.Qt.Unchecked)
     wait_until(lambda: a_panel.ui.sliceTable.rowCount == 3, 5)
     assert AnnotationLogic.emptySlices(segmentation) == []
+
+
+def tilted(degrees):
+    """A grid of 2 mm slices, turned about the axis from left to right."""
+    turn = np.radians(degrees)
+    matrix = np.eye(4)
+    matrix[1:3, 1:3] = [[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]
+    return matrix @ np.diag([1.0, 1.0, 2.0, 1.0])
+
+
+@pytest.fixture
+def an_oblique_view(a_panel):
+    """A volume that was acquired 25 degrees obliquely, shown in an axial view, chosen in the panel."""
+    volume = add_volume(ball(SHAPE) * 300 + 50, tilted(25))
+    segmentation = add_segmentation(volume, ["Ball"])
+    view = SliceView()
+    view.show(volume)
+    view.aim(VolumeGrid(volume).center())
+    a_panel.enter()
+    yield volume, segmentation, view
+    view.node.SetOrientation("Axial")
+
+
+def test_oblique_views_are_warned_of_and_turned_to_the_planes_of_the_volume(an_oblique_view, a_panel):
+    volume, _segmentation, view = an_oblique_view
+    sagittal = SliceView("Yellow", "Sagittal")  # lies in a plane of the volume, but turned in it
+    sagittal.show(volume)
+    label, button = a_panel.ui.alignLabel, a_panel.ui.alignButton
+    assert "oblique to 'Volume'" in label.text and not label.isHidden() and not button.isHidden()
+    button.click()
+    wait_until(lambda: button.isHidden() and label.isHidden(), 5)
+    axis = volume_axis(volume)
+    normal = [view.node.GetSliceToRAS().GetElement(row, 2) for row in range(3)]
+    assert abs(np.dot(normal, axis)) == pytest.approx(1.0, abs=1e-6)
+    upward = [sagittal.node.GetSliceToRAS().GetElement(row, 1) for row in range(3)]
+    assert abs(np.dot(upward, axis)) == pytest.approx(1.0, abs=1e-6)
+    sagittal.node.SetOrientation("Sagittal")
+    view.node.SetOrientation("Axial")  # the panel watches the views
+    wait_until(lambda: not button.isHidden(), 5)
+
+
+def volume_axis(volume):
+    axis = VolumeGrid(volume).ijkToWorld()[:3, 2]
+    return axis / np.linalg.norm(axis)
+
+
+def test_in_an_oblique_view_no_slice_is_marked_as_empty_or_accepted(an_oblique_view, a_panel):
+    volume, segmentation, view = an_oblique_view
+    a_panel.ui.emptyButton.click()
+    assert AnnotationLogic.emptySlices(segmentation) == []
+    assert "oblique" in a_panel.ui.statusLabel.text and "Align slice views" in a_panel.ui.statusLabel.text
+    a_panel.ui.alignButton.click()
+    k = (np.linalg.inv(VolumeGrid(volume).ijkToWorld()) @ [*origin_of(view), 1.0])[2]
+    assert k == pytest.approx(round(k), abs=1e-6)  # on the middle of a slice, so that a brush paints one
+    a_panel.ui.emptyButton.click()
+    assert AnnotationLogic.emptySlices(segmentation) == [(0, round(k))]
+
+
+def origin_of(view):
+    return [view.node.GetSliceToRAS().GetElement(row, 3) for row in range(3)]
+
+
+def test_to_go_to_a_suggested_slice_turns_the_view_so_that_it_shows_that_slice(an_oblique_view, a_panel):
+    volume, segmentation, _view = an_oblique_view
+    paint(segmentation, "Ball", only_slices(ball(SHAPE, 0.45), 0, [2, 9]), volume)
+    a_panel.enter()
+    a_panel.ui.suggestButton.click()
+    assert SliceViews.shown(VolumeGrid(volume), 0) == (0, 5)
+    assert SliceViews.oblique(VolumeGrid(volume), segmentation) == []
+
+
+def test_views_that_do_not_show_the_segmentation_may_be_oblique(an_oblique_view, a_panel):
+    _volume, segmentation, _view = an_oblique_view
+    segmentation.GetDisplayNode().AddViewNodeID("vtkMRMLSliceNodeElsewhere")
+    a_panel.enter()
+    assert a_panel.ui.alignButton.isHidden()
+
+
+def test_a_segmentation_made_on_a_volume_of_another_angle_is_warned_of(a_panel):
+    volume = add_volume(ball(SHAPE) * 300 + 50)
+    add_segmentation(add_volume(ball(SHAPE), tilted(10), name="Other"), ["Ball"])
+    a_panel.panel._parameters.volume = volume
+    a_panel.enter()
+    assert "voxels of 'Segmentation' are oblique to those of 'Volume'" in a_panel.ui.alignLabel.text
+    assert a_panel.ui.alignButton.isHidden()
+    a_panel.ui.newSegmentationButton.click()
+    wait_until(lambda: a_panel.ui.alignLabel.isHidden(), 5)
+
+
+@pytest.mark.parametrize("which", ["volume", "segmentation"])
+def test_under_a_warp_nothing_is_painted_or_learnt_and_the_panel_says_what_to_do(
+    a_painted_scene, a_panel, which
+):
+    volume, segmentation = a_painted_scene
+    node = volume if which == "volume" else segmentation
+    node.SetAndObserveTransformNodeID(bent_transform("Bent").GetID())
+    words = "is under the non-linear transform 'Bent'"
+    wait_until(lambda: words in a_panel.ui.annotationLabel.text, 5)
+    for name in ("startButton", "paintButton", "emptyButton", "editorCollapsibleButton"):
+        widget = getattr(a_panel.ui, name)
+        assert not widget.enabled and words in tip_of(widget) and "Harden" in tip_of(widget)
+    with pytest.raises(UserError, match=words):
+        a_panel.panel.learning.start(volume, segmentation, "quick")
+    node.SetAndObserveTransformNodeID(None)
+    wait_until(lambda: a_panel.ui.startButton.enabled, 5)

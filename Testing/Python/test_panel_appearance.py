@@ -3,17 +3,20 @@
 import pytest
 import qt
 import slicer
-from scene_parts import predict_ball, tip_of
+from scene_parts import add_segmentation, add_volume, ball, predict_ball, tip_of
 
 from ContrastiveSegLib.Panels.ShortcutsSection import ShortcutsSection
 from ContrastiveSegLib.State import State
 from slicer_harness import in_application
+from slicer_harness.views import SliceView
 
 if in_application():
     pytest.skip("needs the stand-ins' Qt", allow_module_level=True)
 
 from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import QApplication, QLabel, QWidget
+
+SHAPE = (12, 30, 40)
 
 
 @pytest.fixture
@@ -50,6 +53,32 @@ def test_shortcuts_are_there_while_the_panel_is_shown_and_gone_afterwards(a_pane
     assert keys_of(a_window) == []
 
 
+def test_who_only_asks_for_the_logic_gets_no_shortcuts_no_choices_and_no_process(a_scene, a_module, a_window):
+    volume = add_volume(ball(SHAPE))
+    add_segmentation(volume, ["Ball"])
+    SliceView().show(add_volume(ball(SHAPE), name="Of another module"))
+    shown = SliceView().composite.GetBackgroundVolumeID()
+    representation = a_module.widgetRepresentation()  # as slicer.util.getModuleLogic does
+    panel = representation.self().panel
+    panel.warmsUp = True
+    try:
+        for _round in range(2):
+            add_volume(ball(SHAPE), name="Later")
+            slicer.app.processEvents()
+            assert keys_of(a_window) == [] and not panel.learning.worker.isRunning
+            assert panel.nodes() == (None, None)
+            assert SliceView().composite.GetBackgroundVolumeID() == shown
+            assert not any(getattr(one, "editor", None) for one in panel.sections)
+            slicer.mrmlScene.InvokeEvent(slicer.mrmlScene.EndImportEvent)
+        representation.enter()
+        assert keys_of(a_window) and panel.nodes()[0] is not None
+        representation.exit()
+        assert keys_of(a_window) == []
+    finally:
+        slicer.app.moduleManager().unload("ContrastiveSeg")
+        a_module.forget()
+
+
 def test_a_shortcut_presses_its_button_or_says_why_not(a_panel, a_painted_scene, a_window):
     a_panel.enter()
     by_key = shortcuts_of(a_window)
@@ -68,7 +97,9 @@ def test_a_shortcut_presses_its_button_or_says_why_not(a_panel, a_painted_scene,
 def test_no_shortcut_is_one_of_slicers_or_of_the_segment_editors():
     plain = [str(n) for n in range(10)] + ["Esc", "Space", "Z", "Y", "I", "Q", "W", "Ctrl+Left", "Ctrl+Right"]
     slicers = [f"Shift+{n}" for n in range(10)] + [f"Ctrl+{one}" for one in "123456OSWZYXCVHFB"]
-    slicers.append("Ctrl+Shift+Z")
+    slicers += [f"Ctrl+Shift+{one}" for one in ("Z", "S")]
+    slicers += [f"Ctrl+Shift+{one}" for one in ("A", "T", "Space")]  # toolbar Markups
+    slicers += [f"Ctrl+Shift+{one}" for one in ("Down", "Left", "Right")]  # toolbar Sequences
     taken = {QKeySequence(one).toString() for one in plain + slicers}
     ours = [QKeySequence(key).toString() for key, _button, _words in ShortcutsSection.table()]
     assert all(ours) and len(set(ours)) == len(ours) and not taken & set(ours)

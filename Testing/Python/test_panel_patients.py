@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +22,10 @@ from ContrastiveSegLib.PatientState import PatientState
 from ContrastiveSegLib.PatientTarget import PatientTarget
 from ContrastiveSegLib.PredictionLogic import PredictionLogic
 from ContrastiveSegLib.RunFolder import RunFolder
+from ContrastiveSegLib.SetUp.Condition import Condition
 from ContrastiveSegLib.State import State
 from ContrastiveSegLib.VolumeGrid import VolumeGrid
+from slicer_harness.views import SliceView
 
 pytestmark = pytest.mark.usefixtures("a_scene")
 SLOW = 200
@@ -96,11 +99,15 @@ def test_checked_volumes_of_the_scene_get_segmentations_with_names_and_colours(a
     case = section.logic.cases[1]
     expected = (second_truth == 1).sum() * 0.8 * 0.8 * 1.5 / 1000
     assert case.volumes()[1] == pytest.approx(expected, rel=0.5)
+    SliceView()
     ui.patientsTable.cellClicked.emit(1, 0)
     assert [one.GetDisplayNode().GetVisibility() for one in found] == [0, 1]
     assert not segmentation.GetDisplayNode().GetVisibility()  # it belongs to another patient
+    a_panel.panel._parameters.volume = second  # what is gone back to is what was learnt, all the same
     ui.patientsBackButton.click()
     assert segmentation.GetDisplayNode().GetVisibility() and ui.patientsBackButton.isHidden()
+    assert SliceView().composite.GetBackgroundVolumeID() == volume.GetID()
+    a_panel.panel._parameters.volume = volume
     assert not found[1].GetDisplayNode().GetVisibility()
     inside = labels_of(found[1], second)
     index = np.linalg.inv(VolumeGrid(second).ijkToWorld()) @ [*case.result["center_ras"], 1]
@@ -294,3 +301,21 @@ def test_what_hinders_all_cases_ends_the_run_with_a_sentence_and_go_on_tries_aga
     ui.patientsGoOnButton.click()
     wait_for_end(section.logic)
     assert (masks / "Other_predicted.nii.gz").is_file() and (masks / "labels.csv").is_file()
+
+
+def test_without_packages_nothing_starts_and_set_up_opens_with_a_sentence(a_panel, learnt, monkeypatch):
+    another(1, "Other")
+    relist(a_panel)
+    section, ui, installing = section_of(a_panel), a_panel.ui, a_panel.panel.installing
+    packages = [replace(one, condition=Condition.Missing) for one in installing.packages()]
+    monkeypatch.setattr(installing, "packages", lambda: packages)
+    for start in (ui.patientsStartButton.click, section._onGoOn):
+        ui.statusLabel.text = ""
+        start()
+        assert "PyTorch" in ui.statusLabel.text and "Press Install" in ui.statusLabel.text
+        assert not section.logic.isRunning and not ui.setUpCollapsibleButton.isHidden()
+    monkeypatch.undo()
+    installing.isInstalling = True
+    ui.patientsStartButton.click()
+    assert "being installed" in ui.statusLabel.text and not section.logic.isRunning
+    installing.isInstalling = False

@@ -1,5 +1,6 @@
 """Frames of a sequence as other patients; and large volumes, for which nothing may stand still."""
 
+import shutil
 import time
 
 import numpy as np
@@ -8,14 +9,26 @@ import qt
 import slicer
 from contrastive_seg_phantom import dice, two_organs
 from patients_parts import labels_of, section_of, states, wait_for_end
-from scene_parts import add_volume, wait_until
+from scene_parts import add_segmentation, add_volume, only_slices, paint, tip_of, wait_until
 
+from ContrastiveSegLib.LabelledSegment import LabelledSegment
+from ContrastiveSegLib.LearningRound import LearningRound
+from ContrastiveSegLib.PatientCase import PatientCase
+from ContrastiveSegLib.PatientChannel import PatientChannel
 from ContrastiveSegLib.PatientResults import PatientResults
 from ContrastiveSegLib.PatientState import PatientState
+from ContrastiveSegLib.PatientViewer import PatientViewer
 from ContrastiveSegLib.PredictionLogic import PredictionLogic
+from ContrastiveSegLib.Readiness import Readiness
+from ContrastiveSegLib.RunFolder import RunFolder
+from ContrastiveSegLib.Runs.RunFinder import RunFinder
 from ContrastiveSegLib.SceneVolumes import SceneVolumes
+from ContrastiveSegLib.SequenceFrame import SequenceFrame
+from ContrastiveSegLib.SequenceLogic import SequenceLogic
 from ContrastiveSegLib.SlabCopy import SlabCopy
+from ContrastiveSegLib.UserError import UserError
 from slicer_harness import in_application
+from slicer_harness.views import SliceView
 
 pytestmark = pytest.mark.usefixtures("a_scene")
 
@@ -64,6 +77,97 @@ def test_each_frame_of_a_sequence_is_segmented_and_the_masks_play_with_it(a_pane
         assert PredictionLogic.isPrediction(proxy)
         overlap = dice(labels_of(proxy, volume), truths[number], 1)
         assert overlap > 0.6
+
+
+def go_to(browser, frame):
+    browser.SetSelectedItemNumber(frame)
+    slicer.modules.sequences.logic().UpdateProxyNodesFromSequences(browser)
+
+
+@pytest.fixture
+def a_learnt_frame(a_panel, a_learnt_run):
+    """A sequence of three frames, chosen in the panel; the first one was learnt and has a prediction."""
+    browser, sequence, truths = make_sequence(3)
+    go_to(browser, 0)
+    volume = browser.GetProxyNode(sequence)
+    segmentation = add_segmentation(volume, ["Liver", "Kidney"], name="Organs")
+    paint(segmentation, "Liver", only_slices(truths[0] == 1, 0, [6, 9, 12]), volume)
+    parameters = a_panel.panel._parameters
+    parameters.volume, parameters.segmentation = volume, segmentation
+    folder = RunFolder.of(volume, segmentation).create()
+    learnt = LearningRound(volume, segmentation, folder, [LabelledSegment(1, "Liver", "Liver")], "quick")
+    shutil.copytree(a_learnt_run, folder.path, dirs_exist_ok=True)
+    a_panel.panel.learning._round = learnt
+    a_panel.panel.learning._show(learnt, (truths[0] == 1).astype(np.int16))
+    PredictionLogic.updateMaps(volume, segmentation, {"uncertainty": np.zeros((20, 40, 48), np.uint8)})
+    parameters.showUncertainty = True
+    a_panel.enter()
+    return browser, volume, segmentation, learnt
+
+
+def test_what_was_learnt_on_one_frame_is_known_on_the_others_but_not_mixed_with_them(a_panel, a_learnt_frame):
+    browser, volume, segmentation, learnt = a_learnt_frame
+    ui, view = a_panel.ui, SliceView()
+    view.show(volume)
+    ui.uncertaintyCheckBox.checked = False
+    ui.uncertaintyCheckBox.checked = True
+    display = PredictionLogic.predicted(segmentation).GetDisplayNode()
+    assert display.GetVisibility() and ui.startButton.enabled and ui.acceptButton.enabled
+    assert view.composite.GetForegroundVolumeID() is not None
+    go_to(browser, 1)
+    words = "'Organs' was painted on frame 1 of 'Cine', and another one is shown"
+    wait_until(lambda: words in ui.annotationLabel.text, 10)
+    for name in ("startButton", "paintButton", "emptyButton", "acceptButton", "acceptSliceButton"):
+        widget = getattr(ui, name)
+        assert not widget.enabled and words in tip_of(widget), name
+    assert not display.GetVisibility() and view.composite.GetForegroundVolumeID() is None
+    assert RunFolder.existing(volume, segmentation).path == learnt.folder.path
+    assert Readiness.whyNotApply(volume, segmentation) == ""
+    with pytest.raises(UserError, match=words):
+        a_panel.panel.learning.start(volume, segmentation, "quick")
+    # a preview that comes now belongs to the other frame
+    assert a_panel.panel.learning._show(learnt, np.ones((20, 40, 48), np.int16))
+    assert not display.GetVisibility()
+    go_to(browser, 0)
+    wait_until(lambda: ui.acceptButton.enabled, 10)
+    assert display.GetVisibility() and view.composite.GetForegroundVolumeID() is not None
+    assert labels_of(PredictionLogic.predicted(segmentation), volume).min() == 1
+    assert RunFolder.existing(volume, segmentation).path == learnt.folder.path
+
+
+def test_another_frame_is_painted_in_a_segmentation_of_its_own(a_panel, a_learnt_frame):
+    browser, volume, segmentation, learnt = a_learnt_frame
+    go_to(browser, 2)
+    wait_until(lambda: not a_panel.ui.startButton.enabled, 10)
+    a_panel.ui.newSegmentationButton.click()
+    other = a_panel.panel.nodes()[1]
+    assert other is not segmentation and a_panel.ui.paintButton.enabled
+    assert RunFolder.of(volume, other).path != learnt.folder.path
+    SequenceFrame.claim(volume, other)
+    go_to(browser, 0)
+    wait_until(lambda: "painted on frame 3 of 'Cine'" in a_panel.ui.annotationLabel.text, 10)
+
+
+def test_earlier_work_is_listed_at_the_frame_that_was_learnt(a_panel, a_learnt_frame):
+    browser, volume, _segmentation, learnt = a_learnt_frame
+    np.save(learnt.folder.path / "image-0007.npy", slicer.util.arrayFromVolume(volume))
+    assert [one.path for one in RunFinder().of(volume)] == [learnt.folder.path]
+    go_to(browser, 1)
+    assert RunFinder().of(volume) == []
+
+
+def test_back_from_another_frame_goes_to_the_frame_that_was_learnt(a_learnt_frame, tmp_path):
+    browser, volume, segmentation, _learnt = a_learnt_frame
+    viewer = PatientViewer(
+        PatientChannel(),
+        tmp_path,
+        PatientResults(segmentation, {"Liver": 1}),
+        SequenceLogic(SequenceLogic.all()[0]),
+    )
+    viewer.show(PatientCase("0003", "Frame 3", frame=2), [])
+    assert browser.GetSelectedItemNumber() == 2 and not segmentation.GetDisplayNode().GetVisibility()
+    viewer.back(volume)
+    assert browser.GetSelectedItemNumber() == 0 and segmentation.GetDisplayNode().GetVisibility()
 
 
 class Watchdog:

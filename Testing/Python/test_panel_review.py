@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+import qt
 import slicer
 from scene_parts import add_segmentation, add_volume, ball, only_slices, paint, tip_of, wait_until
 
+from ContrastiveSegLib.AcceptedLabels import AcceptedLabels
 from ContrastiveSegLib.Chunks import Chunks
 from ContrastiveSegLib.LabelledSegment import LabelledSegment
 from ContrastiveSegLib.Panels import ResultSection as result_module
@@ -23,6 +25,10 @@ EVENT = {
         {"index": [30, 15, 6], "value": 0, "ml": 0.05},
     ],
 }
+
+
+def editor_of(widget):
+    return next(one.editor for one in widget.panel.sections if hasattr(one, "editor"))
 
 
 def labels():
@@ -205,6 +211,80 @@ def one_step(self, seconds=0.0):
         self._steps = None
         return True
     return False
+
+
+def test_nobody_paints_while_a_large_acceptance_is_under_way(a_reviewed_scene, a_panel, monkeypatch):
+    _volume, segmentation = a_reviewed_scene
+    monkeypatch.setattr(result_module, "_FEW_VOXELS", 0)
+    monkeypatch.setattr(Chunks, "_some", one_step)
+    window = slicer.util.mainWindow() or qt.QWidget()
+    monkeypatch.setattr(slicer.util, "mainWindow", lambda verbose=True: window)
+    a_panel.enter()
+    editor, ui = editor_of(a_panel), a_panel.ui
+
+    def has_keys():
+        return editor._hasKeys if hasattr(editor, "_hasKeys") else len(window.findChildren("QShortcut")) > 20
+
+    assert has_keys()
+    ui.acceptButton.click()
+    section = ui.editorCollapsibleButton
+    assert not section.enabled and "accepted" in tip_of(section)
+    assert editor.segmentationNode() is segmentation, "its Undo is lost"
+    assert not has_keys()
+    wait_until(lambda: "Accepted into" in ui.statusLabel.text, 20)
+    assert section.enabled and has_keys()
+    a_panel.exit()  # before the window goes, which has the keys
+
+
+def test_undo_in_the_editor_takes_accept_back_and_redo_brings_it_again(a_reviewed_scene, a_panel):
+    volume, segmentation = a_reviewed_scene
+    ui, editor = a_panel.ui, editor_of(a_panel)
+    painted = mask(segmentation, volume, "Ball")
+    ui.acceptButton.click()
+    accepted = mask(segmentation, volume, "Ball")
+    assert not np.array_equal(accepted, painted)
+    for _again in range(2):
+        editor.undo()
+        assert np.array_equal(mask(segmentation, volume, "Ball"), painted)
+        wait_until(lambda: "already" in tip_of(ui.undoButton), 5)
+        assert ui.annotationLabel.text.startswith("3 annotated slices")
+        assert ui.sliceTable.rowCount == 3 and not ui.undoButton.enabled
+        editor.redo()
+        assert np.array_equal(mask(segmentation, volume, "Ball"), accepted)
+        wait_until(lambda: ui.undoButton.enabled, 5)
+        assert ui.sliceTable.rowCount == 3
+    ui.undoButton.click()
+    assert np.array_equal(mask(segmentation, volume, "Ball"), painted)
+
+
+@pytest.mark.parametrize("countsAll", [True, False])
+def test_where_it_is_not_known_what_was_accepted_the_user_is_asked_what_counts(
+    a_reviewed_scene, a_panel, monkeypatch, countsAll
+):
+    volume, segmentation = a_reviewed_scene
+    ui, asked = a_panel.ui, []
+    ui.acceptButton.click()
+    # as in a scene of which only some files came
+    slicer.mrmlScene.RemoveNode(AcceptedLabels(segmentation).node)
+    a_panel.panel.result.forget()
+    a_panel.panel.update()
+    assert "cannot be told" in ui.annotationLabel.text and ui.sliceTable.rowCount == 3
+    monkeypatch.setattr(
+        slicer.util, "confirmYesNoDisplay", lambda text, *_: bool(asked.append(text)) or countsAll
+    )
+    started = []
+    monkeypatch.setattr(a_panel.panel.learning, "start", lambda *nodes, **settings: started.append(nodes))
+    monkeypatch.setattr(a_panel.panel.installing, "missing", lambda: [])
+    for _twice in range(2):
+        ui.startButton.click()
+    assert len(started) == 2 and len(asked) == 1 and "3 slices" in asked[0]
+    assert "cannot be told" not in ui.annotationLabel.text
+    count = int((labels() > 0).any(axis=(1, 2)).sum()) if countsAll else 3
+    assert ui.sliceTable.rowCount == count
+    painted = mask(segmentation, volume, "Ball")
+    painted[5, 2:4, 2:6] = True
+    paint(segmentation, "Ball", painted, volume)
+    wait_until(lambda: ui.sliceTable.rowCount == (count if countsAll else 4), 5)
 
 
 def test_an_acceptance_that_fails_in_the_midst_ends_with_a_sentence(a_reviewed_scene, a_panel, monkeypatch):

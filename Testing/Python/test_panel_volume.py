@@ -11,7 +11,9 @@ import slicer
 from scene_parts import add_segmentation, add_volume, ball, only_slices, paint, tip_of, wait_until
 
 from ContrastiveSegLib.AnnotationLogic import AnnotationLogic
+from ContrastiveSegLib.AnnotationSummary import AnnotationSummary
 from ContrastiveSegLib.Panels.VolumeSection import VolumeSection
+from ContrastiveSegLib.PlaneChoice import PlaneChoice
 from ContrastiveSegLib.PredictionLogic import PredictionLogic
 from ContrastiveSegLib.RunFolder import RunFolder
 from ContrastiveSegLib.Samples.SampleVolume import SampleVolume
@@ -181,6 +183,20 @@ def test_a_volume_under_a_transform_gets_its_painting_back_in_place(a_section, a
     made = a_panel.ui.segmentationSelector.currentNode()
     assert made.GetTransformNodeID() == again.GetTransformNodeID()
     assert np.array_equal(mask(made, again), painted)
+
+
+def test_a_slice_that_is_not_complete_is_so_after_continue(a_section, a_panel):
+    volume, segmentation = painted_scene()
+    unfinished = AnnotationSummary.of(volume, segmentation, PlaneChoice.Automatic).slices[1].slice
+    AnnotationLogic.setPartial(segmentation, unfinished)
+    make_run(volume, segmentation)
+    slicer.mrmlScene.Clear(0)
+    again = add_volume(IMAGE)
+    a_panel.enter()
+    a_panel.ui.continueButton.click()
+    made = a_panel.ui.segmentationSelector.currentNode()
+    found = AnnotationSummary.of(again, made, PlaneChoice.Automatic).slices
+    assert [one.slice for one in found if not one.complete] == [unfinished]
 
 
 def test_damaged_folders_are_passed_over(a_section, a_panel):

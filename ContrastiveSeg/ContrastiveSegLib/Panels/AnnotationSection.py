@@ -10,6 +10,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from ContrastiveSegLib.AcceptedLabels import AcceptedLabels
 from ContrastiveSegLib.AnnotationLogic import AnnotationLogic
 from ContrastiveSegLib.AnnotationSummary import AnnotatedSlice, AnnotationSummary
 from ContrastiveSegLib.Chunks import Chunks
@@ -135,6 +136,24 @@ class AnnotationSection:
             else words
         )
 
+    def settle(self, parameters: Parameters) -> None:
+        """Asks which slices count where it is no longer known what was accepted."""
+        volume, node = parameters.volume, parameters.segmentation
+        if node is None or not AnnotationLogic.isUnknown(node):
+            return
+        manual = len(AnnotationLogic.manualSlices(node))
+        text = _(
+            "A prediction was accepted into '{name}', but what it was is not in this scene. So it cannot be "
+            "told what you have painted since then.\n\nYes: every painted slice counts as annotated by you. "
+            "Right only if nothing is left of what was accepted, or if you have checked all of it.\n\nNo: "
+            "only the {count} slices that were annotated before Accept count, and what you paint from now on."
+        ).format(name=node.GetName(), count=manual)
+        if slicer.util.confirmYesNoDisplay(text, _("Which slices count?")):
+            AnnotationLogic.recordManual(node, [])
+        else:
+            AcceptedLabels(node).takeAtOnce(VolumeGrid(volume))
+        self.update(parameters)
+
     def toggleEmpty(self, parameters: Parameters) -> str:
         """Marks the slice shown as complete without any structure, or takes the mark away.
 
@@ -142,17 +161,12 @@ class AnnotationSection:
             What was done, as a sentence.
 
         Raises:
-            UserError: No slice of the volume is shown.
+            UserError: No slice of the volume is shown, or the view is oblique.
         """
         grid = VolumeGrid(parameters.volume)
         axis = self._axis(grid, parameters)
-        shown = SliceViews.shown(grid, axis)
+        shown = SliceViews.neededSlice(grid, axis)
         name = grid.planeNames()[axis]
-        if shown is None:
-            raise UserError(
-                _("No slice view shows a slice of the {plane} plane.").format(plane=name),
-                _("Move such a slice view onto the volume."),
-            )
         if self.summary is not None and shown in [one.slice for one in self.summary.painted]:
             raise UserError(_("Something is painted on the slice that is shown."))
         marked = shown in AnnotationLogic.emptySlices(parameters.segmentation)

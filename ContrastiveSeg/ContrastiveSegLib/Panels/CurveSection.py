@@ -20,6 +20,7 @@ class CurveSection(Section):
         super().__init__(panel)
         self.plot = TrainingPlot()
         self._last = State.Empty
+        self._filledFor: tuple[Any, Any] = (None, None)
         self.ui.curveButton.connect("clicked(bool)", self._onCurve)
         panel.learning.measured.connect(self._onMeasured)
         panel.learning.machine.changed.connect(self._onState)
@@ -28,17 +29,20 @@ class CurveSection(Section):
         """Shows whether there is a curve."""
         folder = self._folder()
         isBusy = self.panel.learning.machine.state.isBusy
-        has = isBusy or (folder is not None and folder.hasLearnt)
+        has = (isBusy and self._isLearnt(self.panel.nodes())) or (folder is not None and folder.hasLearnt)
         self.ui.curveButton.enabled = has
         self.ui.curveButton.toolTip = (
             _("Shows loss and estimated Dice in a plot beside the slices; press again to go back.")
             if has
             else _("There is no learning curve yet; press Start.")
         )
+        if self.plot.isShown and self._filledFor != self.panel.nodes():
+            self._begin()  # or the curve of another patient would stay
 
     def forgetScene(self) -> None:
         """The nodes go with the scene."""
         self.plot.forget()
+        self._filledFor = (None, None)
 
     def close(self) -> None:
         """Lets go of everything."""
@@ -53,13 +57,20 @@ class CurveSection(Section):
         self._last = state
 
     def _onMeasured(self, step: int, loss: float | None, dice: dict[int, float]) -> None:
-        self.plot.add(step, loss, dice)
+        if self._isLearnt(self._filledFor):
+            self.plot.add(step, loss, dice)
 
     def _onCurve(self, checked: bool = False) -> None:
         with self.panel.explained():
-            if not self.plot.isShown and not self.panel.learning.machine.state.isBusy:
+            isOther = self._filledFor != self.panel.nodes()
+            if not self.plot.isShown and (isOther or not self.panel.learning.machine.state.isBusy):
                 self._begin()  # also of a learning before the scene was opened
             self.plot.toggle()
+
+    def _isLearnt(self, nodes: tuple[Any, Any]) -> bool:
+        """Whether what goes on is the learning of these nodes."""
+        now = self.panel.learning.current
+        return now is not None and now.isOf(*nodes)
 
     def _folder(self) -> RunFolder | None:
         nodes = self.panel.nodes()
@@ -67,11 +78,11 @@ class CurveSection(Section):
 
     def _begin(self) -> None:
         """Fills the plot with what the run folder has of the curve."""
-        folder, (_volume, segmentation) = self._folder(), self.panel.nodes()
-        names = self.panel.learning.segmentNames
-        if segmentation is None:
-            return
-        self.plot.begin(self._structures(segmentation, folder, names))
+        folder, nodes = self._folder(), self.panel.nodes()
+        self._filledFor = nodes
+        names = self.panel.learning.segmentNames if self._isLearnt(nodes) else {}
+        segmentation = nodes[1]
+        self.plot.begin({} if segmentation is None else self._structures(segmentation, folder, names))
         if folder is not None and folder.hasLearnt:
             for one in folder.curve():
                 dice = {int(value): float(number) for value, number in (one.get("dice") or {}).items()}

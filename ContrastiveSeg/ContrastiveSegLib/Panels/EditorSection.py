@@ -11,9 +11,10 @@ from ContrastiveSegLib.Panels.Section import Section
 from ContrastiveSegLib.Readiness import Readiness
 
 _TAG = "ContrastiveSegPaint"
-# What works on the slice that is shown. What fills many slices at once (thresholds, Grow from seeds)
-# would make each of them count as annotated; it is in the Segment Editor.
-_EFFECTS = ["Paint", "Draw", "Erase", "Level tracing", "Scissors"]
+# What works on the slice that is shown. What changes many slices at once (thresholds, Grow from seeds,
+# Scissors, which cut through all slices unless told otherwise) would make each of them count as
+# annotated; it is in the Segment Editor.
+_EFFECTS = ["Paint", "Draw", "Erase", "Level tracing"]
 _UNDO_STATES = 10
 
 
@@ -28,7 +29,7 @@ class EditorSection(Section):
     def __init__(self, panel: Any) -> None:
         super().__init__(panel)
         self.editor: Any = None
-        self._entered = False
+        self._entered = self._isLocked = False
 
     def enter(self) -> None:
         """Makes the editor the first time, and lets its keys work."""
@@ -40,14 +41,28 @@ class EditorSection(Section):
         self._entered = True
         self._chooseParameterNode()
         self._chooseNodes()
-        if slicer.util.mainWindow() is not None:
-            self.editor.installKeyboardShortcuts()
+        self._setKeys(not self._isLocked)
         self.editor.setupViewObservations()
 
     def update(self) -> None:
-        """Takes the nodes that are chosen now."""
-        if self.editor is not None and self._entered:
-            self._chooseNodes()
+        """Takes the nodes that are chosen now; nobody paints while a prediction is being accepted."""
+        if self.editor is None or not self._entered:
+            return
+        self._chooseNodes()
+        isLocked = bool(self.panel.result.whyBusy)
+        if isLocked is not self._isLocked:
+            self._isLocked = isLocked
+            if isLocked:
+                self.editor.setActiveEffect(None)
+            self._setKeys(not isLocked)
+
+    def keepForUndo(self) -> None:
+        """Lets Undo in the editors bring back what is there now, and not what was before the last stroke."""
+        _volume, segmentation = self.panel.nodes()
+        ownModule = getattr(slicer.modules, "SegmentEditorWidget", None)
+        for editor in (self.editor, getattr(ownModule, "editor", None)):
+            if editor is not None and editor.segmentationNode() is segmentation is not None:
+                editor.saveStateForUndo()
 
     def exit(self) -> None:
         """Nobody paints any more, and keys belong to other modules again."""
@@ -73,6 +88,12 @@ class EditorSection(Section):
             self.editor.deleteLater()
             self.editor = None
 
+    def _setKeys(self, areOn: bool) -> None:
+        if not areOn:
+            self.editor.uninstallKeyboardShortcuts()
+        elif slicer.util.mainWindow() is not None:
+            self.editor.installKeyboardShortcuts()
+
     def _make(self) -> None:
         self.editor = editor = slicer.qMRMLSegmentEditorWidget()
         editor.setMaximumNumberOfUndoStates(_UNDO_STATES)
@@ -93,6 +114,8 @@ class EditorSection(Section):
             made.SetSingletonTag(_TAG)
             made.SetHideFromEditors(True)
             node = slicer.mrmlScene.AddNode(made)
+        if (node.GetActiveEffectName() or "") not in _EFFECTS:  # of a scene of an earlier release
+            node.SetActiveEffectName("")
         if self.editor.mrmlSegmentEditorNode() is not node:
             self.editor.setMRMLSegmentEditorNode(node)
 
@@ -107,5 +130,6 @@ class EditorSection(Section):
             self.editor.setSegmentationNode(segmentation)
         if self.editor.sourceVolumeNode() is not volume:
             self.editor.setSourceVolumeNode(volume)
+        whyNot = whyNot or self.panel.result.whyBusy  # the nodes stay, and with them the editor's Undo
         self.ui.editorCollapsibleButton.enabled = not whyNot
         self.ui.editorCollapsibleButton.toolTip = whyNot

@@ -28,7 +28,7 @@ class NodeSelectors(VTKObservationMixin):
         super().__init__()
         self._selectors = (ui.volumeSelector, ui.segmentationSelector)
         self._parameters: Parameters | None = None
-        self.isActive = True
+        self.isActive = False  # until the panel is shown
         self._later = qt.QTimer()
         self._later.setSingleShot(True)
         self._later.connect("timeout()", self._onLater)

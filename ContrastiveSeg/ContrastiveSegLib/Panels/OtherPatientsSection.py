@@ -42,6 +42,7 @@ class OtherPatientsSection(Section):
         self.masksFolder: Path | None = None
         self._sequences: list[ImageSequence] = []
         self._listedFor: tuple[Any, ...] = ()
+        self._learnt: Any = None
         ui = self.ui
         # here and not in the .ui file, where the contents do not exist yet when it is read
         ui.patientsCollapsibleButton.collapsed = True
@@ -99,7 +100,7 @@ class OtherPatientsSection(Section):
 
     def forgetScene(self) -> None:
         self.logic.close(wait=False)
-        self._listedFor = ()
+        self._listedFor, self._learnt = (), None
         self.table.show([], {}, None, False)
         self._say("")
 
@@ -329,9 +330,9 @@ class OtherPatientsSection(Section):
             if self.logic.isRunning:
                 self.logic.stop()
                 return
-            if self.panel.installing.missing():
-                self.panel.installing.install()
+            self.panel.requirePackages()
             volume, segmentation = self.panel.nodes()
+            self._learnt = volume
             if self.source == _FOLDER:
                 self.logic.start(volume, segmentation, self.target(), folder=self.folder)
                 return
@@ -345,11 +346,14 @@ class OtherPatientsSection(Section):
 
     def _onGoOn(self, checked: bool = False) -> None:
         with self.panel.explained():
+            self.panel.requirePackages()
             self.logic.goOn()
 
     def _onBack(self, checked: bool = False) -> None:
         with self.panel.explained():
             volume = self.panel.nodes()[0]
+            if self._learnt is not None and slicer.mrmlScene.IsNodePresent(self._learnt):
+                volume = self._learnt  # another one may be chosen by now
             if self.logic.viewer is not None and volume is not None:
                 self.logic.viewer.back(volume)
 

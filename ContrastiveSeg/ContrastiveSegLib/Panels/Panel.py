@@ -23,6 +23,7 @@ from ContrastiveSegLib.Panels.ResultSection import ResultSection
 from ContrastiveSegLib.Panels.Sections import SECTIONS
 from ContrastiveSegLib.Panels.WeightsSelector import WeightsSelector
 from ContrastiveSegLib.Parameters import Parameters
+from ContrastiveSegLib.PredictionLogic import PredictionLogic
 from ContrastiveSegLib.Readiness import Readiness
 from ContrastiveSegLib.RunFolder import RunFolder
 from ContrastiveSegLib.SegmentationMaker import SegmentationMaker
@@ -53,12 +54,12 @@ class Panel(VTKObservationMixin):
         self.selectors = NodeSelectors(ui)
         self.weights = WeightsSelector(ui)
         self.annotation = AnnotationSection(ui)
-        self.progress = LearningSection(ui, learning.machine)
+        self.progress = LearningSection(ui, learning)
         self.result = ResultSection(ui)
         self.sections = [kind(self) for kind in SECTIONS]
         self._parameters: Parameters | None = None
         self._observed: tuple[Any, Any] = (None, None)
-        self._entered, self._estimated = True, False
+        self._entered = False
         self._lookAgain = qt.QTimer()
         self._lookAgain.setSingleShot(True)
         self._lookAgain.setInterval(_LOOK_AGAIN_MS)
@@ -85,8 +86,8 @@ class Panel(VTKObservationMixin):
             (self.annotation.found, self.update),
             (learning.machine.changed, self._onState),
             (learning.progressed, self.progress.showProgress),
-            (learning.estimated, self._onEstimate),
-            (learning.said, self.progress.say),
+            (learning.estimated, self.progress.onEstimated),
+            (learning.said, self.progress.onSaid),
             (learning.predicted, self._onPredicted),
             (learning.mapped, self._onMapped),
         ]
@@ -130,8 +131,7 @@ class Panel(VTKObservationMixin):
             section.forgetScene()
         self.result.forget()
         self.learning.abandon()
-        self.progress.say("")
-        self.progress.showEstimate({}, {})
+        self.progress.forget()
 
     def close(self) -> None:
         """Lets go of everything; for the end of the module."""
@@ -150,6 +150,7 @@ class Panel(VTKObservationMixin):
 
     def update(self) -> None:
         """Looks at the nodes again and shows what is there."""
+        self.result.follow(self._parameters)
         self.annotation.update(self._parameters)
         self._showState()
 
@@ -165,7 +166,9 @@ class Panel(VTKObservationMixin):
         self.result.update(self._parameters, self.learning.machine.state)
         whyNotPaint = Readiness.whyNotPaint(volume, segmentation)
         self.ui.paintButton.enabled = not whyNotPaint
-        self.ui.paintButton.toolTip = whyNotPaint or _("Opens the Segment Editor with these nodes.")
+        self.ui.paintButton.toolTip = whyNotPaint or _(
+            "Opens the Segment Editor with these nodes, and turns oblique slice views to the volume's planes."
+        )
         self.ui.newSegmentationButton.enabled = volume is not None
         self.ui.newSegmentationButton.toolTip = (
             _("Makes a segmentation on the grid of the volume.")
@@ -189,6 +192,7 @@ class Panel(VTKObservationMixin):
         nodes = self.nodes()
         if any(a is not b for a, b in zip(nodes, self._observed, strict=True)):
             self._observe(*nodes)
+            self.progress.choose(*nodes)
             self.annotation.update(self._parameters)
             self._warmUp()
         elif self._entered and self._parameters is not None:
@@ -217,16 +221,14 @@ class Panel(VTKObservationMixin):
             self._lookAgain.start()  # once after a series of events
 
     def _onState(self, state: State) -> None:
-        if state is State.Done and not self._estimated:
-            self.progress.showEstimate({}, self.learning.segmentNames)
+        if state is State.Starting:
+            self.progress.begin()
         self.update()
-
-    def _onEstimate(self, dice: dict[int, float]) -> None:
-        self._estimated = True
-        self.progress.showEstimate(dice, self.learning.segmentNames)
 
     def _onPredicted(self, node: Any) -> None:
         self.selectors.hideWhatIsMadeHere()
+        if node is not PredictionLogic.predicted(self.nodes()[1]):  # other nodes were chosen meanwhile
+            node.GetDisplayNode().SetVisibility(False)
         self.result.show(self._parameters)
         self._showState()
 
@@ -258,24 +260,32 @@ class Panel(VTKObservationMixin):
 
     def start(self) -> None:
         """Begins a learning with what is chosen; belongs within :meth:`explained`."""
-        if self.installing.isInstalling:
-            raise UserError(_("Packages are being installed."), _("Press Start when that is finished."))
-        if self.installing.missing():
-            for section in self.sections:
-                section.showMissing()
-            raise UserError(self.installing.sentence(), _("Press Install in Set-up, at the top."))
+        self.requirePackages()
         parameters = self._parameters
         assert parameters is not None
+        self.result.follow(parameters)  # an Undo a moment ago
+        self.annotation.settle(parameters)
         settings: dict[str, Any] = {"weights": parameters.weights}
         for section in self.sections:
             settings.update(section.learningSettings())
         volume, segmentation = self.nodes()
-        self.progress.showEstimate({}, {})
-        self._estimated = False
         seconds = self.secondsInsteadOfBudget or parameters.budget.value
         axis = parameters.planes.axis(VolumeGrid(volume).planeNames())
         self.learning.start(volume, segmentation, seconds, axis=axis, **settings)
         parameters.showPrediction = True
+
+    def requirePackages(self) -> None:
+        """For whatever needs the engine; opens Set-up where something is missing.
+
+        Raises:
+            UserError: A package is missing, or is being installed.
+        """
+        if self.installing.isInstalling:
+            raise UserError(_("Packages are being installed."), _("Try again when that is finished."))
+        if self.installing.missing():
+            for section in self.sections:
+                section.showMissing()
+            raise UserError(self.installing.sentence(), _("Press Install in Set-up, at the top."))
 
     def _onAccept(self, checked: bool = False) -> None:
         with self.explained():
@@ -283,10 +293,16 @@ class Panel(VTKObservationMixin):
 
     def accept(self, segmentIds: list[str] | None = None, slices: list[Slice] | None = None) -> None:
         """Copies the prediction, or some segments or slices of it; belongs within :meth:`explained`."""
-        self.annotation.update(self._parameters)
-        parameters, summary = self._parameters, self.annotation.summary
+        parameters = self._parameters
+        if parameters is not None and not Readiness.whyNotPaint(*self.nodes()):
+            self.result.follow(parameters)
+            self.annotation.settle(parameters)
+        self.annotation.update(parameters)
+        summary = self.annotation.summary
         if parameters is None or summary is None:
             raise UserError(self.annotation.problem or Readiness.whyNotPaint(*self.nodes()))
+        for section in self.sections:
+            section.keepForUndo()
         name = parameters.segmentation.GetName()
 
         leftOut = "" if segmentIds is not None else self.result.leftOut(parameters.segmentation)

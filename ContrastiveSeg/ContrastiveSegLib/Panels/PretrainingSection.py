@@ -242,8 +242,7 @@ class PretrainingSection(Section):
             return
         with self.panel.explained():
             try:
-                if self.panel.installing.missing():
-                    raise UserError(self.panel.installing.sentence(), _("Press Install above."))
+                self.panel.requirePackages()
                 self.plot.begin()
                 self._rank = None
                 self._showMonitor("")

@@ -16,7 +16,7 @@ from ContrastiveSegLib.PercentVolume import PercentVolume
 from ContrastiveSegLib.PlainText import PlainText
 from ContrastiveSegLib.PredictionLogic import PredictionLogic
 from ContrastiveSegLib.Readiness import Readiness
-from ContrastiveSegLib.RunFolder import RunFolder
+from ContrastiveSegLib.SequenceFrame import SequenceFrame
 from ContrastiveSegLib.SliceRule import Slice
 from ContrastiveSegLib.State import State
 from ContrastiveSegLib.UserError import UserError
@@ -37,10 +37,15 @@ class ResultSection:
         self._accepting = AcceptLogic()
         self._chunks = Chunks()
         self._mapShown: Any = None
+        self._wasHere = True
+        self._shown: Any = None
+        self._visible: tuple[Any, bool] | None = None
 
     def update(self, parameters: Parameters | None, state: State) -> None:
         """Enables what can be used, and says why the rest cannot."""
         segmentation = parameters.segmentation if parameters else None
+        if self._isHere(parameters) is not self._wasHere:
+            self.show(parameters)
         self._set(
             self._ui.acceptButton,
             self.whyNotAccept(parameters, state),
@@ -73,6 +78,13 @@ class ResultSection:
             _("Lays a map over the slices that is bright where the network is unsure."),
         )
 
+    @staticmethod
+    def _isHere(parameters: Parameters | None) -> bool:
+        """Whether the volume shows the frame of a sequence that the prediction was made for."""
+        if parameters is None or parameters.segmentation is None:
+            return True
+        return not SequenceFrame.whyNotHere(parameters.volume, parameters.segmentation)
+
     @property
     def whyBusy(self) -> str:
         """Why nothing else can be done now; empty where it can."""
@@ -95,18 +107,30 @@ class ResultSection:
         if self._mapShown is not None and self._mapShown is not segmentation:
             PercentVolume(self._mapShown, "uncertainty").setShown(False)
             self._mapShown = None
+        self._wasHere = here = self._isHere(parameters)
+        if self._shown is not None and self._shown is not segmentation:
+            # or it would lie over the image of another patient
+            PredictionLogic.setVisible(self._shown, False)
+            self._visible = None
+        self._shown = segmentation
         if segmentation is None:
             return
         assert parameters is not None
-        if PredictionLogic.predicted(segmentation) is not None:
-            PredictionLogic.setVisible(segmentation, parameters.showPrediction)
+        if (predicted := PredictionLogic.predicted(segmentation)) is not None:
+            isFor = here and PredictionLogic.isFor(parameters.volume, segmentation)
+            visible = parameters.showPrediction and isFor
+            if self._visible != (predicted, visible):
+                # only then: while another patient is looked at it is hidden, whatever else is changed
+                self._visible = (predicted, visible)
+                PredictionLogic.setVisible(segmentation, visible)
             PredictionLogic.setOpacity(segmentation, parameters.opacity)
             PredictionLogic.setDrawing(segmentation, parameters.drawing)
             wanted = parameters.show3D and parameters.showPrediction
             if wanted or not parameters.show3D:  # hidden surfaces are kept, unwanted ones are not
                 PredictionLogic.setShown3D(segmentation, wanted)
-        PercentVolume(segmentation, "uncertainty").setShown(parameters.showUncertainty)
-        self._mapShown = segmentation if parameters.showUncertainty else None
+        mapWanted = parameters.showUncertainty and here
+        PercentVolume(segmentation, "uncertainty").setShown(mapWanted)
+        self._mapShown = segmentation if mapWanted else None
 
     def accept(
         self,
@@ -140,15 +164,12 @@ class ResultSection:
                 _("What is to be accepted is hidden in '{name}'.").format(name=segmentation.GetName()),
                 _("Show it first, with the eye in Paint."),
             )
-        folder = RunFolder.of(volume, segmentation).create()
         steps = self._accepting.steps(
             volume,
             segmentation,
             [one.slice for one in summary.slices],
-            folder.segmentValues(list(segmentation.GetSegmentation().GetSegmentIDs())),  # hidden ones, too
             segmentIds=segmentIds,
             slices=slices,
-            accepted=folder.accepted,
         )
         self._chunks.run(steps, done, failed, atOnce=volume.GetImageData().GetNumberOfPoints() < _FEW_VOXELS)
 
@@ -162,6 +183,10 @@ class ResultSection:
         ]
         return _("Hidden, and so not accepted: {names}.").format(names=Words.listed(names)) if names else ""
 
+    def follow(self, parameters: Parameters | None) -> None:
+        """What the Segment Editor took back counts no longer as accepted."""
+        self._accepting.follow(parameters.segmentation if parameters is not None else None)
+
     def undo(self, parameters: Parameters) -> str:
         """Takes the last Accept back; returns a sentence.
 
@@ -173,6 +198,6 @@ class ResultSection:
 
     def forget(self) -> None:
         """Lets go of the scene's nodes."""
-        self._mapShown = None
+        self._mapShown = self._shown = self._visible = None
         self._chunks.forget()
         self._accepting.forget()

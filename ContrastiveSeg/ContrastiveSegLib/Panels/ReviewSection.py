@@ -189,7 +189,7 @@ class ReviewSection(Section):
         """The slice in the slice view, of the plane the user paints in.
 
         Raises:
-            UserError: None is shown, or it was annotated by the user.
+            UserError: None is shown, the view is oblique, or it was annotated by the user.
         """
         volume, _segmentation = self.panel.nodes()
         assert self._parameters is not None
@@ -199,12 +199,7 @@ class ReviewSection(Section):
         if axis is None:
             axes = [one.slice[0] for one in (summary.painted if summary is not None else [])]
             axis = max(set(axes), key=axes.count) if axes else grid.acquisitionAxis()
-        shown = SliceViews.shown(grid, axis)
-        if shown is None:
-            raise UserError(
-                _("No slice view shows a slice of the {plane} plane.").format(plane=grid.planeNames()[axis]),
-                _("Move such a slice view onto the volume."),
-            )
+        shown = SliceViews.neededSlice(grid, axis)
         if summary is not None and shown in [one.slice for one in summary.slices]:
             raise UserError(_("You annotated the slice that is shown; your painting stays."))
         return shown

@@ -40,6 +40,9 @@ class Section:
         """What Start is to pass on to the learning; raises a UserError where it is not to begin."""
         return {}
 
+    def keepForUndo(self) -> None:
+        """The chosen segmentation is about to be changed by a button of the panel."""
+
     def exit(self) -> None:
         """The panel is hidden."""
 

@@ -9,6 +9,7 @@ import qt
 import slicer
 import slicer.util
 
+from ContrastiveSegLib.Panels.AlignmentSection import AlignmentSection
 from ContrastiveSegLib.Panels.CurveSection import CurveSection
 from ContrastiveSegLib.Panels.DownloadSection import DownloadSection
 from ContrastiveSegLib.Panels.EditorSection import EditorSection
@@ -31,6 +32,7 @@ FORMS = ["SetUp", "Volume", "Annotation", "Learning", "Review", "OtherPatients",
 SECTIONS: list[type[Section]] = [
     SetUpSection,
     VolumeSection,
+    AlignmentSection,
     EditorSection,
     SuggestionSection,
     MethodSection,

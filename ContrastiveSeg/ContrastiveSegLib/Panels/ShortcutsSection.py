@@ -19,7 +19,8 @@ class ShortcutsSection(Section):
     """Each shortcut presses a button of the panel; none is there while another module is shown.
 
     The keys are none of Slicer's own and none of the Segment Editor's, which takes letters, digits,
-    Escape and Space without Ctrl.
+    Escape and Space without Ctrl. Toolbars count, too: Markups has Ctrl+Shift with A, T and Space,
+    Sequences Ctrl+Shift with arrows; of two shortcuts with the same keys none works.
     """
 
     def __init__(self, panel: Any) -> None:
@@ -35,7 +36,7 @@ class ShortcutsSection(Section):
             ("Ctrl+Shift+L", "startButton", _("Start or stop learning")),
             ("Ctrl+Shift+N", "suggestButton", _("Go to the next slice to annotate")),
             ("Ctrl+Shift+D", "doubtfulButton", _("Go to the next doubtful place")),
-            ("Ctrl+Shift+A", "acceptSliceButton", _("Accept the slice shown")),
+            ("Ctrl+Shift+K", "acceptSliceButton", _("Accept the slice shown")),
             ("Ctrl+Shift+P", "showCheckBox", _("Show or hide the prediction")),
         ]
 

@@ -36,14 +36,16 @@ class SuggestionSection(Section):
         given = SliceSuggestion.stored(volume, segmentation)
         known = {one.slice for one in summary.slices}
         left = [one for one in given if one.slice not in known]
+        learning = self.panel.learning.machine.state.isBusy
         if given and not left:
-            self._show(_("All suggested slices are annotated: press Start to learn from them."), "")
+            done = _("All suggested slices are annotated: press Start to learn from them.")
+            self._show(AnnotationHint.whileLearning() if learning else done, "")
             return
         if left:
             self._target = left[0]
             words = _("Next: {sentence}").format(sentence=left[0].sentence(VolumeGrid(volume)))
         else:
-            hint = AnnotationHint.of(summary)
+            hint = AnnotationHint.of(summary, learning)
             words = hint.sentence
             if hint.slice is not None:
                 self._target = SliceSuggestion(hint.slice, "", 0.0, 0.0, "")
@@ -72,7 +74,9 @@ class SuggestionSection(Section):
 
     def _onGo(self, checked: bool = False) -> None:
         with self.panel.explained():
-            volume, _segmentation = self.panel.nodes()
+            volume, segmentation = self.panel.nodes()
             if self._target is None or volume is None:
                 raise UserError(_("There is no suggested slice any more."))
-            SliceViews.jumpTo(self._target.center(VolumeGrid(volume)))
+            grid = VolumeGrid(volume)
+            SliceViews.align(grid, segmentation)  # an oblique view cannot show it
+            SliceViews.jumpTo(self._target.center(grid))

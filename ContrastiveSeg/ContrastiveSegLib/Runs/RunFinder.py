@@ -12,6 +12,7 @@ import numpy as np
 from ContrastiveSegLib.RunFolder import RunFolder
 from ContrastiveSegLib.Runs.RunState import RunState
 from ContrastiveSegLib.Runs.RunSummary import RunSummary
+from ContrastiveSegLib.SequenceFrame import SequenceFrame
 from ContrastiveSegLib.VolumeExport import VolumeExport
 
 _NAME = re.compile(r"[0-9a-f]{32}")
@@ -38,7 +39,9 @@ class RunFinder:
         root = self._root or RunFolder.root()
         if volumeNode is None or volumeNode.GetImageData() is None or not root.is_dir():
             return []
-        number = RunFolder.numberOf(volumeNode)
+        # a sequence has one number, and each of its frames other voxels
+        isFrame = SequenceFrame.keeper(volumeNode) is not volumeNode
+        number = "" if isFrame else RunFolder.numberOf(volumeNode)
         array = None
         found = []
         for path in root.iterdir():

@@ -10,12 +10,14 @@ import slicer.util
 from slicer.i18n import tr as _
 
 from ContrastiveSegLib.AnnotationLogic import AnnotationLogic
+from ContrastiveSegLib.LabelBox import LabelBox
 from ContrastiveSegLib.LabelledSegment import LabelledSegment
 from ContrastiveSegLib.PredictionLogic import PredictionLogic
 from ContrastiveSegLib.RunFolder import RunFolder
 from ContrastiveSegLib.Runs.RunFinder import latest
 from ContrastiveSegLib.Runs.RunSummary import RunSummary
 from ContrastiveSegLib.SegmentationMaker import SegmentationMaker
+from ContrastiveSegLib.SequenceFrame import SequenceFrame
 from ContrastiveSegLib.UserError import UserError
 from ContrastiveSegLib.VolumeGrid import VolumeGrid
 
@@ -41,6 +43,7 @@ class RunRestorer:
             node = self._make(run)
         RunFolder.setNumber(self._volume, run.volumeNumber)
         RunFolder.setNumber(node, run.segmentationNumber)
+        SequenceFrame.claim(self._volume, node)
         if not PredictionLogic.isFor(self._volume, node):
             self._predict(run, node)
         return node
@@ -92,6 +95,7 @@ class RunRestorer:
                 )
         if labels is not None:
             self._markEmpty(node, labels)
+            self._markPartial(node, labels, grid, {one.segmentId: one.value for one in self._segments(run)})
         return node
 
     @staticmethod
@@ -103,6 +107,14 @@ class RunRestorer:
             painted = labels.max(axis=others) > 0
             for index in np.flatnonzero(complete & ~painted):
                 AnnotationLogic.setEmpty(node, (axis, int(index)))
+
+    @staticmethod
+    def _markPartial(node: Any, labels: np.ndarray, grid: VolumeGrid, values: dict[str, int]) -> None:
+        """Painted slices of which not everything was said."""
+        painted = LabelBox.of(np.maximum(labels, 0))
+        for axis, index in AnnotationLogic.annotatedSlices(node, painted, grid, values=values):
+            if labels.take(index, axis).min() < 0:
+                AnnotationLogic.setPartial(node, (axis, index))
 
     def _predict(self, run: RunSummary, node: Any) -> None:
         path = run.path / "prediction-0.npy"

@@ -11,19 +11,24 @@ import numpy as np
 from rich.table import Table
 
 from contrastive_seg.commands.console import Output
-from contrastive_seg.commands.pairs import named_files
+from contrastive_seg.commands.pairs import SUFFIXES, stem
 from contrastive_seg.data.grids import check_same_grid
 from contrastive_seg.data.read import read_label_map
 from contrastive_seg.data.sparse_labels import IGNORE
 from contrastive_seg.errors import ContrastiveSegError
-from contrastive_seg.metrics import Score, score_labels
+from contrastive_seg.metrics import Score, label_values, score_labels
+from contrastive_seg.patients.find import MARK
 
 MEASURES = ("dice", "hd95_mm", "surface_distance_mm")
+_OTHERS = (*SUFFIXES, ".json", ".csv", ".html", ".txt")
+_MOST = 10
 TITLES = {"dice": "Dice", "hd95_mm": "HD95 (mm)", "surface_distance_mm": "Surface distance (mm)"}
 
 
 def evaluate(prediction: Path, truth: Path, ignore: int | None, output: Output) -> dict[str, Any]:
     """Scores a label map, or every label map of a folder, against the truth of the same name.
+
+    Labels that no truth has are told and not scored; one that only another volume's truth has counts as 0.
 
     Args:
         prediction: File or folder.
@@ -35,12 +40,21 @@ def evaluate(prediction: Path, truth: Path, ignore: int | None, output: Output) 
         What ``--json`` prints; a distance that cannot be measured is null there.
 
     Raises:
-        ContrastiveSegError: ``unreadable-file``, ``grid-mismatch``, ``missing-truth``.
+        ContrastiveSegError: ``unreadable-file``, ``grid-mismatch``, ``missing-truth``,
+            ``ambiguous-files``.
     """
-    rows: list[dict[str, Any]] = []
+    found: list[tuple[str, dict[int, Score], set[int]]] = []
     for name, first, second in _matched(prediction, truth):
-        for value, score in _scores(first, second, ignore, output).items():
+        found.append((name, *_scores(first, second, ignore, output)))
+        if not found[-1][1] and not found[-1][2]:
+            output.note(f"Neither '{first}' nor '{second}' holds a structure.")
+    known = {value for _, scores, _ in found for value in scores}
+    rows: list[dict[str, Any]] = []
+    for name, scores, more in found:
+        scores |= dict.fromkeys(more & known, Score(0.0, math.nan, math.nan))
+        for value, score in sorted(scores.items()):
             rows.append({"volume": name, "label": value, **{m: getattr(score, m) for m in MEASURES}})
+    others = sorted({value for _, _, more in found for value in more} - known)
     means = _means(rows)
     table = Table(title="Agreement with the truth")
     for column in ("Volume", "Label"):
@@ -53,20 +67,24 @@ def evaluate(prediction: Path, truth: Path, ignore: int | None, output: Output) 
         table.add_row(
             row["volume"], str(row["label"]), f"{row['dice']:.4f}", *(_mm(row[m]) for m in MEASURES[1:])
         )
-    values = {"volumes": [_plain(row) for row in rows], "mean": [_plain(row) for row in means]}
-    output.result(values, [table], [])
+    values = {
+        "volumes": [_plain(row) for row in rows],
+        "mean": [_plain(row) for row in means],
+        "not_in_truth": others,
+    }
+    output.result(values, [table] if rows else [], [_left_out(others)] if others else [])
     return values
 
 
 def _matched(prediction: Path, truth: Path) -> list[tuple[str, Path, Path]]:
     if not prediction.is_dir() or not truth.is_dir():
         return [(prediction.name, prediction, truth)]
-    predictions, truths = named_files(prediction), named_files(truth)
+    predictions, truths = _label_maps(prediction), _label_maps(truth)
     if missing := sorted(set(predictions) - set(truths)):
         raise ContrastiveSegError(
             "missing-truth",
-            f"There is no truth in '{truth}' for '{predictions[missing[0]].name}'.",
-            "Give both label maps the same name.",
+            f"There is no truth in '{truth}' for '{predictions[missing[0]].relative_to(prediction)}'.",
+            f"Give both label maps the same name; '{MARK}' at the end of a name does not count.",
         )
     if not predictions:
         raise ContrastiveSegError(
@@ -75,14 +93,54 @@ def _matched(prediction: Path, truth: Path) -> list[tuple[str, Path, Path]]:
     return [(name, path, truths[name]) for name, path in predictions.items()]
 
 
-def _scores(prediction: Path, truth: Path, ignore: int | None, output: Output) -> dict[int, Score]:
+def _label_maps(folder: Path) -> dict[str, Path]:
+    """Label maps in a folder and in those below, by path without suffix, and without what predict appends.
+
+    Raises:
+        ContrastiveSegError: ``ambiguous-files`` when two have the same name.
+    """
+    found: dict[str, Path] = {}
+    for path in sorted(folder.rglob("*")):
+        place = path.relative_to(folder)
+        if any(part.startswith(".") for part in place.parts) or not _is_label_map(path):
+            continue
+        name = place.with_name(stem(path).removesuffix(MARK)).as_posix()
+        if name in found:
+            raise ContrastiveSegError(
+                "ambiguous-files",
+                f"'{found[name].name}' and '{path.name}' in '{path.parent}' have the same name.",
+                "Keep one of them.",
+            )
+        found[name] = path
+    return found
+
+
+def _is_label_map(path: Path) -> bool:
+    """Whether it is an image file, or a folder with DICOM files."""
+    if not path.is_dir():
+        return path.name.lower().endswith(SUFFIXES)
+    files = [one for one in path.iterdir() if not one.name.startswith(".")]
+    return bool(files) and not any(one.is_dir() or one.name.lower().endswith(_OTHERS) for one in files)
+
+
+def _scores(
+    prediction: Path, truth: Path, ignore: int | None, output: Output
+) -> tuple[dict[int, Score], set[int]]:
+    """Scores of the labels of the truth, and labels that it does not have."""
     second = read_label_map(truth, ignore=ignore, on_note=output.note)
     first = read_label_map(prediction, on_note=output.note)
     check_same_grid(second, first)
     known = None
     if ignore is not None:
         known = np.asarray(second.array != IGNORE)
-    return score_labels(first.array, second.array, second.spacing_zyx, known=known)
+    values = label_values(second.array, known)
+    more = label_values(first.array, known) - values
+    return score_labels(first.array, second.array, second.spacing_zyx, sorted(values), known), more
+
+
+def _left_out(labels: list[int]) -> str:
+    listed = ", ".join(map(str, labels[:_MOST])) + (", ..." if len(labels) > _MOST else "")
+    return f"The truth has no label {listed}: left out."
 
 
 def _means(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -28,7 +28,7 @@ def export(
     check_format(kind)  # before PyTorch is loaded
     check_place(output)
     from contrastive_seg.export.run import export_run
-    from contrastive_seg.finetuning.events import Event, Progress
+    from contrastive_seg.finetuning.events import Event, Note, Progress
     from contrastive_seg.inference.scores import Stopped
 
     with (
@@ -39,6 +39,8 @@ def export(
         def tell(event: Event) -> None:
             if isinstance(event, Progress):
                 show(event.stage, event.fraction, event.seconds_left)
+            elif isinstance(event, Note):
+                printed.note(event.sentence, event.code)
 
         try:
             done = export_run(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -15,6 +15,7 @@ from rich.table import Table
 
 from contrastive_seg.commands.console import Output, duration
 from contrastive_seg.commands.interrupt import stop_on_interrupt
+from contrastive_seg.commands.outputs import check_run_folder
 from contrastive_seg.commands.pairs import Pair
 from contrastive_seg.data.read import read_labels, read_volume
 from contrastive_seg.data.volume import Volume
@@ -53,12 +54,14 @@ def finetune(
     resume: bool,
     output: Output,
     unlabelled: Path | None = None,
+    overwrite: bool = False,
 ) -> dict[str, Any]:
     """Learns from the pairs that have labels and segments all of them.
 
     Writes ``prediction.nii.gz`` and ``uncertainty.nii.gz`` (0 sure to 1 undecided) into the run for
     one image, ``predictions/NAME.nii.gz`` and ``uncertainty/NAME.nii.gz`` for several; besides them
-    the checkpoint, ``history.jsonl``, ``job.json`` and ``provenance.json``.
+    the checkpoint, ``history.jsonl``, ``job.json`` and ``provenance.json``. An earlier run in the folder
+    goes on with ``resume``, is removed with ``overwrite`` as soon as all inputs were read, or else refused.
 
     Returns:
         What ``--json`` prints.
@@ -66,12 +69,12 @@ def finetune(
     Raises:
         ContrastiveSegError: Anything a user can put right.
     """
+    inputs = [path for pair in pairs for path in (pair.image, pair.labels) if path is not None]
+    check_run_folder(run, inputs, resume=resume, overwrite=overwrite)
     folder = RunFolder(run).create()
-    if not resume and (run / "checkpoint.safetensors").exists():
-        output.note(f"'{run}' holds an earlier run, which is replaced; with --resume it would go on.")
     labelled = [pair for pair in pairs if pair.labels is not None]
     others = [pair for pair in pairs if pair.labels is None]
-    cases = [_read_case(pair, reading, output) for pair in labelled]
+    cases = [_read_case(pair, reading, names, output) for pair in labelled]
     session = FinetuningSession.resume(run, settings) if resume else FinetuningSession(run, settings)
     session.set_cases(cases)
     others_read = _read_unlabelled(unlabelled, reading, output) if unlabelled is not None else []
@@ -81,6 +84,8 @@ def finetune(
     segments = tuple(Segment(value, names.get(value, f"Structure {value}")) for value in values)
     labels = [pair.labels for pair in labelled]
     without = tuple(str(path.resolve()) for path, _ in others_read)
+    if not resume:
+        folder.forget()  # before the job: files of two runs are never together in the folder
     folder.write_job(Job(job_cases([p.image for p in labelled], labels), asdict(settings), segments, without))
     rounds = read_rounds(folder.read_provenance()) if resume else []
     learner = _Learner(session, cases, History(folder, proceed=resume), output)
@@ -195,11 +200,17 @@ def _read_unlabelled(source: Path, reading: LabelReading, output: Output) -> lis
     return found
 
 
-def _read_case(pair: Pair, reading: LabelReading, output: Output) -> Case:
+def _read_case(pair: Pair, reading: LabelReading, names: Mapping[int, str], output: Output) -> Case:
     volume = _read_image(pair, reading, output)
     assert pair.labels is not None
     labels = read_labels(
-        pair.labels, volume, reading.ignore, reading.plane, reading.annotated, on_note=output.note
+        pair.labels,
+        volume,
+        reading.ignore,
+        reading.plane,
+        reading.annotated,
+        structures=names,
+        on_note=output.note,
     )
     return Case(volume, labels)
 

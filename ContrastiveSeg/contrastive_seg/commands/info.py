@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 
 from contrastive_seg import __version__
@@ -32,10 +33,37 @@ def info(path: Path | None, device: str, output: Output) -> dict[str, Any]:
         title, values = "Image", _image(path, output)
     table = Table(title=title, show_header=False)
     for key, value in values.items():
+        if title == "Run" and key == "results":
+            continue
         for number, (label, text) in enumerate(_lines(key, value)):
-            table.add_row(label if number == 0 or label else "", text)
-    output.result(values, [table], [])
+            table.add_row(escape(label if number == 0 or label else ""), escape(text))
+    results = _results(values["results"], values["segments"]) if title == "Run" else []
+    output.result(values, [table, *results], [])
     return values
+
+
+def _results(results: Any, names: dict[str, str]) -> list[Table]:
+    """What the run has found, in the order of its cases; nothing where it has found nothing yet."""
+    found = [one for one in results if isinstance(one, dict)] if isinstance(results, list) else []
+    table = Table(title="Segmented structures")
+    for column in ("Case", "Structure", "Volume (ml)", "Estimated Dice"):
+        table.add_column(column, justify="left" if column in ("Case", "Structure") else "right")
+    for number, one in enumerate(found):
+        for key, name in names.items():
+            volume, dice = (_number(one, what, key) for what in ("volume_ml", "dice_estimate"))
+            table.add_row(
+                str(number),
+                escape(name),
+                "-" if volume is None else f"{volume:.2f}",
+                "-" if dice is None else f"{dice:.3f}",
+            )
+    return [table] if table.rows else []
+
+
+def _number(result: dict[str, Any], what: str, key: str) -> float | None:
+    values = result.get(what)
+    value = values.get(key) if isinstance(values, dict) else None
+    return float(value) if isinstance(value, int | float) else None
 
 
 def _installation(device: str) -> dict[str, Any]:
@@ -78,11 +106,14 @@ def _image(path: Path, output: Output) -> dict[str, Any]:
 
 
 def _lines(key: str, value: Any) -> list[tuple[str, str]]:
+    """A value for a person, line by line; what was not given is left out."""
     label = key.replace("_", " ")
     if isinstance(value, dict):
-        return [(label if n == 0 else "", f"{k}: {v}") for n, (k, v) in enumerate(value.items())] or [
-            (label, "-")
-        ]
-    if isinstance(value, list) and value and isinstance(value[0], (dict, list)):
-        return [(label if n == 0 else "", str(one)) for n, one in enumerate(value)]
-    return [(label, str(value))]
+        texts = [f"{k.replace('_', ' ')}: {v}" for k, v in value.items() if v not in (None, "")]
+    elif isinstance(value, list) and value and isinstance(value[0], list):
+        texts = [", ".join(map(str, one)) for one in value]
+    elif isinstance(value, list):
+        texts = [", ".join(map(str, value))]
+    else:
+        texts = [str(value)]
+    return [(label if number == 0 else "", text or "-") for number, text in enumerate(texts or ["-"])]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ def evaluate_features(
     test: Path | None,
     output: Output,
     *,
+    ignore: int | None,
+    replace_nonfinite: bool,
     steps: int,
     seed: int,
     device: str,
@@ -36,6 +39,8 @@ def evaluate_features(
         data: Folder with images/ and labels/.
         test: Likewise; None: every second labelled volume of ``data`` is for testing.
         output: Where to print.
+        ignore: Label value of voxels about which nothing is said.
+        replace_nonfinite: As in :func:`~contrastive_seg.data.read.read_volume`.
         steps: Optimiser steps.
         seed: Of every random choice.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
@@ -56,7 +61,9 @@ def evaluate_features(
         raise ContrastiveSegError(
             "no-annotation", f"'{data}' holds one labelled volume only.", "Name others with --test FOLDER."
         )
-    ours, theirs = [_read(pair) for pair in pairs], [_read(pair) for pair in tested]
+    ours, theirs = (
+        [_read(pair, ignore, replace_nonfinite, output.note) for pair in some] for some in (pairs, tested)
+    )
     scores: dict[str, dict[int, float]] = {}
     with (
         stop_on_interrupt(lambda: output.note("Stopping.")) as should_stop,
@@ -107,7 +114,10 @@ def _labelled(folder: Path) -> list[Pair]:
     return found
 
 
-def _read(pair: Pair) -> Labelled:
-    volume = read_volume(pair.image)
+def _read(
+    pair: Pair, ignore: int | None, replace_nonfinite: bool, on_note: Callable[[str], None]
+) -> Labelled:
+    volume = read_volume(pair.image, replace_nonfinite=replace_nonfinite, on_note=on_note)
     assert pair.labels is not None
-    return Labelled(volume, np.asarray(read_label_map(pair.labels, like=volume).array, np.int16))
+    labels = read_label_map(pair.labels, like=volume, ignore=ignore, on_note=on_note)
+    return Labelled(volume, np.asarray(labels.array, np.int16))

@@ -8,12 +8,15 @@ from typing import Any
 
 from rich.table import Table
 
+from contrastive_seg.atomic import probe_folder
 from contrastive_seg.commands.console import Output, duration
 from contrastive_seg.commands.finetune import LabelReading
+from contrastive_seg.commands.outputs import check_free
 from contrastive_seg.data.read import read_labels, read_volume
 from contrastive_seg.data.write import check_output, write_like
 from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.finetuning.events import Event, Progress
+from contrastive_seg.finetuning.for_others import WORSE, ForOthers
 from contrastive_seg.finetuning.session import FinetuningSession
 from contrastive_seg.finetuning.settings import FinetuneSettings
 from contrastive_seg.patients.run_cases import as_long_as, for_others
@@ -30,8 +33,11 @@ def predict(
     settings: FinetuneSettings,
     reading: LabelReading,
     output: Output,
+    overwrite: bool = False,
 ) -> dict[str, Any]:
     """Segments ``image`` with what ``run`` has learnt, helped by sparse labels where it has some.
+
+    Image and labels are never written to, and other files only with ``overwrite``.
 
     Returns:
         What ``--json`` prints.
@@ -41,26 +47,45 @@ def predict(
     """
     for path in (mask, uncertainty):
         if path is not None:
-            check_output(path)
+            check_output(path, fractions=path is uncertainty)
+    check_free(
+        {"--output": mask, "--uncertainty": uncertainty},
+        {"the image": image, "the label map": labels},
+        overwrite,
+    )
     if not run.is_dir():
         raise ContrastiveSegError(
             "bad-job", f"There is no run '{run}'.", "Give the folder that finetune wrote (its --output)."
         )
     session = FinetuningSession.resume(run, as_long_as(run, settings))
     volume = read_volume(image, replace_nonfinite=reading.replace_nonfinite, on_note=output.note)
+    for path in (mask, uncertainty):
+        if path is not None:
+            check_output(path, volume)
+            probe_folder(path.parent)
     known = None
     if labels is not None:
+        assert session.state is not None
         known = read_labels(
-            labels, volume, reading.ignore, reading.plane, reading.annotated, on_note=output.note
+            labels,
+            volume,
+            reading.ignore,
+            reading.plane,
+            reading.annotated,
+            structures=session.state.architecture.values,
+            on_note=output.note,
         )
     clock = time.monotonic()
+    others = None if known is not None else for_others(run, session)
+    if others is not None:
+        tell_before(others, output)
     with output.progress() as show:
 
         def sink(event: Event) -> None:
             if isinstance(event, Progress):
                 show(event.stage, event.fraction, event.seconds_left)
 
-        able = session if known is not None else for_others(run, session).session(sink)
+        able = session if others is None else others.session(sink)
         prediction = able.predict(volume, known, sink)
     write_like(prediction.labels, volume, mask)
     if uncertainty is not None:
@@ -71,6 +96,7 @@ def predict(
         "image": str(image),
         "files": {"prediction": str(mask), **({"uncertainty": str(uncertainty)} if uncertainty else {})},
         "volume_ml": volumes_ml(prediction.labels, volume.ijk_to_ras, values),
+        "notes": [WORSE] if others is not None and others.warning else [],
         "seconds": round(time.monotonic() - clock, 2),
     }
     names = _names(run)
@@ -81,6 +107,21 @@ def predict(
         table.add_row(names.get(value, f"Structure {value}"), f"{found['volume_ml'][str(value)]:.2f}")
     output.result(found, [table], [f"Done after {duration(found['seconds'])}. The mask is '{mask}'."])
     return found
+
+
+def tell_before(others: ForOthers, output: Output) -> None:
+    """Says what the user should know before other patients are segmented.
+
+    Raises:
+        ContrastiveSegError: ``input-changed``.
+    """
+    others.prepare()
+    if others.warning:
+        output.note(f"Warning: {others.warning}")
+    elif not others.is_ready:
+        output.note(
+            "Learning once how to segment other patients: at most two minutes, and kept for the next time."
+        )
 
 
 def _names(run: Path) -> dict[int, str]:

@@ -12,9 +12,10 @@ from typing import Any
 
 from rich.table import Table
 
-from contrastive_seg.atomic import make_folder, write_json
+from contrastive_seg.atomic import probe_folder, write_json
 from contrastive_seg.commands.console import Output, duration
 from contrastive_seg.commands.interrupt import stop_on_interrupt
+from contrastive_seg.commands.predict import tell_before
 from contrastive_seg.data.read import read_volume
 from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.finetuning.settings import FinetuneSettings
@@ -62,9 +63,11 @@ def predict_folder(run: Path, wish: FolderWish, settings: FinetuneSettings, outp
     learnt = Learnt.load(run, settings, on_note=output.note)
     cases = find_cases(wish.source, [wish.masks.folder], output.note)
     _check_free(cases, wish)
+    if wish.masks.replace or not all(wish.masks.path(case.place).exists() for case in cases):
+        tell_before(learnt.others, output)
     if wish.report is not None:
-        make_folder(wish.report.parent)
-    make_folder(wish.masks.folder)
+        probe_folder(wish.report.parent)
+    probe_folder(wish.masks.folder)
     with tempfile.TemporaryDirectory(prefix="contrastive-seg-") as work:
         return _predict(run, wish, learnt, cases, Path(work), output)
 
@@ -90,11 +93,13 @@ def _predict(
         "segments": [{"value": one.value, "name": one.name} for one in structures],
         "cases": [_told(one, first) for one in batch.results],
         "failures": [{"image": one.name, "reason": one.reason} for one in batch.failures],
+        "notes": learnt.notes,
         "report": None if wish.report is None else str(wish.report),
     }
-    write_json(wish.masks.folder / RESULTS, {key: found[key] for key in ("segments", "cases", "failures")})
+    stored = {key: found[key] for key in ("segments", "cases", "failures", "notes")}
+    write_json(wish.masks.folder / RESULTS, stored)
     if wish.report is not None:
-        Report(batch.results, structures, work, batch.failures, learnt.about).write(wish.report)
+        Report(batch.results, structures, work, batch.failures, learnt.about, learnt.notes).write(wish.report)
     if not batch.results and batch.failures:
         raise ContrastiveSegError(
             "no-result",
@@ -170,6 +175,12 @@ def _earlier(folder: Path) -> dict[str, float]:
 
 
 def _check_free(cases: Sequence[FolderCase], wish: FolderWish) -> None:
+    if wish.report is not None and wish.report.suffix.lower() not in (".html", ".htm"):
+        raise ContrastiveSegError(  # --resume and --overwrite replace a report, but nothing else of that name
+            "bad-output",
+            f"The report '{wish.report}' is an HTML file.",
+            "Give it a name that ends with .html.",
+        )
     there = [path for path in (wish.masks.path(case.place) for case in cases) if path.exists()]
     if wish.report is not None and wish.report.exists() and not (wish.resume or wish.masks.replace):
         there.append(wish.report)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from rich.table import Table
@@ -14,6 +15,7 @@ from contrastive_seg.commands.console import Output
 from contrastive_seg.commands.interrupt import stop_on_interrupt
 from contrastive_seg.commands.pretrain_log import PICTURE, TensorBoardLog, draw_history
 from contrastive_seg.commands.pretrain_store import PretrainStore
+from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.pretraining.checkpoint import NAME as CHECKPOINT
 from contrastive_seg.pretraining.collapse import Spectrum
 from contrastive_seg.pretraining.data.slices import SliceData
@@ -80,7 +82,7 @@ def pretrain(
     place = PretrainStore(folder, about.name) if store else None
     job = Pretraining(data, settings, folder)
     if resume:
-        job.resume()
+        job.resume(output.note)
         _tell_earlier(job, output)
     log = TensorBoardLog(folder / "tensorboard") if tensorboard and job.processes.is_first else None
     last: list[PretrainProgress] = []
@@ -177,30 +179,55 @@ def _write_history(folder: Path, job: Pretraining) -> None:
     )
 
 
+def draft_card(about: About, settings: PretrainSettings) -> WeightCard:
+    """The card as far as it is known before the data are read.
+
+    Raises:
+        ContrastiveSegError: ``bad-setting`` when something that a person has said cannot stand in a card:
+            better now than after hours of training.
+    """
+    try:
+        return WeightCard(
+            name=about.name,
+            method=settings.method,
+            network=settings.network,
+            width=settings.width if settings.network == "unet" else None,
+            in_channels=settings.in_channels,
+            modality=about.modality,
+            anatomy=about.anatomy,
+            licence=about.licence,
+            engine_version=__version__,
+            seed=settings.seed,
+            command=about.command,
+        )
+    except ContrastiveSegError as error:
+        raise ContrastiveSegError(
+            "bad-setting",
+            error.sentence,
+            "Change --name (letters, digits, spaces and . + - _ only), --modality, --anatomy or --licence.",
+        ) from error
+
+
 def _card(
     job: Pretraining, data: SliceData, settings: PretrainSettings, about: About, found: dict[str, Any]
 ) -> WeightCard:
     stack = data.settings
     metrics = {"loss": found["loss"], "effective_rank": found["effective_rank"], "steps": float(job.step)}
-    source = TrainingData(about.anatomy, about.licence, volumes=len(data.volumes), slices=data.count)
-    return WeightCard(
-        name=about.name,
-        method=settings.method,
-        network=settings.network,
-        width=settings.width if settings.network == "unet" else None,
-        in_channels=settings.in_channels,
-        modality=about.modality,
-        anatomy=about.anatomy,
-        licence=about.licence,
-        engine_version=__version__,
+    return replace(
+        draft_card(about, settings),
         preprocessing=Preprocessing(
-            None if stack.window else stack.clip, stack.window, stack.pixel, stack.plane, stack.size
+            None if stack.window else stack.clip,
+            stack.window,
+            # Where each volume was given its own: a usual one, which others can be prepared with.
+            stack.pixel or round(median(volume.pixel for volume in data.volumes), 4),
+            stack.plane,
+            stack.size,
         ),
         parts={part: f"{part}." for part in job.method.backbone.parts},
-        training_data=(source,),
+        training_data=(
+            TrainingData(about.anatomy, about.licence, volumes=len(data.volumes), slices=data.count),
+        ),
         metrics={key: float(value) for key, value in metrics.items() if value is not None},
-        seed=settings.seed,
-        command=about.command,
     )
 
 

@@ -14,7 +14,7 @@ from contrastive_seg.data.read import read_volume
 from contrastive_seg.data.sparse_labels import SparseLabels
 from contrastive_seg.data.volume import Volume
 from contrastive_seg.errors import ContrastiveSegError
-from contrastive_seg.provenance import array_sha256, read_rounds
+from contrastive_seg.provenance import array_sha256, other_images, read_rounds, stored_matrices
 from contrastive_seg.runs import Job, JobCase, RunFolder
 from contrastive_seg.worker.arrays import open_labels, open_volume
 
@@ -40,7 +40,7 @@ def find_inputs(
     wanted = {sha for one in read_rounds(dict(provenance)) for sha in one.images}
     unlabelled = provenance.get("unlabelled")
     wanted |= {str(sha) for sha in unlabelled} if isinstance(unlabelled, list) else set()
-    matrices = _matrices(provenance)
+    matrices = stored_matrices(provenance)
     volumes: dict[str, Volume] = {}
     labels: dict[str, SparseLabels] = {}
     others: list[str] = []
@@ -64,12 +64,8 @@ def find_inputs(
         _search(folder, data, wanted, volumes, matrices, output)
     missing = len(wanted - set(volumes))
     if missing:
-        where = ", ".join(dict.fromkeys(others)) or "none of the files is there any more"
-        raise ContrastiveSegError(
-            "input-changed",
-            f"{missing} of {len(wanted)} image(s) are not those that the run learnt from: {where}.",
-            "Bring the original images back, or name their folder with --data.",
-        )
+        advice = "Bring the original images back, or name their folder with --data."
+        raise other_images(missing, len(wanted), others, advice)
     return volumes, labels
 
 
@@ -89,19 +85,6 @@ def _volume(folder: RunFolder, case: JobCase, place: Path) -> Volume | None:
         return read_volume(place, replace_nonfinite=True)
     except ContrastiveSegError:
         return None
-
-
-def _matrices(provenance: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    found = {}
-    cases = provenance.get("cases")
-    for one in cases if isinstance(cases, list) else []:
-        try:
-            matrix = np.asarray(one["ijk_to_ras"], dtype=float)
-            if matrix.shape == (4, 4):
-                found[str(one["image_sha256"])] = matrix
-        except (KeyError, TypeError, ValueError):
-            continue
-    return found
 
 
 def _placed(volume: Volume, matrix: np.ndarray | None, place: Path, output: Output) -> Volume:

@@ -10,6 +10,8 @@ import SimpleITK as sitk
 
 from contrastive_seg.errors import ContrastiveSegError
 
+sitk.ProcessObject.SetGlobalWarningDisplay(False)  # of files that are no DICOM: errors are told as such
+
 
 @dataclass(frozen=True)
 class Series:

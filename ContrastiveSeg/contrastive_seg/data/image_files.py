@@ -204,6 +204,8 @@ def _as_unreadable(path: Path) -> Iterator[None]:
             ) from error
         if "Unable to determine ImageIO" in text:
             reason = f"it is damaged, or not one of the formats {_FORMATS}"
+        elif "[nrrd]" in text:  # what Teem says is for programmers
+            reason = "its NRRD header is damaged or cut off"
         else:
             reason = text.splitlines()[-1].strip() if text else "the reader failed"
         raise ContrastiveSegError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from contrastive_seg.data.sparse_labels import IGNORE, SparseLabels
 from contrastive_seg.data.volume import Volume
 from contrastive_seg.errors import ContrastiveSegError
 
+_OFTEN_NOT_SAID = 255
 _LARGEST_VALUE = int(np.iinfo(np.int16).max)
 _LUMINANCE = (0.299, 0.587, 0.114)
 
@@ -70,6 +71,7 @@ def read_labels(
     plane: str | None = None,
     annotated: Mapping[str, Iterable[int]] | Iterable[str] = (),
     *,
+    structures: Collection[int] = (),
     on_note: Callable[[str], None] = _log,
 ) -> SparseLabels:
     """Reads a label map and finds out which of it is truth.
@@ -85,11 +87,13 @@ def read_labels(
         plane: ``axial``, ``coronal``, ``sagittal``, or None for the one with the fewest slices that
             contain a label.
         annotated: Slices by plane, or texts such as ``axial:3,5,9``.
+        structures: Values that are known to be structures.
         on_note: Told what the user should know although it is no error.
 
     Raises:
         ContrastiveSegError: ``unreadable-file``, ``grid-mismatch`` (which describes both grids),
-            ``label-outside-image``, ``bad-labels``, ``bad-annotated``, ``no-annotation``.
+            ``label-outside-image``, ``bad-labels`` (also where ``ignore`` seems to be forgotten),
+            ``bad-annotated``, ``no-annotation``.
     """
     path = Path(path)
     dense = read_label_map(path, like=like, ignore=ignore, on_note=on_note).array
@@ -107,7 +111,21 @@ def read_labels(
         slices = guess_annotated(dense, plane)
         labels = sparse_from_dense(dense, slices, name=path.name)
     check_labels(labels, like)
+    if ignore is None and _OFTEN_NOT_SAID not in structures and _OFTEN_NOT_SAID in labels.values:
+        _check_not_forgotten(dense, path)
     return labels
+
+
+def _check_not_forgotten(dense: np.ndarray, path: Path) -> None:
+    """No structure fills whole slices; what fills them means that nothing is said there."""
+    unsaid = dense == _OFTEN_NOT_SAID
+    if any(unsaid.all(axis=tuple({0, 1, 2} - {axis})).any() for axis in range(3)):
+        raise ContrastiveSegError(
+            "bad-labels",
+            f"Whole slices of '{path.name}' hold nothing but the value {_OFTEN_NOT_SAID}.",
+            f"Add --ignore {_OFTEN_NOT_SAID} if that means that nothing is said there, or --name "
+            f"{_OFTEN_NOT_SAID}=NAME if it is a structure.",
+        )
 
 
 def read_label_map(
@@ -126,6 +144,8 @@ def read_label_map(
     path = Path(path)
     stored = open_image(path, on_note)
     array = stored.array
+    if stored.zeroed:
+        raise _not_finite(path, stored.zeroed)
     if array.ndim == 4:
         first = array[..., 0]
         if not all(np.array_equal(first, array[..., c]) for c in range(1, min(3, array.shape[-1]))):
@@ -190,12 +210,10 @@ def _as_labels(array: np.ndarray, ignore: int | None, path: Path) -> np.ndarray:
             part = np.where(unsaid, part.dtype.type(0), part)
         else:
             unsaid = None
+        if part.dtype.kind == "f" and not np.isfinite(part).all():
+            raise _not_finite(path, sum(int(np.count_nonzero(~np.isfinite(one))) for one in array))
         if part.dtype.kind == "f" and not (part == np.rint(part)).all():
-            raise ContrastiveSegError(
-                "bad-labels",
-                f"The label map '{path}' holds values that are not whole numbers.",
-                "Check that it is the label map and not the image; resample labels with nearest neighbour.",
-            )
+            raise _not_whole(path, "values that are not whole numbers")
         if part.size and (part.min() < 0 or part.max() > _LARGEST_VALUE):
             low, high = int(part.min()), int(part.max())
             outside = low if low < 0 else high
@@ -209,6 +227,18 @@ def _as_labels(array: np.ndarray, ignore: int | None, path: Path) -> np.ndarray:
         if unsaid is not None:
             labels[z][unsaid] = IGNORE
     return labels
+
+
+def _not_finite(path: Path, count: int) -> ContrastiveSegError:
+    return _not_whole(path, f"{count} voxels that are not numbers (NaN or infinite)")
+
+
+def _not_whole(path: Path, what: str) -> ContrastiveSegError:
+    return ContrastiveSegError(
+        "bad-labels",
+        f"The label map '{path}' holds {what}.",
+        "Check that it is the label map and not the image; resample labels with nearest neighbour.",
+    )
 
 
 def _on_grid_of(labels: Volume, like: Volume, fill: int) -> Volume:

@@ -23,16 +23,33 @@ def names_a_file(path: Path) -> bool:
     return Path(path).name.lower().endswith(VOLUME_SUFFIXES + PICTURE_SUFFIXES)
 
 
-def check_output(path: Path, volume: Volume | None = None) -> None:
+def check_output(path: Path, volume: Volume | None = None, *, fractions: bool = False) -> None:
     """Says early, before hours of work, that a file of this name cannot be written.
+
+    Args:
+        path: Of the file.
+        volume: On whose grid it will be; None where that is not known yet.
+        fractions: Whether it is to hold other than whole numbers.
 
     Raises:
         ContrastiveSegError: ``bad-output`` for an unknown format, or one that does not fit the volume.
     """
     name = Path(path).name.lower()
     flat = volume is None or volume.shape[0] == 1
+    if fractions and name.endswith(".png"):
+        raise ContrastiveSegError(
+            "bad-output",
+            f"'{path}' can hold whole numbers only.",
+            f"Use one of {', '.join(VOLUME_SUFFIXES)}, or .tif for a slice.",
+        )
     if name.endswith(VOLUME_SUFFIXES) or (flat and name.endswith(PICTURE_SUFFIXES)):
         return
+    if volume is not None and name.endswith(PICTURE_SUFFIXES):
+        raise ContrastiveSegError(
+            "bad-output",
+            f"'{path}' can hold one slice, but the volume has {volume.shape[0]}.",
+            f"Use one of {', '.join(VOLUME_SUFFIXES)}.",
+        )
     raise ContrastiveSegError(
         "bad-output",
         f"'{path}' does not end with the name of a format that can be written.",
@@ -85,6 +102,7 @@ def write_like(
         image.SetMetaData(key, value)
     make_folder(path.parent)
     with replacing(path, durable=False) as part:
+        part.touch()  # where nothing can be made, the system says why; ITK would print it and hide it
         try:
             sitk.WriteImage(image, str(part), useCompression=not picture)
         except RuntimeError as error:

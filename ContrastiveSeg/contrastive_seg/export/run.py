@@ -19,7 +19,7 @@ from contrastive_seg.export.model import ExportedModel
 from contrastive_seg.export.readme import readme
 from contrastive_seg.export.source import Source
 from contrastive_seg.export.writers import LOADERS, WRITERS
-from contrastive_seg.finetuning.events import EventSink, Progress
+from contrastive_seg.finetuning.events import EventSink, Note, Progress
 from contrastive_seg.inference.scores import Stopped
 from contrastive_seg.patients.run_cases import learn_for_others
 
@@ -90,7 +90,8 @@ def export_run(
         on_event(Progress("exporting", fraction, None))
 
     step(0.0)
-    learn_for_others(run, lambda p: step(_LEARNING * p.fraction), should_stop)
+    if warning := learn_for_others(run, lambda p: step(_LEARNING * p.fraction), should_stop):
+        on_event(Note("not-for-others", warning))  # written nevertheless: it may be wanted for this volume
     source = Source.of(run)
     real = samples(source, image, should_stop)
     step(0.3)

@@ -15,8 +15,11 @@ from contrastive_seg.finetuning.samples import TrainingSlice
 from contrastive_seg.finetuning.settings import region_pixels
 from contrastive_seg.finetuning.view import Box, View, region_of_interest, whole_plane
 from contrastive_seg.preprocessing import Normalisation
-from contrastive_seg.priors.flooding import Flooding, mixed
 from contrastive_seg.priors.propagation import Ends, Propagator, SlicePrior
+from contrastive_seg.priors.region_growing import RegionGrowing, mixed
+
+_WORTH_RESAMPLING = 1.25
+"""Times as coarse as the image from which its slices are resampled."""
 
 _MOST_PIXELS_IN_MEMORY = 150_000_000
 _MOST_LEFT_OUT = 24
@@ -124,13 +127,15 @@ class PreparedView:
 def choose_pixel(volume: Volume, plans: list[AxisPlan], labels: SparseLabels, target_pixels: int) -> float:
     """Pixel size in mm at which the region of interest has about ``target_pixels`` pixels.
 
-    Never finer than the image itself.
+    Never finer than the image itself, and its own where that is nearly coarse enough: small structures
+    suffer from resampling by a few percent.
     """
     axis = plans[0].axis
     spacing = [s for a, s in enumerate(volume.spacing_zyx) if a != axis]
     box = region_of_interest(labels.array, axis)
     area = box.size[0] * spacing[0] * box.size[1] * spacing[1]
-    return float(max(min(spacing), np.sqrt(area / target_pixels)))
+    finest, wanted = min(spacing), float(np.sqrt(area / target_pixels))
+    return float(finest if wanted < _WORTH_RESAMPLING * finest else wanted)
 
 
 def common_pixel(
@@ -178,7 +183,7 @@ def prepare_view(
         view.cache()
     priors: dict[int, SlicePrior] = {}
     propagator: Propagator | None = None
-    flooding: Flooding | None = None
+    growing: RegionGrowing | None = None
     own: dict[int, torch.Tensor] = {}
     dense = len(plan.complete) > 0.5 * view.count
     painted = any((np.take(labels.array, i, axis=plan.axis) > 0).any() for i in plan.complete)
@@ -187,9 +192,9 @@ def prepare_view(
         earlier = previous.propagator if previous is not None else None
         propagator = Propagator(view.cache(), own, view.slice_pixels, should_stop, earlier)
         propagated = propagator.propagate()
-        flooding = _flooding(view, labels, values, plan.complete, propagated)
-        flooded = flooding.labels()
-        priors = {i: mixed(p, flooded[i], pixel) if i in flooded else p for i, p in propagated.items()}
+        growing = _region_growing(view, labels, values, plan.complete, propagated)
+        grown = growing.labels()
+        priors = {i: mixed(p, grown[i], pixel) if i in grown else p for i, p in propagated.items()}
     gaps = np.diff([max(0, plan.complete[0] - 8), *plan.complete]) if plan.complete else np.array([0])
     largest_gap = float(gaps.max()) / 2 * view.slice_pixels
     samples: list[TrainingSlice] = []
@@ -202,7 +207,7 @@ def prepare_view(
         present = tuple(c for c in range(len(values)) if bool((soft[c] > 0.5).any()))
         left_out = []
         if propagator is not None and index in own and len(samples) < _MOST_LEFT_OUT:
-            left_out = _left_out_priors(propagator, flooding, plan.complete, index, pixel)
+            left_out = _left_out_priors(propagator, growing, plan.complete, index, pixel)
         elif propagator is not None and index in priors:
             left_out = [priors[index]]
         samples.append(TrainingSlice(view, index, soft, left_out, own.get(index), largest_gap, kept, present))
@@ -244,23 +249,23 @@ def _without(labels: np.ndarray, axis: int, hidden: Mapping[int, Sequence[int]])
     return taught
 
 
-def _flooding(
+def _region_growing(
     view: View,
     labels: SparseLabels,
     values: tuple[int, ...],
     complete: list[int],
     priors: dict[int, SlicePrior],
-) -> Flooding:
-    """What floods between the complete slices of a view."""
+) -> RegionGrowing:
+    """What grows between the complete slices of a view."""
     annotated = {}
     for index in complete:
         soft = view.soft_labels(labels.array, index, values)
         annotated[index] = ((soft[:-1].argmax(dim=0) + 1) * (soft[-1] > 0.5)).numpy()
-    return Flooding(view.cache(), annotated, priors, view.slice_pixels)
+    return RegionGrowing(view.cache(), annotated, priors, view.slice_pixels)
 
 
 def _left_out_priors(
-    propagator: Propagator, flooding: Flooding | None, complete: list[int], index: int, pixel: float
+    propagator: Propagator, growing: RegionGrowing | None, complete: list[int], index: int, pixel: float
 ) -> list[SlicePrior]:
     """Priors of an annotated slice from the others; also without a neighbour when there are many."""
     position = complete.index(index)
@@ -269,12 +274,12 @@ def _left_out_priors(
         groups += [[index, complete[p]] for p in (position - 1, position + 1) if 0 <= p < len(complete)]
     found = []
     for group in groups:
-        # Of wider gaps there are enough examples without a flood of their own.
-        floods = flooding is not None and len(group) == 1
-        wanted = flooding.gap(index) if flooding is not None and floods else [index]
+        # Of wider gaps there are enough examples without regions of their own.
+        grows = growing is not None and len(group) == 1
+        wanted = growing.gap(index) if growing is not None and grows else [index]
         carried = propagator.propagate(leave_out=group, only=wanted)
         if index not in carried:
             continue
-        flooded = flooding.labels(index, carried) if flooding is not None and floods else {}
-        found.append(mixed(carried[index], flooded[index], pixel) if index in flooded else carried[index])
+        grown = growing.labels(index, carried) if growing is not None and grows else {}
+        found.append(mixed(carried[index], grown[index], pixel) if index in grown else carried[index])
     return found

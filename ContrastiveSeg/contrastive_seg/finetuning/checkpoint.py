@@ -100,8 +100,8 @@ def load_state(folder: Path) -> RunState:
     if not path.is_file():
         raise ContrastiveSegError(
             "no-checkpoint",
-            f"The run folder '{folder}' holds no checkpoint.",
-            "Start the run from the beginning.",
+            f"Nothing has been learnt in the folder '{folder}' (it holds no checkpoint).",
+            "Name the folder of a run that has learnt something, or learn from the beginning.",
         )
     try:
         with safe_open(path, framework="pt") as file:

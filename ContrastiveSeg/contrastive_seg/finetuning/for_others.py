@@ -32,6 +32,8 @@ from contrastive_seg.finetuning.record import network_sha256
 from contrastive_seg.finetuning.session import Case, FinetuningSession
 from contrastive_seg.finetuning.settings import FinetuneSettings
 from contrastive_seg.inference.scores import Stopped
+from contrastive_seg.provenance import array_sha256, read_rounds
+from contrastive_seg.runs import RunFolder
 
 FOLDER = "others"
 """In the run folder, where it is kept for the next time."""
@@ -39,7 +41,13 @@ FOLDER = "others"
 LONGEST = 120.0
 """Seconds of learning, at most; a run of fewer seconds is matched."""
 
-_ORIGIN, _NETWORK = "origin.json", "network_sha256"
+MISSING = "no-cases"
+"""Code of the error that says that what a run learnt from is not there any more."""
+
+WORSE = "What was learnt from was not there any more: this is worse than after learning again."
+"""What results say then; without a file's name, as it may be a patient's."""
+
+_ORIGIN, _NETWORK, _IMAGES = "origin.json", "network_sha256", "images_sha256"
 
 _LOOKING = 0.15
 """Share of the whole in which the masks are found."""
@@ -51,7 +59,11 @@ class ForOthers:
     Args:
         run: The run folder.
         session: What was learnt there; it stays as it is.
-        find_cases: The volumes and labels it was learnt from; none where they are not there any more.
+        find_cases: The volumes and labels it was learnt from, or none where all were labelled completely; an
+            error with the code :data:`MISSING` where they are not there any more.
+
+    Attributes:
+        warning: Why others are segmented worse than they could be, naming files; empty where they are not.
     """
 
     def __init__(
@@ -59,11 +71,34 @@ class ForOthers:
     ) -> None:
         self._run, self._session, self._find_cases = run, session, find_cases
         self._ready: FinetuningSession | None = None
+        self._cases: Sequence[Case] | None = None
+        self.warning = ""
 
     @property
     def is_ready(self) -> bool:
         """Whether :meth:`session` answers at once."""
         return self._ready is not None
+
+    def prepare(self) -> None:
+        """Finds what is stored, or else what is to be learnt from; learns nothing yet.
+
+        Raises:
+            ContrastiveSegError: What ``find_cases`` says, :data:`MISSING` apart; that is the ``warning``.
+        """
+        if self._ready is not None or self._cases is not None:
+            return
+        self._ready = self._stored()
+        if self._ready is not None:
+            return
+        try:
+            self._cases = self._find_cases()
+        except ContrastiveSegError as error:
+            if error.code != MISSING:
+                raise
+            self._ready, self.warning = self._session, str(error)
+            return
+        if all(is_complete(case.labels) for case in self._cases):
+            self._ready, self._cases = self._session, None
 
     def session(
         self,
@@ -72,19 +107,22 @@ class ForOthers:
     ) -> FinetuningSession:
         """What to segment other volumes with.
 
-        It is the session itself where all that it learnt from was labelled completely: nothing was told
-        then either.
+        It is the session itself where all that it learnt from was labelled completely, as nothing was told
+        then either, and where that is not there any more, which is the ``warning``.
 
         Args:
             on_progress: Told how far the learning is, where there is some.
             should_stop: True raises :class:`Stopped`; then it has to be learnt the next time.
 
         Raises:
-            ContrastiveSegError: ``no-checkpoint`` or ``out-of-memory``.
+            ContrastiveSegError: ``no-checkpoint``, ``out-of-memory``, or what :meth:`prepare` says.
             Stopped: When asked to stop.
         """
+        self.prepare()
         if self._ready is None:
-            self._ready = self._stored() or self._learn(on_progress, should_stop)
+            assert self._cases is not None
+            self._ready = self._learn(self._cases, on_progress, should_stop)
+            self._cases = None
         return self._ready
 
     def _stored(self) -> FinetuningSession | None:
@@ -92,11 +130,11 @@ class ForOthers:
         return None if place is None else FinetuningSession.resume(place, self._session.settings)
 
     def _learn(
-        self, on_progress: Callable[[Progress], None], should_stop: Callable[[], bool]
+        self,
+        cases: Sequence[Case],
+        on_progress: Callable[[Progress], None],
+        should_stop: Callable[[], bool],
     ) -> FinetuningSession:
-        cases = self._find_cases()
-        if all(_is_complete(case.labels) for case in cases):
-            return self._session
         whole = []
         for number, case in enumerate(cases):
             found = self._session.predict(case.volume, case.labels, should_stop=should_stop)
@@ -117,15 +155,16 @@ class ForOthers:
             if should_stop():
                 raise Stopped
             with suppress(ContrastiveSegError):  # a run that may only be read: learnt again the next time
-                self._keep(Path(place) / TENSORS)
+                self._keep(Path(place) / TENSORS, [array_sha256(case.volume.array) for case in cases])
         return learning
 
-    def _keep(self, tensors: Path) -> None:
+    def _keep(self, tensors: Path, images: list[str]) -> None:
         folder = make_folder(self._run / FOLDER)
         with replacing(folder / TENSORS, durable=False) as part:
             shutil.copyfile(tensors, part)
         # Last: until it is there, what lies beside is not taken for what goes on from this network.
-        write_json(folder / _ORIGIN, {_NETWORK: network_sha256(self._network())}, durable=False)
+        origin = {_NETWORK: network_sha256(self._network()), _IMAGES: images}
+        write_json(folder / _ORIGIN, origin, durable=False)
 
     def _network(self) -> nn.Module:
         assert self._session.trainer is not None
@@ -160,6 +199,8 @@ def branch(session: FinetuningSession, folder: Path, settings: FinetuneSettings)
 def stored_for_others(run: Path, network: nn.Module) -> Path | None:
     """The folder with what was learnt for other volumes, None where there is nothing that is up to date.
 
+    It must have gone on from the run's network, on the images from which that was learnt.
+
     Args:
         run: The run folder.
         network: The run's own, from which that must have gone on.
@@ -168,10 +209,13 @@ def stored_for_others(run: Path, network: nn.Module) -> Path | None:
     with suppress(OSError, ValueError, KeyError, TypeError, ContrastiveSegError):
         origin = strict_json.parse((folder / _ORIGIN).read_text("utf-8"))
         if origin[_NETWORK] == network_sha256(network):
-            load_state(folder)
-            return folder
+            number = load_state(folder).round - 1  # its own learning was one more round
+            known = {one.number: one.images for one in read_rounds(RunFolder(run).read_provenance())}
+            if origin[_IMAGES] == known.get(number, origin[_IMAGES]):
+                return folder
     return None
 
 
-def _is_complete(labels: SparseLabels) -> bool:
+def is_complete(labels: SparseLabels) -> bool:
+    """Whether every voxel was labelled, so that nothing was told by the prior."""
     return all(int(plane.min(initial=0)) > IGNORE for plane in labels.array)

@@ -81,14 +81,19 @@ def masked_info_nce(logits: torch.Tensor, positives: torch.Tensor) -> torch.Tens
     return losses.mean()
 
 
-def flatten_views(features: torch.Tensor) -> torch.Tensor:
-    """(slices, views, dim, ...) to (slices * views, dim, ...).
+def flatten_views(features: torch.Tensor, places: tuple[str, ...] = ()) -> torch.Tensor:
+    """(slices, views, dim, *places) to (slices * views, dim, *places).
+
+    Args:
+        features: Of each slice and view.
+        places: Names of further axes; none for losses over whole slices.
 
     Raises:
-        ValueError: When there is no second axis of views, or fewer than two vectors in all.
+        ValueError: When there are other axes, or fewer than two vectors in all.
     """
-    if features.ndim < 3:
-        raise ValueError(f"features have the shape {tuple(features.shape)}, not (slices, views, dim)")
+    axes = ("slices", "views", "dim", *places)
+    if features.ndim != len(axes):
+        raise ValueError(f"features have the shape {tuple(features.shape)}, not ({', '.join(axes)})")
     flat = features.flatten(0, 1)
     if flat.shape[0] < 2:
         raise ValueError("a contrast needs at least two vectors: more slices or more views")
@@ -102,7 +107,7 @@ def per_vector(values: torch.Tensor, features: torch.Tensor, name: str) -> torch
         ValueError: When there is not one value a slice; ``name`` says which values.
     """
     slices, views = features.shape[:2]
-    values = torch.as_tensor(values, device=features.device)
+    values = torch.as_tensor(values)
     if values.shape != (slices,):
         raise ValueError(f"{name} have the shape {tuple(values.shape)}, not ({slices},)")
     return values.repeat_interleave(views)
@@ -126,6 +131,7 @@ class InfoNCELoss(nn.Module):
         self.temperature = temperature
 
     def contrast(self, vectors: torch.Tensor, positives: torch.Tensor) -> torch.Tensor:
-        """The loss of vectors (..., n, dim) for a mask of positives (n, n)."""
+        """The loss of vectors (..., n, dim) for a mask of positives (n, n), on any device."""
         with torch.autocast(vectors.device.type, enabled=False):
-            return self.scale * masked_info_nce(similarities(vectors, self.temperature), positives)
+            logits = similarities(vectors, self.temperature)
+            return self.scale * masked_info_nce(logits, positives.to(logits.device))

@@ -17,8 +17,13 @@ class NTXentLoss(InfoNCELoss):
         """The loss of a batch.
 
         Args:
-            features: (slices, views, dim), of any length.
+            features: (slices, views, dim), of any length; at least two views.
+
+        Raises:
+            ValueError: When the shape is another.
         """
         vectors = flatten_views(features)
+        if features.shape[1] < 2:
+            raise ValueError("there is one view a slice only, but the other view is the positive")
         identity = per_vector(torch.arange(len(features)), features, "identities")
         return self.contrast(vectors, identity[:, None] == identity)

@@ -7,6 +7,10 @@ for Volumetric Medical Image Segmentation Pre-training", 2023.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
+import numpy as np
 import torch
 
 from contrastive_seg.losses.info_nce import InfoNCELoss, flatten_views, per_vector
@@ -41,9 +45,10 @@ class PositionalContrastiveLoss(InfoNCELoss):
     def close(self, positions: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
         """Whether two vectors come from positions closer than the threshold, (n, n) booleans.
 
-        Compared in float64, since equal steps such as 0.1 are not equal in lower precision.
+        Compared in float64, since equal steps such as 0.1 are not equal in lower precision; on the CPU,
+        since not every device has float64.
         """
-        place = per_vector(positions, features, "positions").double()
+        place = per_vector(_exact(positions), features, "positions")
         return (place[:, None] - place).abs() < self.threshold
 
     def forward(self, features: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
@@ -57,6 +62,17 @@ class PositionalContrastiveLoss(InfoNCELoss):
             ValueError: When there is not one position a slice.
         """
         return self.contrast(flatten_views(features), self.close(positions, features))
+
+
+def _exact(positions: torch.Tensor | np.ndarray | Sequence[float]) -> torch.Tensor:
+    """Positions as float64 on the CPU; of lower precision, as the decimal numbers that they stand for."""
+    # By way of NumPy, which unlike PyTorch keeps Python's numbers in float64.
+    place = positions if isinstance(positions, torch.Tensor) else torch.from_numpy(np.asarray(positions))
+    exact = place.detach().cpu().double()
+    if place.dtype.is_floating_point and place.dtype != torch.float64:
+        digits = round(-math.log10(torch.finfo(place.dtype).resolution))
+        exact = exact.round(decimals=digits)
+    return exact
 
 
 class DensePositionalContrastiveLoss(PositionalContrastiveLoss):
@@ -76,12 +92,8 @@ class DensePositionalContrastiveLoss(PositionalContrastiveLoss):
         Raises:
             ValueError: When the shapes do not fit.
         """
-        if features.ndim != 5:
-            raise ValueError(
-                f"features have the shape {tuple(features.shape)}, not (slices, views, dim, h, w)"
-            )
         # (places, vectors, dim)
-        vectors = flatten_views(features).flatten(2).permute(2, 0, 1)
+        vectors = flatten_views(features, ("h", "w")).flatten(2).permute(2, 0, 1)
         positives = self.close(positions, features)
         places, count = vectors.shape[:2]
         chunk = max(1, _ELEMENTS // count**2)

@@ -6,10 +6,16 @@ CVPR 2019; against dimensional collapse in Hassanpour et al., ISBI 2024.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 
 from contrastive_seg.losses.info_nce import at_least_float32
+
+
+def _own(values: torch.Tensor) -> torch.Tensor:
+    return values
 
 
 class IterativeNormalization(nn.Module):
@@ -47,6 +53,8 @@ class IterativeNormalization(nn.Module):
             raise ValueError(f"iterations is {iterations}, but must be at least 1")
         self.channels, self.groups, self.iterations = channels, groups, iterations
         self.momentum, self.eps = momentum, eps
+        self.total: Callable[[torch.Tensor], torch.Tensor] = _own
+        """Sum over the processes that share a batch, with gradient; this process's own by default."""
         size = channels // groups
         self.weight = nn.Parameter(torch.ones(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
@@ -70,9 +78,10 @@ class IterativeNormalization(nn.Module):
             if self.training:
                 if columns.shape[-1] < 2:
                     raise ValueError("whitening needs more than one value a channel")
-                mean = columns.mean(dim=-1, keepdim=True)
+                count = self.total(columns.new_tensor(float(columns.shape[-1])))
+                mean = self.total(columns.sum(dim=-1, keepdim=True)) / count
                 centred = columns - mean
-                whitening = self._whitening(centred)
+                whitening = self._whitening(self.total(centred @ centred.transpose(1, 2)) / count)
                 self._remember(mean, whitening)
             else:
                 centred = columns - self.running_mean.to(columns.dtype)
@@ -82,16 +91,10 @@ class IterativeNormalization(nn.Module):
             scaled = whitened.reshape(self.channels, -1) * self.weight[:, None] + self.bias[:, None]
             return scaled.reshape(shape).transpose(0, 1).to(x.dtype)
 
-    def _whitening(self, centred: torch.Tensor) -> torch.Tensor:
-        """Approximate inverse square root of the covariance, (groups, size, size)."""
-        size, values = centred.shape[-2:]
-        identity = torch.eye(size, dtype=centred.dtype, device=centred.device)
-        covariance = torch.baddbmm(
-            self.eps * identity.expand(len(centred), -1, -1),
-            centred,
-            centred.transpose(1, 2),
-            alpha=1.0 / values,
-        )
+    def _whitening(self, covariance: torch.Tensor) -> torch.Tensor:
+        """Approximate inverse square root of covariances (groups, size, size)."""
+        identity = torch.eye(covariance.shape[-1], dtype=covariance.dtype, device=covariance.device)
+        covariance = covariance + self.eps * identity
         inverse_trace = covariance.diagonal(dim1=1, dim2=2).sum(dim=1).reciprocal()[:, None, None]
         normed = covariance * inverse_trace
         # The first step from the identity needs no product.

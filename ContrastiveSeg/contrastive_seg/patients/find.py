@@ -38,8 +38,8 @@ def find_cases(
 ) -> list[FolderCase]:
     """The volumes of a folder and of the folders in it, in a fixed order.
 
-    Masks that were made here, folders and files that hold labels by their name, and what lies in the
-    folder of results are passed over. Sub-folders are kept, so that equal names do not meet.
+    Masks that were made here, runs, folders and files that hold labels by their name, and what lies in
+    the folder of results are passed over. Sub-folders are kept, so that equal names do not meet.
 
     Args:
         folder: Where to look; also a table or a single file.

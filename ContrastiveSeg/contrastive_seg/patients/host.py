@@ -66,6 +66,7 @@ class PatientHost:
         learnt = Learnt.load(
             Path(request.text("run")), settings, self._work / "learnt", lambda text: self._note(request, text)
         )
+        learnt.others.prepare()  # what is wrong with it would be wrong for every patient
         given = [_structure(request, one) for one in request.listed("structures")]
         known = {one.value for one in given}
         others = [value for value in learnt.values if value not in known]
@@ -131,9 +132,8 @@ class PatientHost:
         results = results_in(self._work)
         if not results and not failures:
             raise ContrastiveSegError("bad-job", "There is no result to report.", "Segment a volume first.")
-        about = segmenter.learnt.about
-        path = Path(request.text("file"))
-        Report(results, segmenter.structures, self._work, failures, about).write(path)
+        learnt, path = segmenter.learnt, Path(request.text("file"))
+        Report(results, segmenter.structures, self._work, failures, learnt.about, learnt.notes).write(path)
         return {"file": str(path), "cases": len(results)}
 
     def _read(self, case: JobCase) -> tuple[Volume, list[str]]:

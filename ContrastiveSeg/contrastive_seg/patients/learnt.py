@@ -14,7 +14,7 @@ from contrastive_seg.atomic import make_folder, replacing
 from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.finetuning.checkpoint import TENSORS
 from contrastive_seg.finetuning.events import Progress
-from contrastive_seg.finetuning.for_others import ForOthers
+from contrastive_seg.finetuning.for_others import WORSE, ForOthers
 from contrastive_seg.finetuning.session import FinetuningSession
 from contrastive_seg.finetuning.settings import FinetuneSettings
 from contrastive_seg.patients.differences import Look
@@ -55,6 +55,11 @@ class Learnt:
         """The plane that was annotated most, in the common orientation."""
         assert self.session.state is not None
         return self.session.state.architecture.axes[0]
+
+    @property
+    def notes(self) -> list[str]:
+        """What every result should say."""
+        return [WORSE] if self.others.warning else []
 
     @classmethod
     def load(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from contrastive_seg.atomic import make_folder, write_bytes, write_json, write_npy
+from contrastive_seg.atomic import make_folder, probe_folder, write_bytes, write_json, write_npy
 from contrastive_seg.data.read import read_label_map
 from contrastive_seg.data.volume import Volume
 from contrastive_seg.finetuning.events import Event, Progress
@@ -97,6 +97,8 @@ class Segmenter:
             assert path is not None
             labels = read_label_map(path, like=volume).array
         else:
+            if path is not None:
+                probe_folder(path.parent)  # before minutes of learning
             found = self._predict(volume, on_progress, should_stop)
             labels, doubt = found.labels, found.uncertainty
         if path is not None and not kept:
@@ -115,7 +117,7 @@ class Segmenter:
             volume_ml=volumes_ml(labels, volume.ijk_to_ras, values),
             uncertainty=None if uncertainty is None else round(uncertainty, 2),
             differences=differences(Look.of(volume), self.learnt.looks, self.learnt.axis),
-            notes=list(notes),
+            notes=[*notes, *([] if kept else self.learnt.notes)],
             size=list(reversed(volume.shape)),
             spacing_mm=[round(one, 4) for one in reversed(volume.spacing_zyx)],
             center_ras=_center(start, box, volume),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,6 @@ from contrastive_seg import strict_json
 from contrastive_seg.atomic import write_bytes
 from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.pretraining.methods.base import Method
-from contrastive_seg.pretraining.settings import PretrainSettings
 
 NAME = "pretraining.safetensors"
 _FORMAT = "1"
@@ -23,7 +23,12 @@ _FREE = {"device", "threads", "steps", "epochs", "minutes"}
 
 
 def save_checkpoint(
-    folder: Path, method: Method, optimizer: torch.optim.Optimizer, step: int, about: dict[str, Any]
+    folder: Path,
+    method: Method,
+    optimizer: torch.optim.Optimizer,
+    step: int,
+    about: dict[str, Any],
+    data: dict[str, Any],
 ) -> None:
     """Writes the checkpoint, complete or not at all.
 
@@ -33,6 +38,7 @@ def save_checkpoint(
         optimizer: With its state.
         step: Steps done.
         about: What else to keep (JSON).
+        data: What is learnt from, as :attr:`SliceData.identity` says it.
 
     Raises:
         ContrastiveSegError: ``disk-full`` or ``no-write-permission``.
@@ -48,22 +54,48 @@ def save_checkpoint(
         "step": str(step),
         "settings": json.dumps(asdict(method.settings)),
         "about": json.dumps(about),
+        "data": json.dumps(data),
     }
     contiguous = {name: value.contiguous().clone() for name, value in tensors.items()}
     write_bytes(folder / NAME, save(contiguous, metadata))
 
 
+def refuse_unfinished(folder: Path) -> None:
+    """Keeps a new pretraining from writing over the checkpoint of another one.
+
+    Raises:
+        ContrastiveSegError: ``unfinished-pretraining`` where the folder holds a checkpoint.
+    """
+    if (folder / NAME).exists():
+        raise ContrastiveSegError(
+            "unfinished-pretraining",
+            f"'{folder}' holds a pretraining that is not finished.",
+            f"Go on with --resume, choose another folder for --output, or delete '{NAME}' there.",
+        )
+
+
 def load_checkpoint(
-    folder: Path, method: Method, optimizer: torch.optim.Optimizer
+    folder: Path,
+    method: Method,
+    optimizer: torch.optim.Optimizer,
+    data: dict[str, Any],
+    on_note: Callable[[str], None],
 ) -> tuple[int, dict[str, Any]]:
     """Puts everything back where it was.
+
+    Args:
+        folder: Of the checkpoint.
+        method: Gets its modules and buffers.
+        optimizer: Gets its state.
+        data: What is learnt from now, as :attr:`SliceData.identity` says it.
+        on_note: Told where an earlier version has not kept what was learnt from.
 
     Returns:
         Steps done, and what else was kept.
 
     Raises:
-        ContrastiveSegError: ``no-checkpoint``, ``bad-checkpoint``, or ``other-settings`` where the
-            checkpoint belongs to a pretraining with other settings.
+        ContrastiveSegError: ``no-checkpoint``, ``bad-checkpoint``, or ``other-settings`` or ``other-data``
+            where the checkpoint belongs to a pretraining with other settings or of other volumes.
     """
     path = folder / NAME
     if not path.is_file():
@@ -78,11 +110,19 @@ def load_checkpoint(
         tensors = load_file(path)
         step, about = int(metadata["step"]), strict_json.parse(metadata["about"])
         stored = strict_json.parse(metadata["settings"])
-        if not isinstance(stored, dict) or not isinstance(about, dict) or step < 0:
+        learnt_from = strict_json.parse(metadata.get("data", "{}"))
+        if not all(isinstance(one, dict) for one in (stored, about, learnt_from)) or step < 0:
             raise ValueError("what it says of the pretraining is damaged")
     except (SafetensorError, OSError, KeyError, ValueError) as error:
         raise _bad(path, error) from error
-    _check_settings(stored, method.settings, path)
+    if learnt_from:
+        _check_data(learnt_from, data, path)
+    else:
+        on_note(
+            "The checkpoint is of an earlier version, which did not note what it was learnt from: make sure "
+            "that --data and the options for the slices are those of then."
+        )
+    _check_settings(stored, asdict(method.settings), path)
     try:
         method.load_state_dict(
             {name.removeprefix("method/"): v for name, v in tensors.items() if name.startswith("method/")}
@@ -114,8 +154,19 @@ def _bad(path: Path, error: object) -> ContrastiveSegError:
     )
 
 
-def _check_settings(stored: dict[str, Any], settings: PretrainSettings, path: Path) -> None:
-    now = asdict(settings)
+def _check_data(stored: dict[str, Any], now: dict[str, Any], path: Path) -> None:
+    same = {"slices", "volumes"}
+    _check_settings(stored, {name: value for name, value in now.items() if name not in same}, path)
+    if any(stored.get(name) != now[name] for name in same):
+        raise ContrastiveSegError(
+            "other-data",
+            f"The pretraining in '{path.parent}' was begun with other volumes "
+            f"({stored.get('slices')} slices, now {now['slices']}).",
+            "Resume with the same --data, or begin anew in another folder.",
+        )
+
+
+def _check_settings(stored: dict[str, Any], now: dict[str, Any], path: Path) -> None:
     for name, value in now.items():
         if name not in _FREE and name in stored and stored[name] != value:
             raise ContrastiveSegError(

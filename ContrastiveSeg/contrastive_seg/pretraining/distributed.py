@@ -15,6 +15,8 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
+from contrastive_seg.losses import IterativeNormalization
+
 
 @dataclass(frozen=True)
 class Processes:
@@ -139,8 +141,8 @@ class JoinedBatchNorm(nn.BatchNorm2d):
         """Takes (B, C) too."""
 
 
-def join_batch_norms(module: nn.Module, processes: Processes) -> nn.Module:
-    """The module with every batch norm replaced by one over all processes; same parameter names."""
+def join_norms(module: nn.Module, processes: Processes) -> nn.Module:
+    """The module with the statistics of all processes in every norm; same parameter names."""
     if processes.count == 1:
         return module
     for name, child in module.named_children():
@@ -151,6 +153,8 @@ def join_batch_norms(module: nn.Module, processes: Processes) -> nn.Module:
             joined.load_state_dict(child.state_dict())
             joined.processes = processes
             setattr(module, name, joined.to(next(child.parameters()).device))
+        elif isinstance(child, IterativeNormalization):
+            child.total = processes.total
         else:
-            join_batch_norms(child, processes)
+            join_norms(child, processes)
     return module

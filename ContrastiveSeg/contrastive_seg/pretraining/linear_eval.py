@@ -16,15 +16,14 @@ from torch import nn
 
 from contrastive_seg.compute import Compute
 from contrastive_seg.data.orientation import Orientation
-from contrastive_seg.data.sparse_labels import IGNORE, SparseLabels
+from contrastive_seg.data.sparse_labels import IGNORE
 from contrastive_seg.data.volume import Volume
 from contrastive_seg.errors import ContrastiveSegError
-from contrastive_seg.finetuning.case_data import plan_axes
 from contrastive_seg.finetuning.view import View, whole_plane
 from contrastive_seg.losses.masked import MaskedDiceCELoss
 from contrastive_seg.networks.build import build_network
-from contrastive_seg.preprocessing import Normalisation
-from contrastive_seg.weights.card import WeightCard
+from contrastive_seg.pretraining.data.stack import normalisation_of, slice_axis
+from contrastive_seg.weights.card import Preprocessing, WeightCard
 from contrastive_seg.weights.load import load_into
 
 _CROP = 160
@@ -100,15 +99,19 @@ class _Seen:
     truth: torch.Tensor
 
     @classmethod
-    def of(cls, case: Labelled, values: tuple[int, ...], pixel: float | None) -> _Seen:
+    def of(cls, case: Labelled, values: tuple[int, ...], prepared: Preprocessing) -> _Seen:
+        """Prepared as it was for the pretraining, where its card says how."""
         orientation = Orientation.of(case.volume)
         turned = orientation.turn(case.volume)
         labels = orientation.apply(case.labels)
-        plans = plan_axes(SparseLabels(labels), turned.spacing_zyx)
-        axis = plans[0].axis
+        axis = slice_axis(turned, prepared.plane)
         spacing = [s for a, s in enumerate(turned.spacing_zyx) if a != axis]
         view = View(
-            turned, Normalisation.of(turned.array), axis, whole_plane(turned, axis), pixel or min(spacing)
+            turned,
+            normalisation_of(turned.array, prepared.clip_percentiles, prepared.window),
+            axis,
+            whole_plane(turned, axis),
+            prepared.pixel_mm or min(spacing),
         )
         soft = torch.stack([view.soft_labels(labels, index, values) for index in range(view.count)])
         return cls(view, soft.half())
@@ -167,8 +170,8 @@ def linear_eval(
         len(values),
         *((shape.network, shape.width, shape.in_channels) if shape is not None else ()),
     ).to(compute.device)
-    pixel = shape.preprocessing.pixel_mm if shape is not None else None
-    seen = [_Seen.of(case, values, pixel) for case in train]
+    prepared = shape.preprocessing if shape is not None else Preprocessing()
+    seen = [_Seen.of(case, values, prepared) for case in train]
     optimizer = torch.optim.Adam(probe.head.parameters(), _RATE)
     scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     loss, rng = MaskedDiceCELoss(), np.random.default_rng(seed)
@@ -189,7 +192,7 @@ def linear_eval(
     probe.eval()
     scores: dict[int, list[float]] = {value: [] for value in values[1:]}
     for number, case in enumerate(test):
-        _score(probe, _Seen.of(case, values, pixel), values, compute, scores)
+        _score(probe, _Seen.of(case, values, prepared), values, compute, scores)
         on_fraction(0.7 + 0.3 * (number + 1) / len(test))
     return {value: float(np.mean(found)) for value, found in scores.items() if found}
 

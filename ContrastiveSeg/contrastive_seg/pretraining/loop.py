@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable
@@ -15,8 +16,8 @@ from contrastive_seg.compute import Compute, choose_compute
 from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.pretraining.checkpoint import load_checkpoint, save_checkpoint
 from contrastive_seg.pretraining.collapse import Spectrum, spectrum
-from contrastive_seg.pretraining.data.slices import SliceBatch, SliceData
-from contrastive_seg.pretraining.distributed import Processes, join_batch_norms, join_processes
+from contrastive_seg.pretraining.data.slices import SliceBatch, SliceData, no_positions
+from contrastive_seg.pretraining.distributed import Processes, join_norms, join_processes
 from contrastive_seg.pretraining.drawing import ViewDrawer
 from contrastive_seg.pretraining.methods import build_method
 from contrastive_seg.pretraining.methods.base import Method
@@ -27,6 +28,10 @@ _TOLD_EVERY = 0.5
 _LOOKS = 20
 """Spectra of the features, spread over the training."""
 _FINE = 1000.0
+
+
+def _log(sentence: str) -> None:
+    logging.getLogger(__name__).warning(sentence)
 
 
 def placed(method: Method, device: torch.device) -> Method:
@@ -93,6 +98,7 @@ class Pretraining:
 
     def __post_init__(self) -> None:
         settings = self.settings
+        settings.check_size(self.data.settings.size)
         if self.data.count < settings.batch:
             raise ContrastiveSegError(
                 "batch-too-large",
@@ -101,12 +107,8 @@ class Pretraining:
                 f"Use --batch {max(2, self.data.count // 2)}, or give more volumes.",
             )
         if settings.method in POSITIONAL and not self.data.has_positions:
-            raise ContrastiveSegError(
-                "no-positions",
-                f"The method '{settings.method}' compares slices by their place in a volume, but all images "
-                "have one slice only.",
-                "Use --method simclr, byol or moco, or give volumes of several slices.",
-            )
+            volumes = self.data.volumes
+            raise no_positions(sum(volume.slices == 1 for volume in volumes), len(volumes))
         self.compute: Compute = choose_compute(settings.device, settings.threads)
         self.processes: Processes = join_processes(self.compute.device)
         count = self.processes.count
@@ -118,7 +120,7 @@ class Pretraining:
                 f"Use --batch {max(1, round(settings.batch / (GROUP * count))) * GROUP * count}.",
             )
         self.method = build_method(settings, self.processes)
-        join_batch_norms(self.method, self.processes)
+        join_norms(self.method, self.processes)
         placed(self.method, self.compute.device)
         self.optimizer = optimizer_for(self.method, settings)
         if count > 1 and settings.minutes is not None:
@@ -132,27 +134,38 @@ class Pretraining:
         self.budget = None if settings.minutes is None else 60 * settings.minutes
         self.elapsed = 0.0
 
-    def resume(self) -> int:
+    def resume(self, on_note: Callable[[str], None] = _log) -> int:
         """Goes on from the folder's checkpoint; returns the steps done.
+
+        Args:
+            on_note: Told what could not be checked.
 
         Raises:
             ContrastiveSegError: See :func:`load_checkpoint`.
         """
-        self.step, about = load_checkpoint(self.folder, self.method, self.optimizer)
+        self.step, about = load_checkpoint(
+            self.folder, self.method, self.optimizer, self.data.identity, on_note
+        )
         self.losses = [(int(s), float(v)) for s, v in about.get("losses", [])]
         self.spectra = [(int(one.pop("step")), Spectrum(**one)) for one in about.get("spectra", [])]
         self.elapsed = float(about.get("elapsed", 0.0))
         return self.step
 
     def save(self) -> None:
-        """Writes a checkpoint (the first process only)."""
+        """Writes a checkpoint (the first process only), never over a good one when the numbers are not.
+
+        Raises:
+            ContrastiveSegError: ``diverged``, ``disk-full`` or ``no-write-permission``.
+        """
         if self.processes.is_first:
+            if not all(bool(value.isfinite().all()) for value in self.method.state_dict().values()):
+                raise self._diverged("The weights are not numbers", self.step)
             about: dict[str, Any] = {
                 "losses": self.losses,
                 "spectra": [{"step": step, **asdict(found)} for step, found in self.spectra],
                 "elapsed": self.elapsed,
             }
-            save_checkpoint(self.folder, self.method, self.optimizer, self.step, about)
+            save_checkpoint(self.folder, self.method, self.optimizer, self.step, about, self.data.identity)
 
     def run(
         self,
@@ -163,6 +176,9 @@ class Pretraining:
 
         Returns:
             Whether it was completed.
+
+        Raises:
+            ContrastiveSegError: ``diverged``, or what :meth:`save` finds.
         """
         saved = told = clock = time.monotonic()
         told_step, looked, sums = self.step, -1, dict[str, float]()
@@ -242,17 +258,20 @@ class Pretraining:
         with self.compute.autocast():
             losses = method.loss(batch, views)
         if not math.isfinite(float(losses["loss"].detach())):
-            raise ContrastiveSegError(
-                "diverged",
-                f"The loss is not a number any more at step {self.step + 1}.",
-                f"Use a smaller --learning-rate than {settings.learning_rate:g}.",
-            )
+            raise self._diverged("The loss is not a number", self.step + 1)
         self.optimizer.zero_grad(set_to_none=True)
         losses["loss"].backward()  # type: ignore[no-untyped-call]
         self.processes.average_gradients(method)
         self.optimizer.step()
         self.step += 1
         return {name: float(value.detach()) for name, value in losses.items()}
+
+    def _diverged(self, what: str, step: int) -> ContrastiveSegError:
+        return ContrastiveSegError(
+            "diverged",
+            f"{what} any more at step {step}.",
+            f"Begin anew with a smaller --learning-rate than {self.settings.learning_rate:g}.",
+        )
 
     def learning_rate(self, step: int) -> float:
         """Of a step (from 0); where the clock decides, of the present moment."""
@@ -263,8 +282,8 @@ class Pretraining:
     def _rate_at(self, step: float, steps: float) -> float:
         settings = self.settings
         warm = settings.warm_up * steps
-        if step < warm:
-            return settings.learning_rate * (step + 1) / max(1.0, warm)
+        if step < warm:  # the last one of them may be cut short
+            return settings.learning_rate * min(1.0, (step + 1) / max(1.0, warm))
         if settings.schedule == "constant":
             return settings.learning_rate
         done = (step - warm) / max(1.0, steps - warm)
@@ -272,7 +291,11 @@ class Pretraining:
 
     @torch.no_grad()
     def monitor(self) -> Spectrum | None:
-        """The spectrum of the pooled features of the first slices of the data."""
+        """The spectrum of the pooled features of the first slices of the data.
+
+        Raises:
+            ContrastiveSegError: ``diverged`` when they are not numbers.
+        """
         size = min(_MONITORED, self.data.count)
         if not self.processes.is_first or size < 2:
             return None
@@ -283,19 +306,24 @@ class Pretraining:
             for part in torch.split(images, 32):
                 parts.append(self.method.backbone.pooled(part.to(self.compute.device)).float().cpu())
         self.method.train()
-        found = spectrum(torch.cat(parts))
+        features = torch.cat(parts)
+        if not bool(features.isfinite().all()):
+            raise self._diverged("The features are not numbers", self.step)
+        found = spectrum(features)
         self.spectra.append((self.step, found))
         return found
 
     def _share(self, batch: SliceBatch) -> SliceBatch:
-        """This process's part of a batch, on its device."""
+        """This process's part of a batch, on its device (of one process alone, positions on the CPU)."""
         part, device = self.processes.share(self.settings.batch), self.compute.device
         precision = next(self.method.parameters()).dtype
-        neighbours = batch.neighbours
+        neighbours, positions = batch.neighbours, batch.positions[part]
+        if self.processes.count > 1:
+            positions = positions.to(device)  # to be joined; else they stay float64, which MPS does not have
         return SliceBatch(
             _images(batch.images[part], device, precision),
             None if neighbours is None else _images(neighbours[part], device, precision),
-            batch.positions[part].to(device),
+            positions,
             batch.partitions[part].to(device),
             batch.volumes[part].to(device),
         )

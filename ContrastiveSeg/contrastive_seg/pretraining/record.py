@@ -51,7 +51,7 @@ def write_pretraining_provenance(folder: Path, card: WeightCard, job: Pretrainin
             "processes": job.processes.count,
             "command": card.command,
             "settings": asdict(job.settings),
-            "slices": asdict(data.settings),
+            "slices": {**asdict(data.settings), "context": data.context, "neighbours": data.neighbours},
             "volumes": _volumes(data),
             "skipped": len(data.skipped),
             "losses": [{"step": step, "loss": loss} for step, loss in job.losses],

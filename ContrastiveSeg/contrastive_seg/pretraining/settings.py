@@ -15,6 +15,12 @@ GROUP = 4
 """Slices whose views are drawn together; a process's share of a batch is a multiple of it."""
 
 
+MACL_MULTIPLE = 64
+"""Sides of MACL's slices are multiples of it: a branch sees them at a quarter and halves them four times."""
+_STRIDES = {"unet": 16, "echo-unet": 16, "deeplabv3": 8}
+"""Pixels of the image along a side of one of the last feature map."""
+
+
 @dataclass(frozen=True)
 class PretrainSettings:
     """Everything that decides about the numbers of a pretraining, the data left out.
@@ -84,10 +90,14 @@ class PretrainSettings:
         _one_of("optimizer", self.optimizer, ("sgd", "adam"))
         _one_of("schedule", self.schedule, ("cosine", "constant"))
         _one_of("views", self.views, VIEWS)
+        for one in fields(self):
+            value = getattr(self, one.name)
+            _check(one.name, value, not isinstance(value, float) or math.isfinite(value), "a finite number")
         for name in ("temperature", "threshold", "learning_rate", "epochs"):
             _check(name, getattr(self, name), getattr(self, name) > 0, "a number above zero")
-        for name in ("width", "in_channels", "queue", "grid"):
+        for name in ("width", "in_channels", "queue"):
             _check(name, getattr(self, name), getattr(self, name) >= 1, "at least 1")
+        _check("grid", self.grid, self.grid >= 2, "at least 2")
         _check("batch", self.batch, self.batch >= 2, "at least 2: a contrast needs something to differ from")
         _check("momentum", self.momentum, 0 <= self.momentum <= 1, "between 0 and 1")
         if self.steps is not None:
@@ -113,6 +123,38 @@ class PretrainSettings:
                 "Leave --network out, or choose another method.",
             )
 
+    def check_positions(self, positions: str, threshold: float | None) -> None:
+        """Whether the threshold fits what positions are.
+
+        Args:
+            positions: ``relative`` or ``mm``.
+            threshold: As the user has chosen it; None where the default is taken.
+
+        Raises:
+            ContrastiveSegError: ``bad-setting``.
+        """
+        _one_of("positions", positions, ("relative", "mm"))
+        if positions == "mm" and threshold is None and self.method in ("pcl", "macl"):
+            raise ContrastiveSegError(
+                "bad-setting",
+                f"With positions in millimetres the usual threshold of {self.threshold:g} would be "
+                f"{self.threshold:g} mm.",
+                "Say from how many millimetres on slices do not belong together, such as --threshold 5.",
+            )
+
+    def check_size(self, size: int) -> None:
+        """Whether slices of ``size`` by ``size`` pixels are large enough for the method.
+
+        Raises:
+            ContrastiveSegError: ``bad-setting``.
+        """
+        least = _STRIDES[self.network] * self.grid
+        if self.method == "macl":
+            fine = size > 0 and size % MACL_MULTIPLE == 0
+            _check("size", size, fine, f"a multiple of {MACL_MULTIPLE} for the method 'macl'")
+        elif self.method == "moco-local-decorrelated":
+            _check("size", size, size >= least, f"at least {least} for the regions of '{self.method}'")
+
     def step_count(self, slices: int) -> int:
         """Optimiser steps for so many slices."""
         if self.steps is not None:
@@ -120,7 +162,13 @@ class PretrainSettings:
         return max(1, math.ceil(self.epochs * (slices // self.batch or 1)))
 
 
-_SGD: dict[str, Any] = {"optimizer": "sgd", "learning_rate": 0.1, "weight_decay": 1e-5, "views": "spatial"}
+_SGD: dict[str, Any] = {
+    "optimizer": "sgd",
+    "learning_rate": 0.1,
+    "weight_decay": 1e-5,
+    "warm_up": 0.0,
+    "views": "spatial",
+}
 # SGD at 0.1 without a warm-up kills up to half of the channels of the U-Net's centre within minutes,
 # and views that turn a slice over forbid features that know left from right: Docs/pretraining.md.
 _STEADY: dict[str, Any] = {
@@ -158,23 +206,26 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
     "moco-local-decorrelated": {**_MOCO, "views": "intensity"},
     "macl": {**_STEADY, "base_temperature": 0.07},
 }
+# How long, and in which batches, is that of the papers in both; 100 epochs of 32 slices are MACL's and ours.
+_PCL: dict[str, Any] = {**_SGD, "epochs": 300.0}
+_LONG: dict[str, Any] = {"epochs": 300.0, "batch": 64}
+_PUBLISHED: dict[str, dict[str, Any]] = {
+    **dict.fromkeys(("simclr", "gcl", "pcl"), _PCL),
+    "byol": {**_LONG, "views": "spatial"},
+    "moco": {**_LONG, "queue": 65536},
+    "moco-local-decorrelated": {**_LONG, "queue": 65536, "group_channels": 2048},
+    "macl": _SGD,
+}
 _RELEASED: dict[str, dict[str, Any]] = {
-    "simclr": {**_SGD, "base_temperature": 0.07},
-    "gcl": {**_SGD, "base_temperature": 0.07},
-    "pcl": {**_SGD, "base_temperature": 0.07},
-    "byol": {"learning_rate": 0.2, "views": "spatial"},
-    "moco": {"schedule": "constant", "queue": 65536},
-    "moco-local-decorrelated": {"schedule": "constant", "queue": 65536, "group_channels": 2048},
+    **{name: {**_PCL, "base_temperature": 0.07} for name in ("simclr", "gcl", "pcl")},
+    "byol": {**_LONG, "batch": 256, "learning_rate": 0.2, "views": "spatial"},
+    "moco": {**_PUBLISHED["moco"], "schedule": "constant"},
+    "moco-local-decorrelated": {**_PUBLISHED["moco-local-decorrelated"], "schedule": "constant"},
     "macl": {**_SGD, "learning_rate": 0.01, "intensity": True},
 }
-_PUBLISHED: dict[str, dict[str, Any]] = {
-    **dict.fromkeys(("simclr", "gcl", "pcl", "macl"), _SGD),
-    "byol": {"views": "spatial"},
-    "moco": {"queue": 65536},
-    "moco-local-decorrelated": {"queue": 65536, "group_channels": 2048},
-}
+# What differs on the networks of the echo paper, whose SimCLR is not that of PCL's code.
 _ECHO: dict[str, dict[str, Any]] = {
-    "simclr": {**_ADAM, "views": "simclr"},
+    "simclr": {**_ADAM, "base_temperature": None, "views": "simclr"},
     "byol": {"views": "simclr"},
 }
 
@@ -207,6 +258,8 @@ def settings_for(
         values.update(_PUBLISHED.get(method, {}))
     if network != "unet":
         values.update(_ECHO.get(method, {}))
+        if method == "simclr" and preset != "corrected":
+            values.update(_LONG)
     values.update({name: value for name, value in chosen.items() if value is not None})
     if method.startswith("moco") and chosen.get("queue") is None:
         batch = int(values.get("batch", PretrainSettings.batch))

@@ -14,12 +14,20 @@ from torch import nn
 HIDDEN, OUTPUT = 256, 128
 
 
+class _TokenNorm(nn.LayerNorm):
+    """Layer norm over the channels at each place of (n, channels, h, w), as attention has it for tokens."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """The same shape."""
+        return super().forward(x.movedim(1, -1)).movedim(-1, 1)
+
+
 class SharedProjection(nn.Module):
     """A 1x1 convolution for each network, ReLU, and one 1x1 convolution that they share.
 
     Args:
         channels: Of each network's map.
-        normalise: Whether each map is layer-normalised first (those of attention are).
+        normalise: Whether each map is layer-normalised first, place by place (those of attention are).
     """
 
     def __init__(self, channels: Sequence[int], normalise: Sequence[bool] | None = None) -> None:
@@ -27,7 +35,7 @@ class SharedProjection(nn.Module):
         wanted = normalise or [False] * len(channels)
         self.first = nn.ModuleList(
             nn.Sequential(
-                nn.GroupNorm(1, count) if norm else nn.Identity(), nn.Conv2d(count, HIDDEN, 1), nn.ReLU()
+                _TokenNorm(count) if norm else nn.Identity(), nn.Conv2d(count, HIDDEN, 1), nn.ReLU()
             )
             for count, norm in zip(channels, wanted, strict=True)
         )

@@ -26,7 +26,7 @@ class Preprocessing:
     Attributes:
         clip_percentiles: Of the volume's intensities, lower and upper; None where none are used.
         window: Intensities in scanner units instead, low and high (CT).
-        pixel_mm: In-plane pixel size; None for the image's own.
+        pixel_mm: In-plane pixel size, the median where volumes differed; None for the image's own.
         plane: axial, coronal or sagittal; None for the volume's own slices or 2D images.
         size: Pixels along each side of a slice; None where it is not known.
     """

@@ -15,8 +15,14 @@ from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.runs import JobCase, RunFolder
 
 
-def open_volume(folder: RunFolder, case: JobCase, number: int) -> Volume:
+def open_volume(folder: RunFolder, case: JobCase, number: int, *, replace_nonfinite: bool = False) -> Volume:
     """The image of a case; .npy files are mapped into memory, not read.
+
+    Args:
+        folder: Of the run.
+        case: Says where the image is.
+        number: Of the case, for a name where it has none.
+        replace_nonfinite: As in :func:`~contrastive_seg.data.read.read_volume`.
 
     Raises:
         ContrastiveSegError: ``unreadable-file``, or what ``check_volume`` finds.
@@ -29,7 +35,7 @@ def open_volume(folder: RunFolder, case: JobCase, number: int) -> Volume:
             array = array.astype(np.float32)  # scanner units fit; torch wants the native order
         volume = Volume(array, np.asarray(case.ijk_to_ras, dtype=float), name)
     else:
-        read = read_volume(path)
+        read = read_volume(path, replace_nonfinite=replace_nonfinite)
         matrix = read.ijk_to_ras if case.ijk_to_ras is None else np.asarray(case.ijk_to_ras, dtype=float)
         volume = Volume(read.array, matrix, name)
     check_volume(volume)

@@ -12,7 +12,7 @@ from typing import Any
 from contrastive_seg.data.volume import Volume
 from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.export.run import export_run
-from contrastive_seg.finetuning.events import Event, Progress
+from contrastive_seg.finetuning.events import Event, Note, Progress
 from contrastive_seg.finetuning.session import Case
 from contrastive_seg.inference.prediction import Prediction
 from contrastive_seg.runs import RunFolder
@@ -154,6 +154,8 @@ class Host:
                     fraction=round(event.fraction, 4),
                     seconds_left=event.seconds_left,
                 )
+            elif isinstance(event, Note):
+                self._writer.send("note", reply_to=command.id, code=event.code, message=event.sentence)
 
         done = export_run(
             folder, command.format, folder / command.output, on_event=tell, should_stop=should_stop

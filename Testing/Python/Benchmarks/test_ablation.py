@@ -15,7 +15,7 @@ from contrastive_seg.data.sparse_labels import SparseLabels
 from contrastive_seg.finetuning.session import Case, FinetuningSession
 from contrastive_seg.finetuning.settings import FinetuneSettings
 
-SMALL = (ablation.EVERYTHING, "no patches of whole slices", "no watershed between the contours")
+SMALL = (ablation.EVERYTHING, "no patches of whole slices", "no regions grown between the contours")
 """Without these such a small volume stays as it is."""
 
 
@@ -40,7 +40,7 @@ def test_each_ingredient_changes_the_result_and_is_back_afterwards(a_phantom, tm
         if name not in (
             ablation.EVERYTHING,
             "no patches of whole slices",
-            "no watershed between the contours",
+            "no regions grown between the contours",
         ):
             assert not np.array_equal(found, whole), name
     assert np.array_equal(learnt(a_phantom, tmp_path / "again"), whole)

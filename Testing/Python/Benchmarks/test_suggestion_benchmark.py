@@ -49,6 +49,15 @@ def test_the_table_compares_only_volumes_that_all_ways_have_been_run_on(benchmar
     assert "No results" in benchmark_script.table(rows, 7)
 
 
+def test_the_report_shows_all_numbers_of_steps_unless_one_is_named(benchmark_script, capsys):
+    assert benchmark_script.main(["--report"]) == 0
+    found = {int(row.budget) for row in benchmark_script.ResultsFile(benchmark_script.RESULTS).rows()}
+    told = capsys.readouterr().out
+    assert found and all(f"{steps} steps in total" in told for steps in found) and "No results" not in told
+    assert benchmark_script.main(["--report", "--steps", "7"]) == 0
+    assert capsys.readouterr().out.strip() == "No results with 7 steps yet."
+
+
 def test_an_unknown_way_is_refused(benchmark_script, capsys):
     with pytest.raises(SystemExit):
         benchmark_script.main(["--ways", "guess"])

@@ -103,6 +103,25 @@ def test_a_result_becomes_nodes_an_estimate_and_a_sentence(make_logic, a_volume_
     assert not RunFolder.of(a_volume_node, a_painted_node).wasInterrupted()
 
 
+def test_a_result_of_voxels_that_were_replaced_meanwhile_is_refused(
+    make_logic, a_volume_node, a_painted_node
+):
+    logic = make_logic("pass" + _RESULT)
+    logic.start(a_volume_node, a_painted_node, "quick")
+    slicer.util.updateVolumeFromArray(a_volume_node, np.zeros(SHAPE, np.int16))  # of the same size
+    assert ended(logic) is State.Failed
+    assert "The image of 'Volume' was changed while it was being learnt. Press Start" in logic.sentences[-1]
+    assert PredictionLogic.predicted(a_painted_node) is None
+
+
+def test_a_volume_that_is_touched_but_not_changed_gets_its_result(make_logic, a_volume_node, a_painted_node):
+    logic = make_logic("pass" + _RESULT)
+    logic.start(a_volume_node, a_painted_node, "quick")
+    slicer.util.updateVolumeFromArray(a_volume_node, slicer.util.arrayFromVolume(a_volume_node).copy())
+    a_volume_node.GetImageData().Modified()
+    assert ended(logic) is State.Done, logic.sentences
+
+
 def test_budget_and_segments_reach_the_worker(make_logic, a_volume_node, a_painted_node):
     logic = make_logic("pass" + _RESULT)
     logic.start(a_volume_node, a_painted_node, "balanced")
@@ -269,3 +288,18 @@ def test_a_crash_leaves_a_run_that_can_be_resumed(a_volume_node, a_painted_node)
     folder.setLearning(False)
     assert not folder.wasInterrupted()
     np.testing.assert_equal((folder.path / "panel.json").is_file(), True)
+
+
+def test_what_the_worker_says_late_of_an_earlier_learning_is_no_estimate_of_this_one(
+    make_logic, a_painted_node, a_volume_node
+):
+    late = """say(type="progress", reply_to=777, fraction=0.77, seconds_left=1.0)
+        say(type="metric", reply_to=777, step=9, loss=0.5, dice={"1": 0.42})
+        say(type="metric", reply_to=train, step=1, loss=0.4, dice={"1": 0.8})"""
+    logic, estimates, points, fractions = make_logic(late + _RESULT), [], [], []
+    logic.estimated.connect(estimates.append)
+    logic.measured.connect(lambda step, loss, dice: points.append(step))
+    logic.progressed.connect(lambda fraction, left: fractions.append(fraction))
+    logic.start(a_volume_node, a_painted_node, "quick")
+    wait_until(lambda: logic.machine.state is State.Done, 60)
+    assert estimates == [{1: 0.8}, {1: 0.9}] and points == [1] and 0.77 not in fractions

@@ -10,9 +10,11 @@ from ContrastiveSegLib.CaseTable import CaseTable
 from ContrastiveSegLib.DicomSegExport import DicomSegExport
 from ContrastiveSegLib.OtherPatientsLogic import OtherPatientsLogic
 from ContrastiveSegLib.PatientCase import PatientCase
+from ContrastiveSegLib.PatientChannel import PatientChannel
 from ContrastiveSegLib.PatientResults import PatientResults
 from ContrastiveSegLib.PatientState import PatientState
 from ContrastiveSegLib.PatientTarget import PatientTarget
+from ContrastiveSegLib.PatientViewer import PatientViewer
 from ContrastiveSegLib.PercentVolume import PercentVolume
 from ContrastiveSegLib.Readiness import Readiness
 from ContrastiveSegLib.SceneVolumes import SceneVolumes
@@ -21,6 +23,7 @@ from ContrastiveSegLib.SlabCopy import SlabCopy
 from ContrastiveSegLib.UserError import UserError
 from ContrastiveSegLib.VolumeExport import VolumeExport
 from ContrastiveSegLib.VolumeGrid import VolumeGrid
+from slicer_harness.views import SliceView
 
 pytestmark = pytest.mark.usefixtures("a_scene")
 
@@ -186,3 +189,83 @@ def test_dicom_segmentations_are_offered_for_dicom_volumes_and_no_folder_is_used
     monkeypatch.setattr(_DicomPlugin, "answer", "no patient")
     with pytest.raises(UserError, match="no patient"):
         DicomSegExport.export([case], tmp_path)
+
+
+def test_back_from_another_patient_brings_what_lay_over_the_image(
+    a_volume_node, a_segmentation_node, tmp_path
+):
+    pet, views = add_volume(ball((12, 30, 40)), name="PET"), [SliceView("Red"), SliceView("Yellow")]
+    for view, opacity in zip(views, (0.3, 0.0), strict=True):
+        view.show(a_volume_node)
+        view.composite.SetForegroundVolumeID(pet.GetID() if opacity else None)
+        view.composite.SetForegroundOpacity(opacity)
+    others = [add_volume(ball((12, 30, 40)), name=name) for name in ("Second", "Third")]
+    results = PatientResults(a_segmentation_node, {"Ball": 1})
+    viewer = PatientViewer(PatientChannel(), tmp_path, results, None)
+    for other in others:
+        viewer.show(PatientCase("1", other.GetName(), volumeId=other.GetID()), [])
+        for view in views:
+            assert view.composite.GetBackgroundVolumeID() == other.GetID()
+            assert view.composite.GetForegroundVolumeID() is None
+    viewer.back(a_volume_node)
+    assert [view.composite.GetBackgroundVolumeID() for view in views] == [a_volume_node.GetID()] * 2
+    assert [view.composite.GetForegroundVolumeID() for view in views] == [pet.GetID(), None]
+    assert [view.composite.GetForegroundOpacity() for view in views] == pytest.approx([0.3, 0.0])
+
+
+def test_a_map_that_is_switched_off_meanwhile_does_not_come_back_with_the_image(
+    a_volume_node, a_segmentation_node
+):
+    pet, view = add_volume(ball((12, 30, 40)), name="PET"), SliceView("Red")
+    view.show(a_volume_node)
+    view.composite.SetForegroundVolumeID(pet.GetID())
+    uncertainty = PercentVolume(a_segmentation_node, "uncertainty")
+    uncertainty.update(VolumeGrid(a_volume_node), np.zeros((12, 30, 40), np.uint8), "Map")
+    uncertainty.setShown(True)
+    other = add_volume(ball((12, 30, 40)), name="Other")
+    PatientResults.lookAt(PatientCase("1", "Other"), other)
+    uncertainty.setShown(True)  # any choice does so: the map must not lie over another patient
+    assert view.composite.GetForegroundVolumeID() is None
+    uncertainty.setShown(False)
+    PatientResults.lookBack(a_volume_node)
+    assert view.composite.GetForegroundVolumeID() == pet.GetID()
+
+
+class Channel:
+    """Stands for the process that reads files: it is asked, and answers when the test wants."""
+
+    def __init__(self):
+        self.asked = []
+
+    def later(self, what):
+        what()
+
+    def send(self, what, case, **arguments):
+        self.asked.append(case)
+
+    def rest(self):
+        pass
+
+
+def test_an_image_that_is_read_late_does_not_push_aside_the_patient_chosen_since(tmp_path):
+    learnt, other = add_volume(ball((4, 5, 6)), name="Learnt"), add_volume(ball((4, 5, 6)), name="Other")
+    results, channel = PatientResults(add_segmentation(learnt, ["Ball"]), {"Ball": 1}), Channel()
+    viewer = PatientViewer(channel, tmp_path, results, None)
+    slow = PatientCase("0001", "Slow", path=tmp_path / "slow.nrrd")
+    quick = PatientCase("0002", "Quick", volumeId=other.GetID())
+    view = SliceView()
+    event = {"ijk_to_ras": np.eye(4).tolist(), "window": [0, 1]}
+    for chosen in ("quick", "back"):
+        slow.loadedId = ""
+        viewer.show(slow, [slow, quick])
+        assert channel.asked[-1] is slow
+        viewer.show(quick, [slow, quick])
+        if chosen == "back":
+            viewer.back(learnt)
+        np.save(tmp_path / "shown-0001.npy", ball((4, 5, 6)))
+        viewer.take(slow, event)
+        wait_until(lambda: bool(slow.loadedId), 30)
+        shown = other if chosen == "quick" else learnt
+        assert view.composite.GetBackgroundVolumeID() == shown.GetID() and viewer.isAway == (shown is other)
+    viewer.show(slow, [slow, quick])  # now it is there
+    assert view.composite.GetBackgroundVolumeID() == slow.loadedId

@@ -5,7 +5,7 @@ import pytest
 import slicer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from scene_parts import add_segmentation, add_transform, add_volume, paint, share_one_image
+from scene_parts import add_segmentation, add_transform, add_volume, bent_transform, paint, share_one_image
 
 from ContrastiveSegLib.LabelBox import LabelBox
 from ContrastiveSegLib.LabelledSegment import LabelledSegment
@@ -153,24 +153,6 @@ def test_a_segment_beside_the_volume_is_named_in_the_error(a_volume_node, a_segm
     a_volume_node.SetAndObserveTransformNodeID(add_transform(away).GetID())
     with pytest.raises(UserError, match="segment 'Ball' does not touch the volume"):
         resampled(a_segmentation_node, a_volume_node, {"Ball": 1})
-
-
-def bent_transform():
-    """A grid transform that moves everything by 2 mm to the right, by way of displacements."""
-    import vtk
-    from vtk.util import numpy_support
-
-    grid = vtk.vtkImageData()
-    grid.SetDimensions(3, 3, 3)
-    grid.SetSpacing(100, 100, 100)
-    grid.SetOrigin(-100, -100, -100)
-    moves = np.tile([2.0, 0.0, 0.0], (27, 1))
-    grid.GetPointData().SetScalars(numpy_support.numpy_to_vtk(moves, deep=True))
-    transform = slicer.vtkOrientedGridTransform()
-    transform.SetDisplacementGridData(grid)
-    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLGridTransformNode")
-    node.SetAndObserveTransformToParent(transform)
-    return node
 
 
 def test_a_warp_on_both_nodes_changes_nothing(a_volume_node, a_segmentation_node):

@@ -80,11 +80,13 @@ def test_predict_segments_another_image_on_its_own_grid(
 def test_predict_works_without_any_labels_of_the_image(
     a_pair: dict[str, Path], a_finished_run: tuple[Path, Any], tmp_path: Path, capsys: Any
 ) -> None:
-    status, out, err = call(
-        capsys, "predict", a_finished_run[0], a_pair["image"], "--output", tmp_path / "mask.nii.gz"
-    )
+    command = ["predict", a_finished_run[0], a_pair["image"], "--output", tmp_path / "mask.nii.gz"]
+    status, out, err = call(capsys, *command)
     assert status == 0, err
     assert "Left organ" in out and "mask.nii.gz" in out
+    (tmp_path / "mask.nii.gz").write_bytes(b"an older one")
+    status, _out, err = call(capsys, *command, "--overwrite")
+    assert status == 0, err
     assert set(np.unique(array_of(tmp_path / "mask.nii.gz"))) <= {0, 1, 7}
 
 
@@ -107,6 +109,65 @@ def test_evaluate_scores_a_label_map_and_counts_nothing_where_the_truth_is_unkno
     assert status == 0 and f"{expected:.4f}" in table and "HD95" in table
 
 
+def test_evaluate_pairs_what_predict_has_written_with_the_truth(
+    a_pair: dict[str, Path], tmp_path: Path, capsys: Any
+) -> None:
+    truth = a_pair["truth"].read_bytes()
+    for name in ("masks/a/scan_predicted.nii.gz", "masks/b/scan_predicted.nii.gz", "masks/c.nii.gz"):
+        place = tmp_path / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(truth)
+        other = tmp_path / name.replace("masks", "truth").replace("_predicted", "")
+        other.parent.mkdir(parents=True, exist_ok=True)
+        other.write_bytes(truth)
+    for name in ("results.json", "labels.csv", "report.html"):
+        (tmp_path / "masks" / name).write_text("", "utf-8")
+    status, out, err = call(capsys, "evaluate", tmp_path / "masks", tmp_path / "truth", "--json")
+    assert status == 0, err
+    rows = json.loads(out)["volumes"]
+    assert [(row["volume"], row["label"]) for row in rows] == [
+        (name, label) for name in ("a/scan", "b/scan", "c") for label in (1, 7)
+    ]
+    assert all(row["dice"] == 1 for row in rows)
+    (tmp_path / "masks" / "a" / "scan.nii.gz").write_bytes(truth)
+    status, _, err = call(capsys, "evaluate", tmp_path / "masks", tmp_path / "truth")
+    assert status == 2 and "have the same name" in err
+    (tmp_path / "masks" / "a" / "scan.nii.gz").rename(tmp_path / "masks" / "d.nii.gz")
+    status, _, err = call(capsys, "evaluate", tmp_path / "masks", tmp_path / "truth")
+    assert status == 2 and "no truth" in err and "'d.nii.gz'" in err
+
+
+def test_evaluate_tells_in_a_line_what_the_truth_does_not_have(
+    a_pair: dict[str, Path], tmp_path: Path, capsys: Any
+) -> None:
+    paths = {}
+    for name, change in (
+        ("many", lambda a: np.where(a == 0, np.arange(a.size).reshape(a.shape) % 300 + 1, a)),
+        ("one", lambda a: np.where(a == 1, a, 0)),
+        ("empty", np.zeros_like),
+    ):
+        image = sitk.GetImageFromArray(change(array_of(a_pair["truth"])).astype(np.int16))
+        image.CopyInformation(sitk.ReadImage(str(a_pair["truth"])))
+        paths[name] = tmp_path / f"{name}.nii.gz"
+        sitk.WriteImage(image, str(paths[name]))
+    status, out, err = call(capsys, "evaluate", paths["many"], paths["one"])
+    assert status == 0 and "The truth has no label 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, ...: left out." in out, err
+    _, out, _ = call(capsys, "evaluate", paths["many"], paths["one"], "--json")
+    told = json.loads(out)
+    assert [row["label"] for row in told["volumes"]] == [1] and len(told["not_in_truth"]) == 299
+    assert [row["label"] for row in told["mean"]] == [1]
+    status, out, err = call(capsys, "evaluate", paths["empty"], paths["empty"], "--json")
+    assert status == 0 and "Neither" in err and "holds a structure" in err
+    assert json.loads(out) == {"volumes": [], "mean": [], "not_in_truth": []}
+    for folder, contents in (("masks", ("many", "many")), ("truth", ("one", "many"))):
+        (tmp_path / folder).mkdir()
+        for name, content in zip("ab", contents, strict=True):
+            (tmp_path / folder / f"{name}.nii.gz").write_bytes(paths[content].read_bytes())
+    _, out, _ = call(capsys, "evaluate", tmp_path / "masks", tmp_path / "truth", "--json")
+    missed = [row for row in json.loads(out)["volumes"] if row["volume"] == "a" and row["label"] == 7]
+    assert missed == [{"volume": "a", "label": 7, "dice": 0.0, "hd95_mm": None, "surface_distance_mm": None}]
+
+
 def _distances(row: dict[str, Any]) -> dict[str, float]:
     return {key: row[key] for key in ("hd95_mm", "surface_distance_mm")}
 
@@ -126,6 +187,10 @@ def test_info_tells_about_the_installation_an_image_and_a_run(
     assert told[2]["segments"]["1"] == "Left organ" and told[2]["steps"] == 12
     status, out, _ = call(capsys, "info", a_pair["image"])
     assert status == 0 and "56, 48, 24" in out
+    status, out, _ = call(capsys, "info", a_finished_run[0])
+    volume = told[2]["results"][0]["volume_ml"]["1"]
+    assert status == 0 and f"{volume:.2f}" in out and "Estimated Dice" in out and "Left organ" in out
+    assert "{" not in out and "None" not in out and "sha256" not in out
 
 
 def test_a_folder_of_images_is_learnt_from_and_segmented_as_one_run(tmp_path: Path, capsys: Any) -> None:

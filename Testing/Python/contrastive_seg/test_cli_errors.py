@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from command_line import QUICK, call, run_command, write_pair
+from command_line import ENGINE, QUICK, call, expect_error, run_command, write_pair
 
 Files = dict[str, Path]
 
@@ -163,17 +163,6 @@ def test_options_that_make_no_sense_are_refused_in_a_sentence(
     expect_error(call(capsys, *command, "--json", *QUICK, *options), code, said)
 
 
-def expect_error(outcome: tuple[int, str, str], code: str | None, said: list[str]) -> None:
-    status, out, err = outcome
-    assert status == 2, err
-    error = json.loads(out)["error"]
-    assert code is None or error["code"] == code
-    assert error["message"] in err and error["what_to_do"] in err and error["what_to_do"]
-    for words in said:
-        assert words in err
-    assert "Traceback" not in err
-
-
 def test_a_place_that_cannot_be_written_to_is_named_before_anything_is_learnt(
     a_pair: Files, tmp_path: Path, capsys: Any
 ) -> None:
@@ -232,7 +221,8 @@ def test_predict_names_what_is_wrong_with_the_run_or_the_mask(
 ) -> None:
     mask = ["--output", tmp_path / "mask.nii.gz", "--json"]
     expect_error(call(capsys, "predict", tmp_path / "no run", a_pair["image"], *mask), "bad-job", ["no run"])
-    expect_error(call(capsys, "predict", tmp_path, a_pair["image"], *mask), "no-checkpoint", [str(tmp_path)])
+    words = [str(tmp_path), "Nothing has been learnt", "Name the folder of a run"]
+    expect_error(call(capsys, "predict", tmp_path, a_pair["image"], *mask), "no-checkpoint", words)
     wrong = ["--output", tmp_path / "mask.docx", "--json"]
     expect_error(
         call(capsys, "predict", tmp_path, a_pair["image"], *wrong), "bad-output", ["mask.docx", ".nii.gz"]
@@ -259,3 +249,36 @@ def test_in_a_process_of_its_own_the_sentence_goes_to_stderr_and_the_status_is_2
     assert done.stderr.startswith("Error: ") and "no such image.nii.gz" in done.stderr
     assert "Traceback" not in done.stderr
     assert run_command("finetune", "--no-such-option").returncode == 2
+
+
+def test_a_forgotten_ignore_is_noticed(a_pair: Files, tmp_path: Path, capsys: Any) -> None:
+    run = ["--output", tmp_path / "run", "--json", *QUICK]
+    words = ["Whole slices of 'labels.nii.gz'", "--ignore 255", "--name 255=NAME"]
+    expect_error(call(capsys, "finetune", a_pair["image"], a_pair["labels"], *run), "bad-labels", words)
+    minus = changed(a_pair["labels"], "minus.nii.gz", lambda a: np.where(a == 255, -1, a.astype(np.int16)))
+    expect_error(call(capsys, "finetune", a_pair["image"], minus, *run), "bad-labels", ["--ignore -1"])
+    for options in (["--annotated", "axial:2,7,11,15,21"], ["--name", "255=Everything else"]):
+        status, _, err = call(
+            capsys, "finetune", a_pair["image"], a_pair["labels"], *run, *options, "--overwrite"
+        )
+        assert status == 0, err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a process cannot be sent Ctrl+C there")
+def test_ctrl_c_anywhere_ends_with_a_sentence() -> None:
+    """The signal comes while an image is read."""
+    program = (
+        "import os, signal, sys\n"
+        "from contrastive_seg.commands import info\n"
+        "from contrastive_seg.cli import main\n"
+        "info.read_volume = lambda *_, **__: os.kill(os.getpid(), signal.SIGINT) or signal.pause()\n"
+        "main(['info', sys.argv[1]])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, __file__],
+        env={**os.environ, "PYTHONPATH": str(ENGINE)},
+        capture_output=True, text=True, check=False, timeout=250,
+    )  # fmt: skip
+    assert done.returncode == 130 and done.stdout == ""
+    assert done.stderr.startswith("Interrupted.") and "nothing is half written" in done.stderr
+    assert "Traceback" not in done.stderr

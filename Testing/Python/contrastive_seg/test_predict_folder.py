@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,12 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from command_line import ENGINE, array_of, call, same_grid, write_pair
+from command_line import ENGINE, QUICK, array_of, call, same_grid, write_pair
 from contrastive_seg_phantom import dice
 from patients_parts import make_run
 
 from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.finetuning.checkpoint import load_state
+from contrastive_seg.finetuning.for_others import WORSE
 from contrastive_seg.patients.commands import parse_request
 from contrastive_seg.worker.protocol import BadMessage
 
@@ -99,6 +101,110 @@ def test_a_folder_in_which_nothing_can_be_read_ends_with_a_sentence(
         capsys, "predict", a_run, tmp_path / "in" / "a.nii.gz", "--output", tmp_path / "m.nii.gz", "--resume"
     )
     assert status == 2 and "for folders" in err
+    report = tmp_path / "in" / "a.nii.gz"
+    status, _out, err = call(
+        capsys,
+        "predict",
+        a_run,
+        tmp_path / "in",
+        "--output",
+        tmp_path / "m",
+        "--report",
+        report,
+        "--overwrite",
+    )
+    assert status == 2 and "ends with .html" in err and report.read_bytes() == b"no"
+
+
+@pytest.fixture
+def a_fresh_run(a_run: Path, tmp_path: Path) -> Path:
+    """A copy of the run and of what it learnt from, before anything was learnt for others."""
+    shutil.copytree(a_run.parent / "learnt on", tmp_path / "somewhere" / "learnt on")
+    run = tmp_path / "somewhere" / "run"
+    shutil.copytree(a_run, run, ignore=shutil.ignore_patterns("others"))
+    return run
+
+
+def test_an_image_that_was_exchanged_since_is_never_learnt_from(
+    a_fresh_run: Path, a_folder: Path, tmp_path: Path, capsys: Any
+) -> None:
+    learnt_on = a_fresh_run.parent / "learnt on" / "image.nii.gz"
+    image = sitk.ReadImage(str(learnt_on))
+    flipped = sitk.GetImageFromArray(sitk.GetArrayFromImage(image)[:, ::-1])
+    flipped.CopyInformation(image)
+    sitk.WriteImage(flipped, str(learnt_on))
+    one = a_folder / "a" / "scan.nii.gz"
+    for source, output in ((one, tmp_path / "mask.nii.gz"), (a_folder, tmp_path / "masks")):
+        status, out, err = call(capsys, "predict", a_fresh_run, source, "--output", output, "--json")
+        assert status == 2 and json.loads(out)["error"]["code"] == "input-changed"
+        assert str(learnt_on) in err and "not those that the run learnt from" in err
+        assert not output.exists()
+    process = _Process()
+    begun = process.ask("begin", run=str(a_fresh_run), work=str(tmp_path / "work"), device="cpu")
+    assert begun["type"] == "error" and begun["code"] == "input-changed"
+    assert process.end() == 0
+    assert not (a_fresh_run / "others").exists()
+
+
+def test_a_run_whose_image_is_not_there_says_so_in_everything_that_it_makes(
+    a_fresh_run: Path, a_folder: Path, tmp_path: Path, capsys: Any
+) -> None:
+    learnt_on = a_fresh_run.parent / "learnt on" / "image.nii.gz"
+    learnt_on.rename(tmp_path / "elsewhere.nii.gz")
+    one, masks = a_folder / "a" / "scan.nii.gz", tmp_path / "masks"
+    command = ["predict", a_fresh_run, one, "--output", tmp_path / "mask.nii.gz", "--json"]
+    status, out, err = call(capsys, *command)
+    assert status == 0, err
+    assert f"'{learnt_on}', is not there" in err and "segmented worse" in err
+    assert json.loads(out)["notes"] == [WORSE]
+    report = masks / "report.html"
+    status, out, err = call(
+        capsys, "predict", a_fresh_run, a_folder, "--output", masks, "--report", report, "--json"
+    )
+    assert status == 0 and f"'{learnt_on}', is not there" in err
+    stored = json.loads((masks / "results.json").read_text("utf-8"))
+    assert stored["notes"] == json.loads(out)["notes"] == [WORSE]
+    assert report.read_text("utf-8").count(WORSE) == 1 and "learnt on/image" not in report.read_text("utf-8")
+    process = _Process()
+    process.ask("begin", run=str(a_fresh_run), work=str(tmp_path / "work"), device="cpu", threads=1)
+    assert WORSE in process.ask("segment", case="1", image=str(one))["notes"]
+    process.end()
+
+    (tmp_path / "elsewhere.nii.gz").rename(learnt_on)
+    status, out, err = call(capsys, *command, "--overwrite")
+    assert status == 0 and json.loads(out)["notes"] == [] and "is not there" not in err
+    assert "Learning once how to segment other patients" in err  # also where there is no terminal
+    assert (a_fresh_run / "others").is_dir()
+
+
+def test_what_was_labelled_completely_is_not_needed_again(tmp_path: Path, capsys: Any) -> None:
+    pair = write_pair(tmp_path / "learnt on", (16, 36, 40))
+    run, image = tmp_path / "run", write_pair(tmp_path / "other", (16, 36, 40), seed=1)["image"]
+    command = [
+        "finetune",
+        pair["image"],
+        pair["truth"],
+        "--annotated",
+        "axial:" + ",".join(map(str, range(16))),
+    ]
+    status, _out, err = call(capsys, *command, "--output", run, *QUICK)
+    assert status == 0, err
+    pair["image"].unlink()
+    status, out, err = call(capsys, "predict", run, image, "--output", tmp_path / "mask.nii.gz", "--json")
+    assert status == 0 and json.loads(out)["notes"] == [] and "worse" not in err, err
+
+
+@pytest.mark.parametrize("lost", ["provenance.json", "labels-round1-case0.safetensors.gz"])
+def test_a_learning_that_did_not_end_is_told_as_well(
+    a_fresh_run: Path, a_folder: Path, tmp_path: Path, capsys: Any, lost: str
+) -> None:
+    (a_fresh_run / lost).unlink()
+    image = a_folder / "a" / "scan.nii.gz"
+    status, out, err = call(
+        capsys, "predict", a_fresh_run, image, "--output", tmp_path / "mask.nii.gz", "--json"
+    )
+    assert status == 0 and json.loads(out)["notes"] == [WORSE] and "segmented worse" in err
+    assert not (a_fresh_run / "others").exists()
 
 
 class _Process:
@@ -138,6 +244,7 @@ def test_the_process_answers_errors_with_sentences_and_goes_on(
     assert process.ask("begin", run=str(tmp_path / "none"), work=str(work))["code"] == "bad-job"
     begun = process.ask("begin", run=str(a_run), work=str(work), device="cpu", threads=1)
     assert [one["name"] for one in begun["structures"]] == ["Liver", "Kidney"] and begun["compared"]
+    shutil.copytree(a_run, a_folder / "b 脳" / "run")  # its masks are no patients
     found = process.ask("find", folder=str(a_folder))["cases"]
     assert [one["name"] for one in found] == ["broken.nii.gz", "a/scan.nii.gz", "b 脳/scan.nii.gz"]
     broken = process.ask("segment", case="0001", image=found[0]["image"])

@@ -26,6 +26,9 @@ class SegmentEditor(QtWidgets.QWidget):
         self._scene: Any = None
         self._node: Any = None
         self._effect = ""
+        import slicer
+
+        self._history = slicer.vtkSegmentationHistory()
         self._hasKeys = self._watchesViews = False
         self._options: dict[str, Any] = {
             "segmentationNodeSelectorVisible": True, "sourceVolumeNodeSelectorVisible": True,
@@ -62,6 +65,7 @@ class SegmentEditor(QtWidgets.QWidget):
         if self._node is not None:
             self._node.SetAndObserveSegmentationNode(node)
         self._effect = ""
+        self._keepHistory()
         self._show()
 
     def segmentationNode(self) -> Any:
@@ -76,6 +80,21 @@ class SegmentEditor(QtWidgets.QWidget):
 
     def setMaximumNumberOfUndoStates(self, count: int) -> None:
         assert count > 0
+        self._history.SetMaximumNumberOfStates(count)
+
+    def _keepHistory(self) -> None:
+        node = self.segmentationNode()
+        self._history.SetSegmentation(node.GetSegmentation() if node is not None else None)
+
+    def saveStateForUndo(self) -> None:
+        self._keepHistory()
+        self._history.SaveState()
+
+    def undo(self) -> None:
+        self._history.RestorePreviousState()
+
+    def redo(self) -> None:
+        self._history.RestoreNextState()
 
     def setEffectNameOrder(self, names: list[str]) -> None:
         self._order = list(names)
@@ -85,6 +104,8 @@ class SegmentEditor(QtWidgets.QWidget):
         return tuple(EFFECTS)
 
     def updateEffectList(self) -> None:
+        import qt
+
         while self._buttons.count():
             former = self._buttons.takeAt(0).widget()
             former.hide()
@@ -93,7 +114,7 @@ class SegmentEditor(QtWidgets.QWidget):
         shown = [one for one in self._order if one in EFFECTS]
         shown += others if self._options["unorderedEffectsVisible"] else []
         for number, name in enumerate(shown):
-            button = QtWidgets.QToolButton(self)
+            button = qt.QToolButton(self)
             button.setText(name)
             button.setSizePolicy(QtWidgets.QSizePolicy.Policy.Expanding, QtWidgets.QSizePolicy.Policy.Fixed)
             columns = self._options["effectColumnCount"]

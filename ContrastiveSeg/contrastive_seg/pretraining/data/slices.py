@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
+import math
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import numpy as np
 import psutil
@@ -85,6 +89,8 @@ class SliceData:
         context: Channels, an odd number: a slice and its neighbours.
         clip: Percentiles to which each volume is clipped.
         window: Values to clip to instead of percentiles (CT).
+        replace_nonfinite: Replace voxels that are not numbers instead of leaving the volume out.
+        positional: Leave out volumes of one slice, for methods that compare places in a volume.
         strict: Refuse an unreadable volume instead of leaving it out.
         on_note: Told what is left out.
         neighbours: How many frames away the second view of a clip may be; 0 for no neighbours.
@@ -92,8 +98,8 @@ class SliceData:
         on_progress: Told how many volumes of how many have been read.
 
     Raises:
-        ContrastiveSegError: ``no-volumes`` (also when none could be used), ``unreadable-file``,
-            ``bad-table``, ``bad-setting``; with ``strict`` what is wrong with a volume.
+        ContrastiveSegError: ``no-volumes`` (also when none could be used), ``no-positions``,
+            ``unreadable-file``, ``bad-table``, ``bad-setting``; with ``strict`` what is wrong with a volume.
     """
 
     def __init__(
@@ -107,17 +113,20 @@ class SliceData:
         context: int = 1,
         clip: tuple[float, float] = (0.5, 99.5),
         window: tuple[float, float] | None = None,
+        replace_nonfinite: bool = False,
+        positional: bool = False,
         strict: bool = False,
         on_note: Callable[[str], None] = _log,
         neighbours: int = 0,
         memory: int | None = None,
         on_progress: Callable[[int, int], None] = lambda done, count: None,
     ) -> None:
-        self.settings = StackSettings(size, plane, pixel, positions, clip, window)
+        self.settings = StackSettings(size, plane, pixel, positions, clip, window, replace_nonfinite)
         _check(self.settings, context, neighbours)
         self.context, self.neighbours = context, neighbours
         self.volumes: list[VolumeSlices] = []
         self.skipped: list[tuple[Path, str]] = []
+        self._short = 0
         self._stacks: list[Stack | None] = []
         self._recent: OrderedDict[int, Stack] = OrderedDict()
         self._lock = Lock()
@@ -125,7 +134,10 @@ class SliceData:
         self._ahead: tuple[tuple[int, int, int], Future[SliceBatch]] | None = None
         self._pool: ThreadPoolExecutor | None = None
         room = min(_MOST_MEMORY, psutil.virtual_memory().available // 2) if memory is None else memory
+        self._least = 2 if positional else 1
         self._open(find_volumes(Path(source), on_note), room, strict, on_note, on_progress)
+        if not self.volumes and self._short == len(self.skipped):
+            raise no_positions(self._short, self._short)
         if not self.volumes:
             raise ContrastiveSegError(
                 "no-volumes",
@@ -140,9 +152,23 @@ class SliceData:
         return len(self._volume_of)
 
     @property
+    def identity(self) -> dict[str, Any]:
+        """By which the same slices are known again, as JSON values without names of files."""
+        volumes = [(volume.name, volume.slices, volume.used) for volume in self.volumes]
+        values = {
+            **asdict(self.settings),
+            "context": self.context,
+            "neighbours": self.neighbours,
+            "slices": self.count,
+            "volumes": hashlib.sha256(json.dumps(volumes).encode()).hexdigest(),
+        }
+        found: dict[str, Any] = json.loads(json.dumps(values))
+        return found
+
+    @property
     def has_positions(self) -> bool:
-        """Whether any volume has more than one slice, so that slices differ in their place."""
-        return any(volume.slices > 1 for volume in self.volumes)
+        """Whether all volumes have more than one slice, so that every slice has a place."""
+        return all(volume.slices > 1 for volume in self.volumes)
 
     @property
     def left_out(self) -> int:
@@ -217,6 +243,10 @@ class SliceData:
                 raise
             self._skip(source, str(error), on_note)
             return None
+        if len(stack.slices) < self._least:
+            self._short += 1
+            self._skip(source, f"'{source.name}' has one slice only, which has no place to compare.", on_note)
+            return None
         if len(stack.kept) == 0:
             self._skip(source, f"No slice of '{source.name}' has anything on it.", on_note)
             return None
@@ -290,6 +320,16 @@ class SliceData:
         return stack
 
 
+def no_positions(short: int, count: int) -> ContrastiveSegError:
+    """The error for ``short`` of ``count`` images that have one slice only, where places are compared."""
+    return ContrastiveSegError(
+        "no-positions",
+        f"The method compares slices by their place in a volume, but {short} of the {count} images have one "
+        "slice only.",
+        "Use --method simclr, byol or moco, or give volumes of several slices.",
+    )
+
+
 def _check(settings: StackSettings, context: int, neighbours: int) -> None:
     size, plane, pixel = settings.size, settings.plane, settings.pixel
     low, high = settings.clip
@@ -301,7 +341,11 @@ def _check(settings: StackSettings, context: int, neighbours: int) -> None:
         "positions": (settings.positions, settings.positions in ("relative", "mm"), "relative or mm"),
         "context": (context, context >= 1 and context % 2 == 1, "an odd number"),
         "clip": (settings.clip, 0 <= low < high <= 100, "two percentiles, the lower one first"),
-        "window": (window, window is None or window[0] < window[1], "two values, the lower one first"),
+        "window": (
+            window,
+            window is None or -math.inf < window[0] < window[1] < math.inf,
+            "two finite values, the lower one first",
+        ),
         "neighbours": (neighbours, neighbours >= 0, "0 or a number of frames"),
     }
     for name, (value, fine, needed) in wrong.items():

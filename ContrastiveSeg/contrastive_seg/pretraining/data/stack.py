@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -22,7 +22,6 @@ PARTITIONS = 4
 
 _SOMETHING = 0.1
 """A slice has something on it when its values spread more than this share of the volume's spread."""
-_SAMPLE = 2_000_000
 _TOGETHER = 32
 
 Positions = Literal["relative", "mm"]
@@ -41,6 +40,8 @@ class StackSettings:
             along the slices in the patient's coordinates.
         clip: Percentiles to which a volume is clipped.
         window: Values to which it is clipped instead, for example Hounsfield units.
+        replace_nonfinite: Whether voxels that are not numbers are replaced, see
+            :func:`~contrastive_seg.data.read.read_volume`.
     """
 
     size: int
@@ -49,6 +50,7 @@ class StackSettings:
     positions: Positions = "relative"
     clip: tuple[float, float] = (0.5, 99.5)
     window: tuple[float, float] | None = None
+    replace_nonfinite: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,10 +81,14 @@ def load_stack(source: VolumeSource, settings: StackSettings, on_note: Callable[
         ContrastiveSegError: What :func:`~contrastive_seg.data.read.read_volume` finds, or
             ``bad-table`` when the wanted slices are not there.
     """
-    volume = _read_clip(source, on_note) if source.frames else read_volume(source.path, on_note=on_note)
+    frames = [
+        read_volume(path, replace_nonfinite=settings.replace_nonfinite, on_note=on_note)
+        for path in source.frames or (source.path,)
+    ]
+    volume = _clip(source, frames) if source.frames else frames[0]
     orientation = Orientation.of(volume)
     turned = orientation.turn(volume)
-    axis = _slice_axis(turned, settings.plane)
+    axis = slice_axis(turned, settings.plane)
     count = turned.shape[axis]
     end = count if source.last is None else source.last + 1
     if source.first >= count or end > count:
@@ -92,7 +98,7 @@ def load_stack(source: VolumeSource, settings: StackSettings, on_note: Callable[
             f"{end - 1} are wanted.",
             "Slices are counted from 0 along the plane; correct the columns 'first' and 'last'.",
         )
-    normalisation = _normalisation(turned.array, settings)
+    normalisation = normalisation_of(turned.array, settings.clip, settings.window)
     spacing = [s for a, s in enumerate(turned.spacing_zyx) if a != axis]
     planes = np.moveaxis(turned.array, axis, 0)[source.first : end]
     height, width = planes.shape[1:]
@@ -124,7 +130,7 @@ def partitions(count: int) -> np.ndarray:
     return np.minimum(np.arange(count) // quarter, PARTITIONS - 1) + 1
 
 
-def _slice_axis(volume: Volume, plane: str | None) -> int:
+def slice_axis(volume: Volume, plane: str | None) -> int:
     """Array axis that counts the slices; a single slice is what it is, whatever plane is asked for."""
     flat = [axis for axis, length in enumerate(volume.shape) if length == 1]
     if len(flat) == 1:
@@ -134,13 +140,13 @@ def _slice_axis(volume: Volume, plane: str | None) -> int:
     return max(range(3), key=lambda axis: (round(volume.spacing_zyx[axis], 3), -axis))
 
 
-def _normalisation(array: np.ndarray, settings: StackSettings) -> Normalisation:
-    if settings.window is None:
-        return Normalisation.of(array, *settings.clip)
-    low, high = settings.window
-    step = max(1, int(np.ceil(np.cbrt(array.size / _SAMPLE))))
-    part = np.clip(np.asarray(array[::step, ::step, ::step], dtype=np.float32), low, high)
-    return replace(Normalisation.of(part, 0, 100), low=low, high=high)
+def normalisation_of(
+    array: np.ndarray, clip: tuple[float, float] | None, window: tuple[float, float] | None
+) -> Normalisation:
+    """The normalisation of a volume: clipped to a window, to percentiles, or to neither."""
+    if window is not None:
+        return Normalisation.windowed(array, *window)
+    return Normalisation.of(array, *(clip or (0.0, 100.0)))
 
 
 def _resampled(planes: np.ndarray, normalisation: Normalisation, inner: tuple[int, int]) -> np.ndarray:
@@ -169,9 +175,8 @@ def _millimetres(volume: Volume, orientation: Orientation, axis: int) -> np.ndar
     return along[::-1].copy() if orientation.flipped[axis] else along.copy()
 
 
-def _read_clip(source: VolumeSource, on_note: Callable[[str], None]) -> Volume:
-    """2D images one after the other; a frame that cannot be read makes the clip unreadable."""
-    frames = [read_volume(path, on_note=on_note) for path in source.frames]
+def _clip(source: VolumeSource, frames: list[Volume]) -> Volume:
+    """2D images one after the other."""
     for path, frame in zip(source.frames, frames, strict=True):
         if frame.shape[0] != 1 or frame.shape != frames[0].shape:
             raise ContrastiveSegError(

@@ -18,6 +18,8 @@ SUFFIXES: tuple[str, ...] = (
     *(".png", ".jpg", ".jpeg", ".tif", ".tiff"),
 )
 _LABEL_FOLDERS = re.compile(r"(labels?|masks?|segmentations?|scribbles?|annotations?)(tr|ts|val)?", re.I)
+_RUN_FILES = {"job.json", "checkpoint.json"}
+_RUN_FOLDERS = {"predictions", "uncertainty", "others"}
 _COLUMNS = ("image", "first", "last", "clip")
 _DICOM_MARK = b"DICM"
 
@@ -44,7 +46,8 @@ class VolumeSource:
 def find_volumes(source: Path, on_note: Callable[[str], None] = lambda sentence: None) -> list[VolumeSource]:
     """The volumes of a folder (and of the folders in it), or of a CSV table; in a fixed order.
 
-    Folders and files that hold labels by their name are passed over. A table has the column
+    Folders and files that hold labels by their name are passed over, and so is what ``finetune`` has left in
+    the folder of a run. A table has the column
     ``image`` (a path, relative to the table) and may have ``first`` and ``last`` (slices to use,
     counted from 0) and ``clip`` (2D images with the same name there are frames of one clip, in the
     order of the rows).
@@ -92,12 +95,18 @@ def _in_folder(folder: Path, root: Path, on_note: Callable[[str], None]) -> Iter
             f"The folder '{folder}' cannot be read: {error.strerror}.",
             "Check its permissions and whether its disk is connected.",
         ) from error
+    is_run = any(entry.name in _RUN_FILES for entry in entries)
+    if is_run:
+        place = "" if folder == root else f"'{folder.relative_to(root)}' "
+        on_note(f"The folder {place}is that of a run; its masks are passed over, and all other files in it.")
     dicom: list[Path] = []
     folders: list[Path] = []
     for entry in entries:
         path = Path(entry.path)
         name = entry.name.lower()
         if name.startswith("."):
+            continue
+        if is_run and (name in _RUN_FOLDERS or not entry.is_dir()):
             continue
         if entry.is_dir():
             if not (entry.is_symlink() and _leads_up(path)):

@@ -179,6 +179,19 @@ def test_label_maps_must_hold_whole_numbers_that_fit(tmp_path: Path) -> None:
         assert told.value.code == "bad-labels"
 
 
+@pytest.mark.parametrize("name", ["l.nii", "l.nii.gz", "l.nrrd", "l.mha"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_label_that_is_no_number_is_never_background(tmp_path: Path, name: str, value: float) -> None:
+    """ITK's reader of NIfTI makes 0 of it."""
+    values = np.zeros(VOXELS.shape, np.float32)
+    values[3, 5:9], values[3, 7, 2:4] = 1, value
+    path = write_like(values, Volume(VOXELS), tmp_path / name)
+    for ignore in (None, 0):
+        with pytest.raises(ContrastiveSegError, match="2 voxels that are not numbers") as told:
+            read_label_map(path, ignore=ignore)
+        assert told.value.code == "bad-labels" and name in told.value.sentence
+
+
 def test_one_file_of_each_real_data_set_is_read() -> None:
     if not DATA.is_dir():
         pytest.skip("The real data (../shared/data) is not there.")
@@ -245,3 +258,21 @@ def test_a_series_with_a_missing_slice_is_refused(tmp_path: Path) -> None:
     a_dicom_series(tmp_path, "1.2.3.4", VOXELS)
     (tmp_path / "1.2.3.4-1.dcm").unlink()
     assert "not evenly spaced" in refused(tmp_path).sentence
+
+
+def test_a_folder_without_dicom_is_told_in_a_sentence_alone(
+    tmp_path: Path, capfd: pytest.CaptureFixture
+) -> None:
+    sitk.WriteImage(sitk.GetImageFromArray(VOXELS), str(tmp_path / "a.nii.gz"))
+    told = refused(tmp_path)
+    assert told.code == "unreadable-file" and "holds no DICOM" in told.sentence
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    "header", ["type: float\ndimension: 3\n", "type: float\ndimension: 3\nsizes: 3 3\n\n"]
+)
+def test_what_the_nrrd_library_says_is_translated(tmp_path: Path, header: str) -> None:
+    (tmp_path / "a.nrrd").write_bytes(f"NRRD0004\n{header}".encode() + b"\0" * 200)
+    told = refused(tmp_path / "a.nrrd")
+    assert "its NRRD header is damaged or cut off" in told.sentence and "[nrrd]" not in str(told)

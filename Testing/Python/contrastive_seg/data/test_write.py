@@ -57,6 +57,18 @@ def test_a_folder_in_which_nothing_may_be_written_is_told(a_small_disk: Path, na
     assert told.value.code == "no-write-permission" and name in told.value.sentence
 
 
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="there is no such folder")
+@pytest.mark.parametrize("name", ["a.nii.gz", "a.nrrd", "a.mha"])
+def test_the_systems_own_reason_is_told_and_libraries_print_nothing(
+    name: str, capfd: pytest.CaptureFixture
+) -> None:
+    """/proc takes no files although it is a folder of the administrator, and says that it has no space."""
+    with pytest.raises(ContrastiveSegError) as told:
+        write_like(NOISE, A_VOLUME, Path("/proc") / name)
+    assert told.value.code == "no-write-permission" and f"/proc/{name}" in told.value.sentence
+    assert capfd.readouterr() == ("", "")
+
+
 def test_percent_is_stored_as_a_share(tmp_path: Path) -> None:
     percent = (NOISE % 101).astype(np.uint8)
     path = write_like(percent, A_VOLUME, tmp_path / "neu" / "u.nii.gz", divide_by=100)

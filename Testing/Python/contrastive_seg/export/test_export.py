@@ -23,7 +23,7 @@ from contrastive_seg.export import run as run_module
 from contrastive_seg.export.formats import FORMATS
 from contrastive_seg.export.run import export_run
 from contrastive_seg.finetuning.checkpoint import load_network, load_state
-from contrastive_seg.finetuning.events import Progress
+from contrastive_seg.finetuning.events import Event, Note, Progress
 from contrastive_seg.finetuning.kept_labels import keep_labels
 from contrastive_seg.finetuning.samples import pack_prior
 from contrastive_seg.finetuning.session import FinetuningSession
@@ -189,6 +189,8 @@ def test_a_stopped_export_leaves_nothing(a_run: Path, tmp_path: Path):
     seen: list[float] = []
 
     def tell(event: object) -> None:
+        if isinstance(event, Note):
+            return
         assert isinstance(event, Progress)
         seen.append(event.fraction)
 
@@ -210,8 +212,11 @@ def test_without_its_image_a_run_is_compared_on_another_one(tmp_path: Path):
     run = trained_run(tmp_path / "one", "unet", 2)
     image = run.parent / "image.nii.gz"
     other = image.rename(tmp_path / "other.nii.gz")
+    events: list[Event] = []
     with pytest.raises(ContrastiveSegError) as told:
-        export_run(run, "torchscript", tmp_path / "model")
+        export_run(run, "torchscript", tmp_path / "model", on_event=events.append)
+    noted = [one.sentence for one in events if isinstance(one, Note)]
+    assert len(noted) == 1 and f"'{image}', is not there" in noted[0] and "segmented worse" in noted[0]
     assert told.value.code == "no-image" and "--image" in told.value.what_to_do
     assert export_run(run, "torchscript", tmp_path / "model", image=other).compared.slices == 4
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,11 @@ from contrastive_seg.data.sparse_labels import IGNORE, SparseLabels
 from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.finetuning.checkpoint import TENSORS, load_state
 from contrastive_seg.finetuning.events import Progress
-from contrastive_seg.finetuning.for_others import FOLDER, ForOthers, branch, stored_for_others
+from contrastive_seg.finetuning.for_others import FOLDER, MISSING, ForOthers, branch, stored_for_others
 from contrastive_seg.finetuning.session import Case, FinetuningSession
 from contrastive_seg.finetuning.settings import FinetuneSettings
 from contrastive_seg.inference.scores import Stopped
+from contrastive_seg.provenance import Round, array_sha256
 
 SLICES = [2, 6, 12, 17, 21]
 
@@ -118,14 +120,37 @@ def test_a_run_that_was_learnt_anew_is_not_mistaken_for_the_former_one(
     assert stored_for_others(run, network_of(a_session)) is None
 
 
-def test_nothing_is_learnt_where_all_was_labelled_or_where_the_volumes_are_gone(
-    a_session: FinetuningSession,
+def test_what_was_learnt_from_other_images_than_the_run_is_not_taken(
+    a_session: FinetuningSession, a_case: Case
 ) -> None:
+    run = a_session.folder
+    ForOthers(run, a_session, lambda: [a_case]).session()
+    for image, expected in ((a_case.volume.array, run / FOLDER), (a_case.volume.array[::-1], None)):
+        one = Round("", 1.0, 1.0, number=1, images=[array_sha256(image)])
+        (run / "provenance.json").write_text(json.dumps({"rounds": [asdict(one)]}), "utf-8")
+        assert stored_for_others(run, network_of(a_session)) == expected
+
+
+def test_nothing_is_learnt_where_all_was_labelled(a_session: FinetuningSession) -> None:
     volume, truth = two_organs()
     complete = Case(volume, SparseLabels(np.asarray(truth, np.int16)))
-    for cases in ([complete], []):
-        others = ForOthers(a_session.folder, a_session, lambda cases=cases: cases)  # type: ignore[misc]
-        assert others.session() is a_session
+    others = ForOthers(a_session.folder, a_session, lambda: [complete])
+    assert others.session() is a_session and not others.warning
+    assert not (a_session.folder / FOLDER).exists()
+
+
+def test_volumes_that_are_gone_are_a_warning_and_others_than_they_were_an_error(
+    a_session: FinetuningSession,
+) -> None:
+    def refuse(code: str) -> list[Case]:
+        raise ContrastiveSegError(code, "It is not there.", "Put it back.")
+
+    others = ForOthers(a_session.folder, a_session, lambda: refuse(MISSING))
+    others.prepare()
+    assert others.is_ready and others.session() is a_session
+    assert others.warning == "It is not there. Put it back."
+    with pytest.raises(ContrastiveSegError, match="It is not there"):
+        ForOthers(a_session.folder, a_session, lambda: refuse("input-changed")).session()
     assert not (a_session.folder / FOLDER).exists()
 
 

@@ -59,6 +59,38 @@ def test_values_of_the_original_code_are_reproduced(a_batch: torch.Tensor) -> No
     assert float(positional(a_batch, POSITIONS)) == pytest.approx(7.472475, rel=1e-5)
 
 
+@pytest.mark.parametrize(
+    "positions",
+    [
+        POSITIONS,
+        POSITIONS.tolist(),
+        tuple(POSITIONS.tolist()),
+        POSITIONS.float(),
+        POSITIONS.half(),
+        POSITIONS.bfloat16(),
+        POSITIONS.numpy(),
+        POSITIONS.float().numpy(),
+    ],
+    ids=lambda p: f"{type(p).__name__}-{getattr(p, 'dtype', 'float')}",
+)
+def test_positions_of_any_kind_mean_the_decimal_numbers_they_were_written_as(
+    a_batch: torch.Tensor, positions: object
+) -> None:
+    """0.9 and 1.0 are no closer than 0.1 in float64, and are so in float32."""
+    positional = PositionalContrastiveLoss(0.1, 0.1, 0.07)
+    assert float(positional(a_batch, positions)) == pytest.approx(7.472475, rel=1e-5)
+    maps = a_batch[..., None, None].expand(-1, -1, -1, 2, 3)
+    dense = DensePositionalContrastiveLoss(0.1, 0.1, 0.07)
+    assert float(dense(maps, positions)) == pytest.approx(7.472475, rel=1e-5)
+
+
+def test_positions_in_millimetres_keep_what_float32_holds() -> None:
+    loss = PositionalContrastiveLoss(threshold=5.0)
+    positions = torch.tensor([-612.5, -607.5, 1000.25, 1005.0, 1004.75, 0.0])
+    expected = PositionalContrastiveLoss(threshold=5.0).close(positions.double(), torch.zeros(6, 2, 3))
+    assert torch.equal(loss.close(positions, torch.zeros(6, 2, 3)), expected)
+
+
 def test_without_a_base_temperature_there_is_no_factor(a_batch: torch.Tensor) -> None:
     assert float(NTXentLoss(0.1)(a_batch)) == pytest.approx(7.031112 * 0.7, rel=1e-5)
 
@@ -131,6 +163,31 @@ def test_positions_that_do_not_fit_the_slices_are_refused(a_batch: torch.Tensor)
         PositionalContrastiveLoss()(a_batch, POSITIONS[:5])
     with pytest.raises(ValueError, match="partitions"):
         GroupContrastiveLoss()(a_batch, PARTITIONS[:5])
+
+
+SLICES, PLACES = (8, 2, 16), (8, 2, 4, 3, 3)
+
+
+@pytest.mark.parametrize(
+    ("loss", "right"),
+    [
+        (NTXentLoss(), SLICES),
+        (lambda features: GroupContrastiveLoss()(features, PARTITIONS), SLICES),
+        (lambda features: PositionalContrastiveLoss()(features, POSITIONS), SLICES),
+        (lambda features: DensePositionalContrastiveLoss()(features, POSITIONS), PLACES),
+    ],
+    ids=["nt-xent", "group", "positional", "dense"],
+)
+def test_features_of_another_shape_are_refused_with_their_shape(loss, right: tuple[int, ...]) -> None:
+    assert float(loss(torch.randn(right))) > 0
+    for wrong in {(8, 16), SLICES, (8, 2, 16, 16), PLACES} - {right}:
+        with pytest.raises(ValueError, match=r"\(8, .*\(slices, views, dim"):
+            loss(torch.randn(wrong))
+
+
+def test_without_a_second_view_there_is_no_positive() -> None:
+    with pytest.raises(ValueError, match="one view"):
+        NTXentLoss()(torch.randn(8, 1, 16))
 
 
 def test_the_scale_of_the_features_does_not_matter(a_batch: torch.Tensor) -> None:

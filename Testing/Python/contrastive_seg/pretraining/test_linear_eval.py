@@ -15,8 +15,8 @@ from contrastive_seg_phantom import two_organs
 from contrastive_seg.compute import Compute
 from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.networks.build import build_network
-from contrastive_seg.pretraining.linear_eval import Labelled, LinearProbe, linear_eval
-from contrastive_seg.weights.card import WeightCard
+from contrastive_seg.pretraining.linear_eval import Labelled, LinearProbe, _Seen, linear_eval
+from contrastive_seg.weights.card import Preprocessing, WeightCard
 from contrastive_seg.weights.files import save_weights
 
 CPU = Compute(torch.device("cpu"))
@@ -76,11 +76,43 @@ def test_the_decoder_is_asked_too_where_it_was_pretrained(pretrained):
     assert more == LinearProbe(card(), pretrained, 3).head.in_channels + 4
 
 
+def test_images_are_prepared_as_the_card_says(cases):
+    prepared = Preprocessing(None, (10.0, 90.0), 2.0, "sagittal", 64)
+    view = _Seen.of(cases[0], (0, 1, 7), prepared).view
+    assert (view.axis, view.pixel) == (2, 2.0)
+    assert (view.normalisation.low, view.normalisation.high) == (10, 90)
+    narrow = _Seen.of(cases[0], (0, 1), Preprocessing((20.0, 80.0))).view.normalisation
+    usual = _Seen.of(cases[0], (0, 1), Preprocessing()).view.normalisation
+    array = np.asarray(cases[0].volume.array)
+    assert [narrow.low, narrow.high] == pytest.approx(np.percentile(array, [20, 80]), rel=1e-3)
+    assert [usual.low, usual.high] == pytest.approx(np.percentile(array, [0.5, 99.5]), rel=1e-3)
+    whole = _Seen.of(cases[0], (0, 1), Preprocessing(None)).view.normalisation
+    assert (whole.low, whole.high) == (array.min(), array.max())
+
+
 def test_labels_of_one_class_are_refused(pretrained, cases):
     empty = [Labelled(cases[0].volume, np.zeros_like(cases[0].labels))]
     with pytest.raises(ContrastiveSegError) as told:
         linear_eval(card(), pretrained, empty, cases, CPU, steps=1)
     assert told.value.code == "no-annotation"
+
+
+def test_the_advice_for_labels_and_voxels_that_cannot_be_can_be_followed(pretrained, cases, tmp_path: Path):
+    save_weights(tmp_path / "weights" / "small.safetensors", pretrained, card())
+    for number, case in enumerate(cases[:2]):
+        image, labels = np.array(case.volume.array, np.float32), case.labels.copy()
+        image[0, 0, 0], labels[0] = np.nan, -1
+        for kind, array in (("images", image), ("labels", labels)):
+            (tmp_path / kind).mkdir(exist_ok=True)
+            sitk.WriteImage(sitk.GetImageFromArray(array), str(tmp_path / kind / f"{number}.nii.gz"))
+    command = ["linear-eval", tmp_path / "weights", "--data", tmp_path, "--steps", 2, "--device", "cpu"]
+    for advice in ("--replace-nonfinite", "--ignore -1"):
+        done = run_command(*command)
+        assert done.returncode == 2 and advice in " ".join(done.stderr.split())
+        command += advice.split()
+    done = run_command(*command, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["tested_on"] == 1
 
 
 def test_the_command_compares_with_random_features(pretrained, cases, tmp_path: Path):

@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -7,11 +8,15 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
+from pretraining_volumes import write_volumes
+from safetensors import safe_open
+from safetensors.torch import load_file, save
 
 from contrastive_seg.errors import ContrastiveSegError
+from contrastive_seg.losses import PositionalContrastiveLoss
 from contrastive_seg.pretraining.data.slices import SliceData
 from contrastive_seg.pretraining.loop import Pretraining
-from contrastive_seg.pretraining.settings import settings_for
+from contrastive_seg.pretraining.settings import METHODS, settings_for
 
 
 def pretraining(data: Path, folder: Path, method: str = "pcl", **changes) -> Pretraining:
@@ -50,6 +55,17 @@ def test_progress_says_loss_speed_and_time_left(a_folder_of_volumes, tmp_path):
     assert told[-1].spectrum is not None and told[-1].spectrum.effective_rank >= 1
 
 
+def test_positions_stay_where_there_is_float64(a_folder_of_volumes, tmp_path):
+    """MPS has no float64: only the mask of positives goes to the device ('meta' stands for it here)."""
+    job = pretraining(a_folder_of_volumes, tmp_path)
+    job.compute = type(job.compute)(torch.device("meta"))
+    batch = job._share(job.data.batch(0, 8, 0))
+    assert batch.images.device.type == "meta"
+    assert (batch.positions.device.type, batch.positions.dtype) == ("cpu", torch.float64)
+    mask = PositionalContrastiveLoss().close(batch.positions, batch.images[:, None])
+    assert mask.device.type == "cpu"
+
+
 def test_what_is_transferred_is_the_trained_part(a_folder_of_volumes, tmp_path):
     weights = pretraining(a_folder_of_volumes, tmp_path).weights()
     assert weights and all(key.startswith("encoder.") for key in weights)
@@ -67,6 +83,9 @@ def test_single_images_have_no_place_to_compare(tmp_path, method):
         pretraining(tmp_path / "images", tmp_path / "out", method)
     assert caught.value.code == "no-positions"
     assert "--method simclr" in str(caught.value)
+    write_volumes(tmp_path / "images", count=1)  # one volume does not give the other images a place
+    with pytest.raises(ContrastiveSegError, match="8 of the 9 images"):
+        pretraining(tmp_path / "images", tmp_path / "out", method)
     assert pretraining(tmp_path / "images", tmp_path / "out", "simclr").train_step()["loss"] > 0
 
 
@@ -82,6 +101,49 @@ def test_resuming_with_other_settings_names_the_one_that_differs(a_folder_of_vol
     with pytest.raises(ContrastiveSegError, match="threshold") as caught:
         pretraining(a_folder_of_volumes, tmp_path, threshold=0.3).resume()
     assert caught.value.code == "other-settings"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"size": 96},
+        {"plane": "sagittal"},
+        {"pixel": 2.0},
+        {"neighbours": 2},
+        {"window": (0.0, 100.0)},
+        {"positions": "mm"},
+    ],
+    ids=lambda one: next(iter(one)),
+)
+def test_resuming_with_other_slices_names_what_differs(a_folder_of_volumes, tmp_path, changes):
+    pretraining(a_folder_of_volumes, tmp_path).save()
+    job = pretraining(a_folder_of_volumes, tmp_path)
+    job.data = SliceData(a_folder_of_volumes, **{"size": 64, **changes})
+    with pytest.raises(ContrastiveSegError, match=f"--{next(iter(changes))} ") as caught:
+        job.resume()
+    assert caught.value.code == "other-settings"
+
+
+def test_resuming_with_other_volumes_is_refused(a_folder_of_volumes, tmp_path):
+    pretraining(a_folder_of_volumes, tmp_path / "out").save()
+    for name, others in (("fewer", {"count": 2}), ("longer", {"slices": 11})):
+        with pytest.raises(ContrastiveSegError, match="30 slices") as caught:
+            pretraining(write_volumes(tmp_path / name, **others), tmp_path / "out").resume()
+        assert caught.value.code == "other-data"
+    moved = write_volumes(tmp_path / "moved")  # the same ones in another place
+    assert pretraining(moved, tmp_path / "out").resume() == 0
+
+
+def test_a_checkpoint_of_an_earlier_version_is_resumed_with_a_word(a_folder_of_volumes, tmp_path):
+    pretraining(a_folder_of_volumes, tmp_path).save()
+    path = tmp_path / "pretraining.safetensors"
+    with safe_open(path, "pt") as file:
+        metadata = file.metadata()
+    del metadata["data"]
+    path.write_bytes(save(load_file(path), metadata))
+    notes = []
+    assert pretraining(a_folder_of_volumes, tmp_path).resume(notes.append) == 0
+    assert len(notes) == 1 and "earlier version" in notes[0] and "--data" in notes[0]
 
 
 @pytest.mark.parametrize(("content", "code"), [(None, "no-checkpoint"), (b"half a file", "bad-checkpoint")])
@@ -102,42 +164,75 @@ def test_a_loss_that_is_no_number_ends_with_a_sentence(a_folder_of_volumes, tmp_
     assert caught.value.code == "diverged"
 
 
+def test_weights_that_are_no_numbers_are_never_written_over_good_ones(a_folder_of_volumes, tmp_path):
+    job = pretraining(a_folder_of_volumes, tmp_path)
+    job.train_step()
+    job.save()
+    good = (tmp_path / "pretraining.safetensors").read_bytes()
+    with torch.no_grad():
+        job.method.backbone.encoder.levels[0][0].weight[0].fill_(float("inf"))
+    for act in (job.save, job.monitor):
+        with pytest.raises(ContrastiveSegError, match="smaller --learning-rate than") as caught:
+            act()
+        assert caught.value.code == "diverged"
+    assert (tmp_path / "pretraining.safetensors").read_bytes() == good
+
+
+@pytest.mark.parametrize("method", ["pcl", "byol"])
+@pytest.mark.parametrize("steps", [1, 7, 9, 30, 37, 50, 100])
+def test_the_learning_rate_rises_and_falls_and_never_exceeds_its_maximum(
+    a_folder_of_volumes, tmp_path, method, steps
+):
+    settings = settings_for(method, batch=8, width=4, device="cpu", threads=1, steps=steps)
+    job = Pretraining(SliceData(a_folder_of_volumes, size=64), settings, tmp_path)
+    rates = [job.learning_rate(step) for step in range(steps)]
+    assert 0 < max(rates) <= settings.learning_rate
+    top = rates.index(max(rates))
+    assert rates[: top + 1] == sorted(rates[: top + 1]) and rates[top:] == sorted(rates[top:])[::-1]
+
+
 TWO = """
-import sys
+import json, sys
 from pathlib import Path
 import torch
 from contrastive_seg.pretraining.data.slices import SliceData
 from contrastive_seg.pretraining.loop import Pretraining
-from contrastive_seg.pretraining.settings import settings_for
+from contrastive_seg.pretraining.settings import METHODS, settings_for
 
-settings = settings_for({method!r}, width=4, batch=8, device="cpu", threads=1, steps=20, learning_rate=0.02)
-job = Pretraining(SliceData(Path(sys.argv[1]), size=64), settings, Path(sys.argv[2]))
-# In float64: within a few steps the rounding of sums in another order changes which pixel a max pool takes.
-job.compute = type(job.compute)(job.compute.device)
-job.method.double()
-losses = [job.train_step()["loss"] for _ in range(20)]
-if job.processes.is_first:
-    Path(sys.argv[3]).write_text(" ".join(repr(loss) for loss in losses))
+data, found = SliceData(Path(sys.argv[1]), size=64), {}
+for method in METHODS:
+    settings = settings_for(
+        method, width=4, batch=8, device="cpu", threads=1, steps=4, optimizer="sgd", learning_rate=0.02
+    )
+    job = Pretraining(data, settings, Path(sys.argv[2]))
+    # In float64: the rounding of sums in another order soon changes which pixel a max pool takes.
+    job.compute = type(job.compute)(job.compute.device)
+    job.method.double()
+    losses = [job.train_step()["loss"] for _ in range(4)]
+    state = {name: value.double().abs().sum().item() for name, value in job.method.state_dict().items()}
+    found[method] = {"losses": losses, "state": state}
+Path(f"{sys.argv[3]}-{job.processes.rank}").write_text(json.dumps(found))
 """
 
 
-@pytest.mark.parametrize("method", ["pcl", "macl"])
-def test_two_processes_train_as_one(a_folder_of_volumes, tmp_path, method):
+def test_two_processes_train_as_one_whatever_the_method(a_folder_of_volumes, tmp_path):
     script = tmp_path / "script.py"
-    script.write_text(TWO.format(method=method), encoding="utf-8")
-    found = []
+    script.write_text(TWO, encoding="utf-8")
     for count in (1, 2):
-        result = tmp_path / f"losses{count}"
         launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
         command = [sys.executable, *(launcher if count > 1 else []), str(script)]
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
         done = subprocess.run(
-            [*command, str(a_folder_of_volumes), str(tmp_path), str(result)],
+            [*command, str(a_folder_of_volumes), str(tmp_path), str(tmp_path / f"of{count}")],
             env=environment,
             capture_output=True,
             encoding="utf-8",
             timeout=280,
         )
         assert done.returncode == 0, done.stderr[-2000:]
-        found.append([float(word) for word in result.read_text().split()])
-    assert found[1] == pytest.approx(found[0], rel=1e-5)
+    one, first, second = (json.loads((tmp_path / name).read_text()) for name in ("of1-0", "of2-0", "of2-1"))
+    assert first.keys() == one.keys() == set(METHODS)
+    for method in one:
+        for rank in (first, second):
+            assert rank[method]["losses"] == pytest.approx(one[method]["losses"], rel=1e-6), method
+            assert rank[method]["state"] == pytest.approx(one[method]["state"], rel=1e-6), method

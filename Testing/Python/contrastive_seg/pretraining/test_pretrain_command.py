@@ -1,10 +1,16 @@
 import hashlib
 import json
 
+import pytest
+import SimpleITK as sitk
 from command_line import run_command
+from pretraining_volumes import write_volumes
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from contrastive_seg.commands.pretrain import About, draft_card
+from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.networks.unet import UNet
+from contrastive_seg.pretraining.settings import settings_for
 from contrastive_seg.weights.files import load_weights
 from contrastive_seg.weights.load import load_into
 
@@ -46,6 +52,75 @@ def test_a_folder_of_volumes_becomes_weights_that_fit_the_network(a_folder_of_vo
     assert [point.step for point in log.Scalars("features/effective_rank")] == [1, 2, 3, 4]
 
 
+@pytest.mark.parametrize("said", [{"name": "bad/name"}, {"name": "con"}, {"name": "x ."}, {"anatomy": " "}])
+def test_what_cannot_stand_in_a_card_is_told_before_the_training(said):
+    about = About(**{"name": "x", "modality": "MR", "anatomy": "x", "licence": "x", "command": "", **said})
+    with pytest.raises(ContrastiveSegError, match=f"'{next(iter(said))}'") as caught:
+        draft_card(about, settings_for("pcl"))
+    assert caught.value.code == "bad-setting" and f"--{next(iter(said))}" in caught.value.what_to_do
+
+
+def test_card_and_provenance_say_how_the_weights_were_made(a_folder_of_volumes, tmp_path):
+    chosen = (
+        "--learning-rate 0.002 --optimizer adam --temperature 0.2 --threshold 6.5 --positions mm --half "
+        "--views spatial --plane sagittal --window -10.5 300.0 --neighbours 2 --context 3"
+    )
+    done = run_command(
+        "pretrain",
+        *SMALL,
+        "--data",
+        a_folder_of_volumes,
+        "--output",
+        tmp_path,
+        "--seed",
+        "3",
+        *chosen.split(),
+    )
+    assert done.returncode == 0, done.stderr
+    card, _ = load_weights(tmp_path / "pcl-unet.safetensors")
+    asked = set(card.command.split(" --")[1:])
+    assert {one.strip() for one in f" {chosen}".split(" --")[1:]} <= asked
+    assert {"method pcl", "steps 4", "batch 8", "width 4", "size 64", "seed 3"} <= asked
+    assert not {one.split()[0] for one in asked} & {"data", "output", "device", "json"}
+    prepared = card.preprocessing
+    assert (prepared.window, prepared.clip_percentiles, prepared.plane) == ((-10.5, 300), None, "sagittal")
+    assert prepared.pixel_mm == 1.0  # 40 x 40 mm fit into 64 pixels; no finer than the image
+    stored = json.loads((tmp_path / "pcl-unet.provenance.json").read_text("utf-8"))
+    assert stored["slices"]["neighbours"] == 2 and stored["slices"]["context"] == 3
+
+
+def test_the_advice_for_voxels_that_are_no_numbers_can_be_followed(a_folder_of_volumes, tmp_path):
+    data = write_volumes(tmp_path / "data", count=2)
+    image = sitk.ReadImage(str(data / "volume1.nii.gz"))
+    image[3, 4, 5] = float("nan")
+    sitk.WriteImage(image, str(data / "volume1.nii.gz"))
+    command = ("pretrain", *SMALL, "--data", data, "--output")
+    found = json.loads(run_command(*command, tmp_path / "out").stdout)
+    assert found["volumes"] == 1 and "--replace-nonfinite" in found["skipped"][0]["reason"]
+    found = json.loads(run_command(*command, tmp_path / "all", "--replace-nonfinite").stdout)
+    assert found["volumes"] == 2 and not found["skipped"]
+
+
+def test_a_pretraining_that_diverges_ends_with_a_sentence(a_folder_of_volumes, tmp_path):
+    done = run_command(
+        "pretrain", *SMALL, "--steps", "30", "--data", a_folder_of_volumes, "--output", tmp_path,
+        "--optimizer", "sgd", "--learning-rate", "1e4",
+    )  # fmt: skip
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    error = json.loads(done.stdout)["error"]
+    assert error["code"] == "diverged" and "--learning-rate than 10000" in error["what_to_do"]
+    assert not (tmp_path / "pcl-unet.safetensors").exists()
+
+
+def test_an_unfinished_pretraining_is_not_written_over(a_folder_of_volumes, tmp_path):
+    checkpoint = tmp_path / "pretraining.safetensors"
+    checkpoint.write_bytes(b"hours of work")
+    done = run_command("pretrain", *SMALL, "--data", a_folder_of_volumes, "--output", tmp_path)
+    assert done.returncode == 2 and checkpoint.read_bytes() == b"hours of work"
+    error = json.loads(done.stdout)["error"]
+    assert error["code"] == "unfinished-pretraining" and "--resume" in error["what_to_do"]
+
+
 def test_mistakes_end_with_a_sentence_and_status_2(a_folder_of_volumes, tmp_path):
     empty = tmp_path / "empty"
     empty.mkdir()
@@ -55,6 +130,9 @@ def test_mistakes_end_with_a_sentence_and_status_2(a_folder_of_volumes, tmp_path
         (("--data", a_folder_of_volumes, "--batch", "64"), "batch"),
         (("--data", a_folder_of_volumes, "--threshold", "0"), "threshold"),
         (("--data", a_folder_of_volumes, "--resume"), "resume"),
+        (("--data", tmp_path / "none", "--method", "macl", "--size", "96"), "multiple of 64"),
+        (("--data", tmp_path / "none", "--name", "../evil"), "--name"),
+        (("--data", tmp_path / "none", "--positions", "mm"), "--threshold 5"),
     ):
         done = run_command("pretrain", *SMALL, "--output", tmp_path / "out", *arguments)
         assert done.returncode == 2 and "Traceback" not in done.stderr

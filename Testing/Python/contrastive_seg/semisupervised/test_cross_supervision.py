@@ -43,6 +43,25 @@ def test_the_one_that_teaches_gets_no_gradient():
     assert float(cross_loss(agreed, teaches)) == pytest.approx(0, abs=1e-4)
 
 
+def test_maps_of_attention_are_normalised_place_by_place():
+    project = SharedProjection((24,), (True,))
+    with torch.no_grad():
+        project.first[0][0].weight.copy_(torch.rand(24))
+        project.first[0][0].bias.copy_(torch.rand(24))
+    map_ = torch.randn(2, 24, 5, 7, generator=torch.Generator().manual_seed(0))
+    norm = project.first[0][0]
+    tokens = map_.flatten(2).transpose(1, 2)
+    expected = torch.nn.functional.layer_norm(tokens, (24,), norm.weight, norm.bias)
+    torch.testing.assert_close(norm(map_).flatten(2).transpose(1, 2), expected)
+    brighter = map_.clone()
+    brighter[..., 0, 0] += 100  # one place says nothing about the others
+    torch.testing.assert_close(project([map_])[..., 1:], project([brighter])[..., 1:])
+    old = torch.nn.GroupNorm(1, 24).state_dict()  # checkpoints of earlier versions still fit
+    assert {key: value.shape for key, value in norm.state_dict().items()} == {
+        key: value.shape for key, value in old.items()
+    }
+
+
 def test_maps_of_both_networks_come_into_one_space():
     torch.manual_seed(0)
     project = SharedProjection((16, 24), (False, True))

@@ -147,3 +147,23 @@ def test_a_table_that_is_no_text_is_refused(tmp_path: Path) -> None:
 def test_a_table_without_rows_is_refused(tmp_path: Path) -> None:
     (tmp_path / "data.csv").write_text("image\n\n")
     assert refused(tmp_path / "data.csv").code == "no-volumes"
+
+
+@pytest.mark.parametrize("mark", ["job.json", "checkpoint.json"])
+def test_the_results_of_a_run_are_no_volumes(tmp_path: Path, mark: str) -> None:
+    write(tmp_path / "images" / "a.nii.gz", voxels())
+    write(
+        tmp_path / "uncertainty" / "b.nii.gz", voxels()
+    )  # a folder of that name elsewhere is one like others
+    for name in ("prediction.nii.gz", "predictions/a.nii.gz", "uncertainty/a.nii.gz"):
+        write(tmp_path / "runs" / "one" / name, voxels())
+    write(
+        tmp_path / "runs" / "one" / "images" / "c.nii.gz", voxels()
+    )  # as with --output in the folder of data
+    (tmp_path / "runs" / "one" / mark).write_text("{}", "utf-8")
+    notes: list[str] = []
+    found = [volume.name for volume in find_volumes(tmp_path, notes.append)]
+    assert found == ["images/a.nii.gz", "runs/one/images/c.nii.gz", "uncertainty/b.nii.gz"]
+    assert len(notes) == 1 and f"'{Path('runs/one')}'" in notes[0] and "run" in notes[0]
+    (tmp_path / "runs" / "one" / "images" / "c.nii.gz").unlink()
+    assert refused(tmp_path / "runs" / "one").code == "no-volumes"

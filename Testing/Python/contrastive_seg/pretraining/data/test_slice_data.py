@@ -213,6 +213,23 @@ def test_frames_of_a_table_are_one_clip(tmp_path: Path) -> None:
     assert batch.neighbours is not None and not torch.equal(batch.neighbours, batch.images)
 
 
+def test_volumes_of_one_slice_are_left_out_where_places_are_compared(tmp_path: Path) -> None:
+    write_upright(tmp_path / "b.nii", voxels((1, 16, 16)))
+    notes: list[str] = []
+    with pytest.raises(ContrastiveSegError, match="1 of the 1 images") as told:
+        SliceData(tmp_path, size=32, positional=True, on_note=notes.append)
+    assert told.value.code == "no-positions"
+    write_upright(tmp_path / "a.nii", voxels((4, 16, 16)))
+    write(tmp_path / "c.png", voxels((32, 32)).astype(np.uint8))
+    assert not SliceData(tmp_path, size=32).has_positions
+    notes.clear()
+    data = SliceData(tmp_path, size=32, positional=True, on_note=notes.append)
+    assert data.has_positions and [volume.name for volume in data.volumes] == ["a.nii"]
+    assert all_slices(data).positions.tolist() == [0.25, 0.5, 0.75, 1]
+    assert [path.name for path, _ in data.skipped] == ["b.nii", "c.png"]
+    assert len(notes) == 2 and all("one slice only" in note for note in notes)
+
+
 def test_a_table_restricts_the_slices_and_the_positions_follow(tmp_path: Path) -> None:
     write_upright(tmp_path / "a.nii", voxels((9, 16, 16)))
     (tmp_path / "t.csv").write_text("image,first,last\na.nii,2,5\n")
@@ -276,6 +293,8 @@ def test_a_batch_larger_than_the_data_is_refused(tmp_path: Path) -> None:
         {"context": 2},
         {"clip": (99, 1)},
         {"window": (5, 5)},
+        {"window": (float("-inf"), 5)},
+        {"window": (0, float("nan"))},
         {"neighbours": -1},
     ],
 )
