@@ -18,6 +18,7 @@ from PySide6 import QtCore, QtGui, QtWidgets
 # PySide looks these up by name when Qt lays a widget out, and would call a property back for ever
 _VIRTUAL = {"sizeHint", "minimumSizeHint"}
 _VIRTUAL_OF = {"QProgressBar": {"text"}}
+_STATIC_OF = {"QTimer": {"singleShot"}}  # a property has the same name; on the class it is the function
 _WIDGETS = [
     "QWidget", "QFrame", "QLabel", "QPushButton", "QToolButton", "QCheckBox", "QComboBox", "QSlider",
     "QSpinBox", "QProgressBar", "QGroupBox", "QLineEdit", "QDoubleSpinBox", "QTableWidget",
@@ -51,6 +52,8 @@ def stand_in(base: type) -> type:
         name = about.name()
         declared = isinstance(inspect.getattr_static(base, name, None), QtCore.Property)
         virtual = _VIRTUAL | _VIRTUAL_OF.get(base.__name__, set())
+        if name in _STATIC_OF.get(base.__name__, ()):
+            continue
         if name in virtual:
             attributes[name] = _virtual(base, name)
         elif not declared:
