@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+import slicer
 from scene_parts import add_segmentation, add_transform, add_volume, ball, only_slices, paint
 
+from ContrastiveSegLib.AcceptedLabels import AcceptedLabels
 from ContrastiveSegLib.AnnotationLogic import AnnotationLogic
 from ContrastiveSegLib.AnnotationSummary import AnnotationSummary
 from ContrastiveSegLib.PlaneChoice import PlaneChoice
@@ -120,3 +122,49 @@ def test_the_summary_names_planes_and_positions_as_the_person_sees_them(a_scene)
     (one,) = AnnotationSummary.of(volume, segmentation, PlaneChoice.Automatic).slices
     assert (one.slice, one.plane, one.segmentIds) == ((0, 1), "sagittal", ("B",))
     assert one.center == pytest.approx((-3, 4, 3.5)) and one.across == 0
+
+
+@pytest.fixture
+def an_accepted_pair(a_scene):
+    """Two overlapping structures, accepted where they were painted on three slices, as if by Accept."""
+    volume = add_volume(ball(SHAPE))
+    segmentation = add_segmentation(volume, ["Ball", "Tumour"])
+    paint(segmentation, "Ball", ball(SHAPE), volume)
+    add(segmentation, volume, "Tumour", ball(SHAPE, 0.15))
+    AnnotationLogic.recordManual(segmentation, [(0, 3), (0, 6), (0, 8)])
+    AcceptedLabels(segmentation).takeAtOnce(VolumeGrid(volume))
+    return volume, segmentation
+
+
+def add(segmentation, volume, name, mask):
+    """Voxels of a segment that may lie on those of another one."""
+    image = VolumeGrid(volume).orientedImage(np.asarray(mask, np.uint8))
+    segmentation.GetSegmentation().SeparateSegmentLabelmap(name)
+    kind = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
+    segment = segmentation.GetSegmentation().GetSegment(name)
+    segment.SetLabelValue(1)
+    segment.AddRepresentation(kind, image)
+
+
+@pytest.mark.parametrize("name", ["Ball", "Tumour"])
+def test_to_hide_what_was_accepted_and_overlaps_annotates_nothing(an_accepted_pair, name):
+    volume, segmentation = an_accepted_pair
+    assert slices(volume, segmentation) == [(0, 3), (0, 6), (0, 8)]
+    segmentation.GetDisplayNode().SetSegmentVisibility(name, False)
+    assert slices(volume, segmentation) == [(0, 3), (0, 6), (0, 8)]
+    changed = ball(SHAPE, 0.15)
+    changed[5, 5:9, 5:9] = 1
+    add(segmentation, volume, "Tumour", changed)
+    segmentation.GetDisplayNode().SetSegmentVisibility("Tumour", False)
+    assert slices(volume, segmentation) == [(0, 3), (0, 6), (0, 8)], "it was changed, but is left out"
+    segmentation.GetDisplayNode().SetAllSegmentsVisibility(True)
+    assert slices(volume, segmentation) == [(0, 3), (0, 5), (0, 6), (0, 8)]
+
+
+def test_where_only_hidden_segments_are_left_after_accept_nothing_is_said(an_accepted_pair):
+    volume, segmentation = an_accepted_pair
+    segmentation.GetDisplayNode().SetSegmentVisibility("Tumour", False)
+    left = ball(SHAPE)
+    left[5] = 0  # as after an Undo in the Segment Editor
+    paint(segmentation, "Ball", left, volume)
+    assert slices(volume, segmentation) == [(0, 3), (0, 6), (0, 8)]
