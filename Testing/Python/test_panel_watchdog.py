@@ -87,12 +87,17 @@ def test_the_application_answers_while_avolume_goes_to_the_worker_and_back(a_pan
     dog.call("accept all", ui.acceptButton.click)
     dog.wait(lambda: "Accepted into" in ui.statusLabel.text)
     dog.call("list after accept", panel.update)
-    assert "5 annotated slices" in ui.annotationLabel.text
+    dog.wait(lambda: "5 annotated slices" in ui.annotationLabel.text)
     dog.call("undo", ui.undoButton.click)
+    assert "before Accept" in ui.statusLabel.text
+    dog.wait(lambda: "5 annotated slices" in ui.annotationLabel.text)
     SliceView().show(volume, offset=0.35 * shape[0])
     dog.call("accept the slice", ui.acceptSliceButton.click)
     dog.wait(lambda: "Accepted into" in ui.statusLabel.text)
+    dog.call("list after the slice", panel.update)
+    dog.wait(lambda: "5 annotated slices" in ui.annotationLabel.text)
     dog.call("second start", ui.startButton.click)
+    assert panel.learning.machine.state.isBusy
     dog.wait(lambda: not panel.learning.machine.state.isBusy)
     with capsys.disabled():
         if shape[0] > 100:
