@@ -4,6 +4,7 @@ Prints a table: Dice of the propagated contours alone, of their mixture with the
 annotated slices, and the paired difference, without any network.
 
     python Benchmarks/prior_alone.py --data FOLDER
+    python Benchmarks/prior_alone.py --data FOLDER --datasets hippocampus,cardiac_cine --every 12 --slices 3
 """
 
 from __future__ import annotations
@@ -60,6 +61,7 @@ def main() -> None:
     )
     parser.add_argument("--data", type=Path, required=True, help="folder that holds the data sets")
     parser.add_argument("--datasets", default=",".join(DATASETS))
+    parser.add_argument("--every", type=int, default=1, help="only each so many-th case")
     parser.add_argument("--slices", default="3,5,8")
     parser.add_argument("--share", type=float, default=0.8, help="largest weight of the regions")
     args = parser.parse_args()
@@ -68,7 +70,7 @@ def main() -> None:
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
     with tempfile.TemporaryDirectory() as work:
         for name in args.datasets.split(","):
-            cases = find_cases(name, args.data, Path(work))
+            cases = find_cases(name, args.data, Path(work))[:: args.every]
             for count in (int(k) for k in args.slices.split(",")):
                 pairs = [(measure(one, count, 0.0)[0], measure(one, count, args.share)[0]) for one in cases]
                 gains = [both - carried for carried, both in pairs]

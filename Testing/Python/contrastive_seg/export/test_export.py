@@ -211,6 +211,7 @@ def test_what_a_killed_export_has_left_is_removed_by_the_next_one(a_run: Path, t
 def test_without_its_image_a_run_is_compared_on_another_one(tmp_path: Path):
     run = trained_run(tmp_path / "one", "unet", 2)
     image = run.parent / "image.nii.gz"
+    keep_labels(run, 1, [keep_slices(two_organs(SHAPE)[1], SLICES)])
     other = image.rename(tmp_path / "other.nii.gz")
     events: list[Event] = []
     with pytest.raises(ContrastiveSegError) as told:
