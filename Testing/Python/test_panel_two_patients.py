@@ -129,12 +129,12 @@ def test_the_curve_of_one_patient_does_not_go_on_under_another(two_patients, a_p
     learning.measured.emit(1, 0.5, {})
     ui.curveButton.click()
     name = section.plot.chart.GetNthPlotSeriesNode(1).GetName
-    assert not section.plot.isEmpty and name() == "Dice of Tumour of Anna"
+    assert section.plot.table.GetNumberOfRows() == 1 and name() == "Dice of Tumour of Anna"
     choose(a_panel, bert)
-    assert section.plot.isEmpty
+    assert section.plot.table.GetNumberOfRows() == 0
     assert section.plot.chart.GetNthPlotSeriesNode(1).GetName() == "Dice of Tumour of Bert"
     learning.measured.emit(2, 0.4, {})
-    assert section.plot.isEmpty
+    assert section.plot.table.GetNumberOfRows() == 0
     ui.curveButton.click()
     assert not ui.curveButton.enabled and "no learning curve" in tip_of(ui.curveButton)
 
