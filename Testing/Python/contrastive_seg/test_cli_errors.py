@@ -269,6 +269,8 @@ def test_ctrl_c_anywhere_ends_with_a_sentence() -> None:
     """The signal comes while an image is read."""
     program = (
         "import os, signal, sys\n"
+        # whoever starts the tests in the background ignores it, and children inherit that
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from contrastive_seg.commands import info\n"
         "from contrastive_seg.cli import main\n"
         "info.read_volume = lambda *_, **__: os.kill(os.getpid(), signal.SIGINT) or signal.pause()\n"
