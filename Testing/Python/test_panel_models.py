@@ -319,6 +319,7 @@ def test_stop_keeps_checkpoint_and_weights_and_resume_ends_it(
     assert not folder.path.exists() and ui.pretrainAnewButton.isHidden()
 
 
+@pytest.mark.standin  # the application reloads the panel that it shows, not the one of this test
 def test_killed_it_can_be_resumed_by_a_new_panel_or_begun_anew(
     a_models_folder, no_pretraining, a_panel, some_volumes
 ):
