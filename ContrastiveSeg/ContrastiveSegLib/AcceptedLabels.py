@@ -145,15 +145,13 @@ class AcceptedLabels:
     def difference(before: LabelBox | None, labels: LabelBox) -> LabelBox:
         """Where two label maps of a grid differ, as 0 and 1; nowhere, where nothing was noted."""
         if before is None:
-            return LabelBox(np.zeros((0, 0, 0), np.int16), (0, 0, 0), labels.shape)
-        boxes = [one for one in (before, labels) if one.array.size]
+            return LabelBox.nothing(labels.shape)
+        boxes = [(one.start, one.array.shape) for one in (before, labels) if one.array.size]
         if not boxes:
-            return LabelBox(np.zeros((0, 0, 0), np.int16), (0, 0, 0), labels.shape)
-        low = np.min([one.start for one in boxes], axis=0).tolist()
-        size = (np.max([np.add(one.start, one.array.shape) for one in boxes], axis=0) - low).tolist()
-        start = (low[0], low[1], low[2])
+            return LabelBox.nothing(labels.shape)
+        start, size = LabelBox.around(boxes)
         found = LabelBox.of(before.cut(start, size) != labels.cut(start, size))
-        at = [a + b for a, b in zip(low, found.start, strict=True)]
+        at = [a + b for a, b in zip(start, found.start, strict=True)]
         return LabelBox(found.array, (at[0], at[1], at[2]), labels.shape)
 
     def persons(

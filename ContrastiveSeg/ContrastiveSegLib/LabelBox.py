@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -108,6 +108,24 @@ class LabelBox:
         found = [np.flatnonzero(one) for one in seen]
         ends = [(int(one[0]), int(one[-1]) + 1) if one.size else (0, 0) for one in found]
         return slice(*ends[0]), slice(*ends[1]), slice(*ends[2])
+
+    @staticmethod
+    def around(
+        boxes: Sequence[tuple[tuple[int, int, int], tuple[int, ...]]],
+    ) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+        """The smallest box that holds several, each given as its start and shape; so is the answer.
+
+        Raises:
+            ValueError: There are none.
+        """
+        low = [min(start[axis] for start, _shape in boxes) for axis in range(3)]
+        high = [max(start[axis] + shape[axis] for start, shape in boxes) for axis in range(3)]
+        return (low[0], low[1], low[2]), (high[0] - low[0], high[1] - low[1], high[2] - low[2])
+
+    @classmethod
+    def nothing(cls, shape: tuple[int, int, int]) -> LabelBox:
+        """A grid on which no voxel has a label."""
+        return cls(np.zeros((0, 0, 0), np.int16), (0, 0, 0), shape)
 
     @classmethod
     def of(cls, array: np.ndarray) -> LabelBox:

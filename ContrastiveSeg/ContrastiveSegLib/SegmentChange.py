@@ -68,7 +68,7 @@ class SegmentChange:
         yield
         start, shape = _box([one for one in (old, new) if one[0].size], slices)
         gone, come = np.zeros(shape, bool), np.zeros(shape, bool)
-        stay = [(persons.array != 0, persons.start)]
+        painted = persons.array != 0
         others = []
         for other in segmentationNode.GetSegmentation().GetSegmentIDs():
             if other not in chosen:
@@ -79,14 +79,13 @@ class SegmentChange:
             before, after = LabelBox.within(*old, *part), LabelBox.within(*new, *part)
             np.greater(before, after, out=gone[slab])
             np.greater(after, before, out=come[slab])
-            for mask in [*others, *stay]:
-                come[slab] &= ~LabelBox.within(*mask, *part)
-            for mask in stay:
-                gone[slab] &= ~LabelBox.within(*mask, *part)
+            allowed = ~LabelBox.within(painted, persons.start, *part)
             if slices is not None:
-                allowed = _on(slices, *part)
-                gone[slab] &= allowed
-                come[slab] &= allowed
+                allowed &= _on(slices, *part)
+            gone[slab] &= allowed
+            come[slab] &= allowed
+            for mask in others:
+                come[slab] &= ~LabelBox.within(*mask, *part)
             yield
         for axis, index in kept:
             if 0 <= index - start[axis] < shape[axis]:
@@ -99,17 +98,13 @@ class SegmentChange:
         grid: VolumeGrid, segmentationNode: Any, partial: list[Slice]
     ) -> Generator[None, None, LabelBox]:
         """What a person has painted on slices that are not complete, in any segment, as 0 and 1."""
-        nothing = LabelBox(np.zeros((0, 0, 0), np.uint8), (0, 0, 0), grid.shape)
         if not partial:
-            return nothing
-        values = {}
-        resampler = SegmentResampler(segmentationNode, grid)
-        for number, segmentId in enumerate(segmentationNode.GetSegmentation().GetSegmentIDs()):
-            if resampler.mask(segmentId, strict=False)[0].size:  # one beside the volume is no error here
-                values[segmentId] = number + 1
-            yield
+            return LabelBox.nothing(grid.shape)
+        segmentIds = segmentationNode.GetSegmentation().GetSegmentIDs()
+        values = {one: number + 1 for number, one in enumerate(segmentIds)}
         hidden = AnnotationLogic.hiddenIds(segmentationNode)
-        labels = yield from resampler.labelSteps(values, hidden)
+        resampler = SegmentResampler(segmentationNode, grid)
+        labels = yield from resampler.labelSteps(values, hidden, strict=False)
         mine = AcceptedLabels(segmentationNode).persons(labels, values, grid, hidden)
         yield
         shape = (mine.shape[0], mine.shape[1], mine.shape[2])
@@ -120,15 +115,21 @@ def _box(masks: list[_Mask], slices: list[Slice] | None) -> tuple[_Place, _Place
     """Start and shape of what holds all masks, and no more of it than the slices reach."""
     if not masks:
         return (0, 0, 0), (0, 0, 0)
-    low = np.min([start for _mask, start in masks], axis=0)
-    high = np.max([np.add(start, mask.shape) for mask, start in masks], axis=0)
+    start, shape = LabelBox.around([(start, mask.shape) for mask, start in masks])
     axes = {axis for axis, _index in slices or []}
     if len(axes) == 1 and slices:
         axis = axes.pop()
-        low[axis] = max(low[axis], min(index for _axis, index in slices))
-        high[axis] = max(low[axis], min(high[axis], max(index for _axis, index in slices) + 1))
-    shape = high - low
-    return (int(low[0]), int(low[1]), int(low[2])), (int(shape[0]), int(shape[1]), int(shape[2]))
+        first = max(start[axis], min(index for _axis, index in slices))
+        last = min(start[axis] + shape[axis], max(index for _axis, index in slices) + 1)
+        start = _with(start, axis, first)
+        shape = _with(shape, axis, max(0, last - first))
+    return start, shape
+
+
+def _with(place: _Place, axis: int, value: int) -> _Place:
+    """The same place with one number exchanged."""
+    found = [value if a == axis else place[a] for a in range(3)]
+    return found[0], found[1], found[2]
 
 
 def _on(slices: list[Slice], start: _Place, shape: _Place) -> np.ndarray:

@@ -78,29 +78,34 @@ class SegmentResampler:
         return Chunks.finish(self.labelSteps(valueOfSegment, under))
 
     def labelSteps(
-        self, valueOfSegment: dict[str, int], under: Collection[str] = ()
+        self, valueOfSegment: dict[str, int], under: Collection[str] = (), strict: bool = True
     ) -> Generator[None, None, LabelBox]:
-        """The same in steps of some milliseconds each, for large segments."""
+        """The same in steps of some milliseconds each, for large segments.
+
+        Args:
+            valueOfSegment: As in :meth:`labels`.
+            under: As in :meth:`labels`.
+            strict: Raise where a segment lies beside the volume, instead of leaving it out.
+        """
         found: list[tuple[int, np.ndarray, tuple[int, int, int]]] = []
         ids = [one for one in self._node.GetSegmentation().GetSegmentIDs() if one in valueOfSegment]
         ids.sort(key=lambda one: one not in under)
         for source in self._sources(ids):  # all of them before the first step, as the node may change
-            mask, start = yield from self._maskSteps(source, strict=source.segmentId not in under)
+            mask, start = yield from self._maskSteps(source, strict and source.segmentId not in under)
             if mask.size:
                 found.append((valueOfSegment[source.segmentId], mask, start))
             yield
         if not found:
-            return LabelBox(np.zeros((0, 0, 0), np.int16), (0, 0, 0), self._grid.shape)
-        low = np.min([start for _value, _mask, start in found], axis=0)
-        high = np.max([np.add(start, mask.shape) for _value, mask, start in found], axis=0)
-        array = np.zeros(high - low, np.int16)
+            return LabelBox.nothing(self._grid.shape)
+        low, shape = LabelBox.around([(start, mask.shape) for _value, mask, start in found])
+        array = np.zeros(shape, np.int16)
         for value, mask, start in found:
-            box = LabelBox(mask, tuple(int(v) for v in np.subtract(start, low)), self._grid.shape)  # type: ignore[arg-type]
-            place = array[box.part]
+            ends = zip(start, mask.shape, low, strict=True)
+            place = array[tuple(slice(a - c, a + b - c) for a, b, c in ends)]
             for slab in LabelBox.slabs(mask.shape, _SLAB_VOXELS):
                 np.copyto(place[slab], np.int16(value), where=mask[slab])
                 yield
-        return LabelBox(array, (int(low[0]), int(low[1]), int(low[2])), self._grid.shape)
+        return LabelBox(array, low, self._grid.shape)
 
     def mask(self, segmentId: str, strict: bool = True) -> tuple[np.ndarray, tuple[int, int, int]]:
         """One segment as a bool array (z, y, x) and the index of its first voxel in the grid.

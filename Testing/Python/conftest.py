@@ -153,16 +153,21 @@ def _panel_of_application() -> Iterator[Any]:
 
 
 @pytest.fixture
-def a_painted_scene(a_panel: Any) -> tuple[Any, Any]:
-    """A volume with three painted slices of the segment 'Ball'; the panel has found both nodes."""
-    from scene_parts import add_segmentation, add_volume, ball, only_slices, paint
-
-    shape = (12, 30, 40)
-    volume = add_volume(ball(shape) * 300 + 50)
-    segmentation = add_segmentation(volume, ["Ball"])
-    paint(segmentation, "Ball", only_slices(ball(shape), 0, [3, 6, 8]), volume)
+def a_volume_to_paint(a_panel: Any, a_volume_node: Any, a_segmentation_node: Any) -> tuple[Any, Any]:
+    """A volume and a segmentation with the one empty segment 'Ball', chosen in the panel."""
     a_panel.enter()
-    return volume, segmentation
+    return a_volume_node, a_segmentation_node
+
+
+@pytest.fixture
+def a_painted_scene(a_panel: Any, a_volume_node: Any, a_segmentation_node: Any) -> tuple[Any, Any]:
+    """A volume with three painted slices of the segment 'Ball'; the panel has found both nodes."""
+    from scene_parts import ball, only_slices, paint
+
+    painted = only_slices(ball((12, 30, 40)), 0, [3, 6, 8])
+    paint(a_segmentation_node, "Ball", painted, a_volume_node)
+    a_panel.enter()
+    return a_volume_node, a_segmentation_node
 
 
 @pytest.fixture(scope="session")

@@ -31,15 +31,6 @@ SHAPE = (12, 30, 40)
 PAINTED = [3, 6, 8]
 
 
-@pytest.fixture
-def a_volume_to_paint(a_panel):
-    """A volume and an empty segmentation, chosen in the panel."""
-    volume = add_volume(ball(SHAPE) * 300 + 50)
-    segmentation = add_segmentation(volume, ["Ball"])
-    a_panel.enter()
-    return volume, segmentation
-
-
 def editor_of(widget):
     return next(one.editor for one in widget.panel.sections if hasattr(one, "editor"))
 

@@ -23,15 +23,6 @@ SHAPE = (12, 30, 40)
 PAINTED = [3, 6, 8]
 
 
-@pytest.fixture
-def a_volume_to_paint(a_panel):
-    """A volume and an empty segmentation, chosen in the panel."""
-    volume = add_volume(ball(SHAPE) * 300 + 50)
-    segmentation = add_segmentation(volume, ["Ball"])
-    a_panel.enter()
-    return volume, segmentation
-
-
 def test_hiding_a_segment_leaves_it_out_and_the_panel_says_so(a_painted_scene, a_panel):
     volume, segmentation = a_painted_scene
     segmentation.GetSegmentation().AddEmptySegment("Tumour", "Tumour")

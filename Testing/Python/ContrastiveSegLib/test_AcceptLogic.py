@@ -187,12 +187,17 @@ def test_accept_taken_back_in_an_editor_leaves_no_slice_and_comes_again_with_red
     assert annotated(volume, segmentation) == [*ANNOTATED, (1, 15)]
 
 
-def test_a_stroke_that_was_taken_back_does_not_lock_undo(an_accept_logic, a_painted_pair):
-    volume, segmentation = a_painted_pair
+def accept_and_paint(logic, volume, segmentation):
+    """Accepts the ball and paints over slice 5 of it; gives the labels before, and the editor."""
     predict(volume, segmentation, ball(SHAPE))
     before = labels(segmentation, volume)
-    an_accept_logic.accept(volume, segmentation, ANNOTATED)
-    editor = stroke(segmentation, volume, "Ball", 5, slice(0, 3), slice(10, 30))
+    logic.accept(volume, segmentation, ANNOTATED)
+    return before, stroke(segmentation, volume, "Ball", 5, slice(0, 3), slice(10, 30))
+
+
+def test_a_stroke_that_was_taken_back_does_not_lock_undo(an_accept_logic, a_painted_pair):
+    volume, segmentation = a_painted_pair
+    before, editor = accept_and_paint(an_accept_logic, volume, segmentation)
     with pytest.raises(UserError, match="use Undo in the Segment Editor first"):
         an_accept_logic.undo(segmentation)
     editor.RestorePreviousState()
@@ -202,10 +207,7 @@ def test_a_stroke_that_was_taken_back_does_not_lock_undo(an_accept_logic, a_pain
 
 def test_undo_of_two_acceptances_never_loses_a_stroke_between_them(an_accept_logic, a_painted_pair):
     volume, segmentation = a_painted_pair
-    predict(volume, segmentation, ball(SHAPE))
-    before = labels(segmentation, volume)
-    an_accept_logic.accept(volume, segmentation, ANNOTATED)
-    editor = stroke(segmentation, volume, "Ball", 5, slice(0, 3), slice(10, 30))
+    before, editor = accept_and_paint(an_accept_logic, volume, segmentation)
     corrected = labels(segmentation, volume)
     predict(volume, segmentation, np.roll(ball(SHAPE), 2, axis=2))
     an_accept_logic.accept(volume, segmentation, annotated(volume, segmentation))
