@@ -29,6 +29,9 @@ _MOST_OUTSIDE_VALUES = 60_000_000
 _ALIKE = 1.5
 """Up to this ratio of its spacings a volume looks alike along all axes."""
 
+_NEAR_MM = 1.0
+"""Added to a slice's distance from the next annotated one, whose square then divides its weight."""
+
 _FEW_SLICES = 0.5
 """Scribbles on more slices than this share, along any plane, were not painted on a few slices."""
 
@@ -118,7 +121,7 @@ class PreparedView:
     view: View
     samples: list[TrainingSlice]
     priors: dict[int, SlicePrior]
-    weight: float
+    weight: float | torch.Tensor = 1.0
     ends: Ends | None = None
     outside: list[TrainingSlice] = field(default_factory=list)
     propagator: Propagator | None = None
@@ -185,6 +188,7 @@ def prepare_view(
     propagator: Propagator | None = None
     growing: RegionGrowing | None = None
     own: dict[int, torch.Tensor] = {}
+    taught = _without(labels.array, plan.axis, hidden or {})
     dense = len(plan.complete) > 0.5 * view.count
     painted = any((np.take(labels.array, i, axis=plan.axis) > 0).any() for i in plan.complete)
     if painted and not dense:
@@ -192,13 +196,12 @@ def prepare_view(
         earlier = previous.propagator if previous is not None else None
         propagator = Propagator(view.cache(), own, view.slice_pixels, should_stop, earlier)
         propagated = propagator.propagate()
-        growing = _region_growing(view, labels, values, plan.complete, propagated)
+        growing = _region_growing(view, plan.complete, propagated, values, labels.array, taught)
         grown = growing.labels()
         priors = {i: mixed(p, grown[i], pixel) if i in grown else p for i, p in propagated.items()}
     gaps = np.diff([max(0, plan.complete[0] - 8), *plan.complete]) if plan.complete else np.array([0])
     largest_gap = float(gaps.max()) / 2 * view.slice_pixels
     samples: list[TrainingSlice] = []
-    taught = _without(labels.array, plan.axis, hidden or {})
     for index in [*plan.complete, *plan.partial]:
         kept = held_out(index)
         soft = view.soft_labels(labels.array if kept else taught, index, values).half()
@@ -213,7 +216,17 @@ def prepare_view(
         samples.append(TrainingSlice(view, index, soft, left_out, own.get(index), largest_gap, kept, present))
     ends = propagator.ends if propagator is not None else None
     outside = _outside_samples(view, plan, taught, values, held_out)
-    return PreparedView(view, samples, priors, float(plan.count), ends, outside, propagator)
+    return PreparedView(view, samples, priors, _slice_weights(view, plan), ends, outside, propagator)
+
+
+def _slice_weights(view: View, plan: AxisPlan) -> torch.Tensor:
+    """How much each slice is to be believed beside those along other planes, (slices,).
+
+    The less, the farther the next slice that was annotated along the same plane.
+    """
+    known = torch.tensor([*plan.complete, *plan.partial])
+    gap = (torch.arange(view.count)[:, None] - known).abs().amin(dim=1) * view.slice_spacing
+    return 1 / (gap + _NEAR_MM) ** 2
 
 
 def _outside_samples(
@@ -251,17 +264,20 @@ def _without(labels: np.ndarray, axis: int, hidden: Mapping[int, Sequence[int]])
 
 def _region_growing(
     view: View,
-    labels: SparseLabels,
-    values: tuple[int, ...],
     complete: list[int],
     priors: dict[int, SlicePrior],
+    values: tuple[int, ...],
+    labels: np.ndarray,
+    taught: np.ndarray,
 ) -> RegionGrowing:
-    """What grows between the complete slices of a view."""
+    """What grows between the complete slices of a view, also from where other planes cross the rest."""
     annotated = {}
     for index in complete:
-        soft = view.soft_labels(labels.array, index, values)
+        soft = view.soft_labels(labels, index, values)
         annotated[index] = ((soft[:-1].argmax(dim=0) + 1) * (soft[-1] > 0.5)).numpy()
-    return RegionGrowing(view.cache(), annotated, priors, view.slice_pixels)
+    told = np.flatnonzero((taught != IGNORE).any(axis=tuple({0, 1, 2} - {view.axis}))).tolist()
+    crossing = {i: view.known_pixels(taught, i, values) for i in told if i not in annotated}
+    return RegionGrowing(view.cache(), annotated, priors, view.slice_pixels, crossing)
 
 
 def _left_out_priors(

@@ -140,6 +140,20 @@ class View:
         soft[-1, :, self.inner[1] :] = 0
         return soft
 
+    def known_pixels(self, labels: np.ndarray, index: int, values: tuple[int, ...]) -> np.ndarray:
+        """Class + 1 of every pixel in which a voxel is known, 0 elsewhere, (H, W) int64.
+
+        Unlike :meth:`soft_labels` it keeps lines that are thinner than a pixel.
+        """
+        native = self._native(labels, index, index + 1)[0]
+        y, x = np.nonzero(native != IGNORE)
+        classes = np.zeros(max(*values, int(native.max())) + 1, np.int64)
+        classes[list(values)] = np.arange(len(values)) + 1
+        found = np.zeros(self.size, np.int64)
+        (height, width), (rows, columns) = self.inner, native.shape
+        found[y * height // rows, x * width // columns] = classes[native[y, x]]
+        return found
+
     def distances(self, labels: np.ndarray, index: int, values: tuple[int, ...]) -> torch.Tensor:
         """Signed distance by foreground class of a completely known slice, (C-1, H, W), pixels."""
         native = self._native(labels, index, index + 1)[0]

@@ -26,12 +26,20 @@ class ViewScores:
     Attributes:
         view: Where they lie.
         scores: (C-1, slices, h, w) float16, on the view's inner grid.
-        weight: Share in the combination.
+        weight: Share in the combination, of all slices or of each, (slices,).
     """
 
     view: View
     scores: torch.Tensor
-    weight: float = 1.0
+    weight: float | torch.Tensor = 1.0
+
+    def weights(self, region: list[tuple[int, int]], slab: tuple[int, int]) -> torch.Tensor:
+        """The weight in a slab of a region, to be broadcast to (z, y, x)."""
+        whole = torch.as_tensor(self.weight, dtype=torch.float32).expand(self.view.count)
+        begin, end = slab if self.view.axis == 0 else region[self.view.axis]
+        shape = [1, 1, 1]
+        shape[self.view.axis] = end - begin
+        return whole[begin:end].view(shape)
 
 
 def _region(views: list[View]) -> list[tuple[int, int]]:
@@ -126,16 +134,17 @@ def combine(
     region = _region([item.view for item in items])
     plane = (region[1][1] - region[1][0]) * (region[2][1] - region[2][0])
     thickness = max(1, _SLAB_ELEMENTS // (plane * len(values)))
-    total_weight = sum(item.weight for item in items)
     lookup = np.array(values, dtype=label_type)
     doubt = np.zeros(len(values) - 1)
     for begin in range(region[0][0], region[0][1], thickness):
         end = min(begin + thickness, region[0][1])
         size = (end - begin, region[1][1] - region[1][0], region[2][1] - region[2][0])
         scores = torch.zeros(len(values), *size)
-        for item in items:
+        weights = [item.weights(region, (begin, end)) for item in items]
+        total_weight = sum(weights, torch.zeros(1, 1, 1))
+        for item, weight in zip(items, weights, strict=True):
             part, where = _view_slab(item, region, (begin, end))
-            share = item.weight / total_weight
+            share = weight / total_weight
             if all(w.start == 0 and w.stop == s for w, s in zip(where, size, strict=True)):
                 scores[1:] += part * share
                 continue

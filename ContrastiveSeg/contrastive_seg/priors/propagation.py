@@ -2,7 +2,8 @@
 
 Between two annotated slices the signed distances of both are carried along the anatomy, by
 composing the registrations of neighbouring slices, and blended by distance. Where the image gives
-nothing to follow this is shape interpolation; where it does, the contour follows the image.
+nothing to follow this is shape interpolation, with round ends instead of pointed ones; where it does,
+the contour follows the image.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 import torch
 
 from contrastive_seg.priors.registration import gaussian_smooth, register_pairs, warp
-from contrastive_seg.priors.shape import FAR, vanishing_distance
+from contrastive_seg.priors.shape import FAR, round_profile, vanishing_distance
 
 REACH = 24
 """Slices beyond the first and last annotated one that the prior still speaks about."""
@@ -88,6 +89,7 @@ class Propagator:
         self.size = stack.shape[-2:]
         self.count = stack.shape[0]
         self.annotated = annotated
+        self._depths = {i: one.flatten(1).amax(dim=1).clamp(min=0) for i, one in annotated.items()}
         self.first = max(0, min(annotated) - REACH)
         self.last = min(self.count - 1, max(annotated) + REACH)
         self.complete = True
@@ -108,11 +110,7 @@ class Propagator:
     def ends(self) -> Ends:
         """What is said about the slices out of reach."""
         first, last = min(self.annotated), max(self.annotated)
-
-        def absent(index: int) -> torch.Tensor:
-            return self.annotated[index].flatten(1).amax(dim=1) <= 0
-
-        return Ends(first, last, absent(first), absent(last))
+        return Ends(first, last, self._depths[first] <= 0, self._depths[last] <= 0)
 
     def _register(
         self, stack: torch.Tensor, should_stop: Callable[[], bool]
@@ -147,7 +145,7 @@ class Propagator:
             own = self.annotated[index]
             planes = []
             for c in range(own.shape[0]):
-                if float(own[c].max()) > 0:
+                if float(self._depths[index][c]) > 0:
                     planes.append(own[c])
                     continue
                 beside = [
@@ -212,9 +210,10 @@ class Propagator:
         above: dict[int, torch.Tensor] | None,
     ) -> SlicePrior:
         if below is not None and above is not None and low is not None and high is not None:
-            weight = (high - index) / (high - low)
-            distance = weight * below[index] + (1 - weight) * above[index]
-            disagreement = (below[index] - above[index]).abs().amax(dim=0) * 2 * min(weight, 1 - weight)
+            way = (index - low) / (high - low)
+            share, more = round_profile(self._depths[low], self._depths[high], way)
+            distance = torch.lerp(below[index], above[index], share[:, None, None]) + more[:, None, None]
+            disagreement = (below[index] - above[index]).abs().amax(dim=0) * 2 * min(way, 1 - way)
             gap = min(index - low, high - index) * self.slice_pixels
             return SlicePrior(distance, disagreement, gap)
         carried = below if below is not None else above

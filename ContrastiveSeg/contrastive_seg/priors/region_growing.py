@@ -49,6 +49,8 @@ class RegionGrowing:
         priors: What was propagated. Beyond the outermost annotated slices, where it is sure of
             background, nothing grows.
         slice_pixels: Distance of neighbouring slices, in pixels.
+        crossing: The same of other slices, of which only some pixels are known, such as those that
+            slices of another plane cross.
     """
 
     def __init__(
@@ -57,8 +59,10 @@ class RegionGrowing:
         annotated: Mapping[int, np.ndarray],
         priors: Mapping[int, SlicePrior],
         slice_pixels: float,
+        crossing: Mapping[int, np.ndarray] | None = None,
     ) -> None:
         self.annotated = dict(annotated)
+        self._crossing = crossing or {}
         self.first, self.last = min(priors), max(priors)
         part = stack[self.first : self.last + 1].float()
         self._stride = 2 if part.numel() > _MOST_VOXELS else 1
@@ -108,9 +112,10 @@ class RegionGrowing:
             for index in range(low, high + 1):
                 if index in priors:
                     seeds[index - low] = self._beyond(priors[index])
-        for index in walls:
-            known = self.annotated[index][:: self._stride, :: self._stride]
-            seeds[index - low] = np.where(known > 0, known, seeds[index - low])
+        told = {i: self._crossing[i] for i in range(low, high + 1) if i in self._crossing}
+        for index, known in (told | {i: self.annotated[i] for i in walls}).items():
+            some = self._reduced(known)
+            seeds[index - low] = np.where(some > 0, some, seeds[index - low])
         if not seeds.any():
             return {}
         classes = np.maximum(nearest_seeds(image, seeds, self._spacing) - 1, 0)
@@ -120,6 +125,15 @@ class RegionGrowing:
         """Pixels far from every propagated contour."""
         far: np.ndarray = (prior.distance.amax(dim=0) < -_MARGIN).cpu().numpy()
         return far[:: self._stride, :: self._stride]
+
+    def _reduced(self, known: np.ndarray) -> np.ndarray:
+        """What is known on the pixels on which regions grow; a line of single pixels is not lost."""
+        reduced: np.ndarray = known[:: self._stride, :: self._stride].copy()
+        for y, x in itertools.product(range(self._stride), repeat=2):
+            other = known[y :: self._stride, x :: self._stride]
+            part = reduced[: other.shape[0], : other.shape[1]]
+            np.copyto(part, other, where=part == 0)
+        return reduced
 
     def _enlarged(self, classes: np.ndarray) -> np.ndarray:
         if self._stride == 1:

@@ -6,6 +6,7 @@ Raya and Udupa, "Shape-based interpolation of multidimensional objects", IEEE TM
 from __future__ import annotations
 
 import numpy as np
+import torch
 from scipy import ndimage
 
 FAR = 64.0
@@ -46,3 +47,26 @@ def vanishing_distance(neighbours: list[np.ndarray], shape: tuple[int, int]) -> 
     lowered = [n - (float(n.max()) + 1.0) for n in present]
     mean: np.ndarray = np.mean(lowered, axis=0).astype(np.float32)
     return mean
+
+
+def round_profile(low: torch.Tensor, high: torch.Tensor, way: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """How signed distances are mixed between two slices so that shapes are round along the slices.
+
+    Mixed evenly, distances make cones: a structure that ends would be a third of a cylinder, where a round
+    one is two thirds. Towards a slice from which it is absent it shrinks as an ellipsoid does from its
+    middle, and between two that show it the square of its radius changes evenly.
+
+    Args:
+        low: Largest distance on the one slice by class, pixels, (C,); 0 where the class is absent.
+        high: The same on the other slice.
+        way: Place between them, 0 to 1.
+
+    Returns:
+        Share of the other slice's distances, and pixels to be added to the mixture, both (C,).
+    """
+    share = torch.full_like(low, way)
+    share[(low > 0) & (high <= 0)] = 1 - (1 - way**2) ** 0.5
+    share[(low <= 0) & (high > 0)] = (1 - (1 - way) ** 2) ** 0.5
+    even = torch.lerp(low, high, way)
+    more = torch.lerp(low.square(), high.square(), way).sqrt() - even
+    return share, torch.where((low > 0) & (high > 0), more, 0.0)

@@ -50,6 +50,25 @@ def test_views_along_different_planes_agree_with_the_truth():
     assert (result.labels == truth).mean() > 0.99
 
 
+@pytest.mark.parametrize("elements", [1, 12_000_000])
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_of_each_slice_the_view_is_believed_that_has_more_weight_there(axis, elements, monkeypatch):
+    monkeypatch.setattr(combine_module, "_SLAB_ELEMENTS", elements)
+    right, truth = view_of(axis)
+    wrong, _ = view_of((axis + 1) % 3)
+    weight = torch.ones(right.count)
+    weight[: right.count // 2] = 1e6
+    weight[right.count // 2 :] = 1e-6
+    items = [
+        ViewScores(right, scores_of(right, truth, (0, 1, 7)), weight),
+        ViewScores(wrong, torch.full((2, wrong.count, *wrong.inner), -5.0, dtype=torch.float16)),
+    ]
+    found = np.moveaxis(combine(items, truth.shape, (0, 1, 7)).labels, axis, 0)
+    expected = np.moveaxis(truth, axis, 0)[: right.count // 2]
+    assert (found[: right.count // 2] == expected).mean() > 0.99 and expected.any()
+    assert not found[right.count // 2 :].any()
+
+
 def test_thin_slabs_give_the_same_as_one(monkeypatch):
     view, truth = view_of(1)
     items = [ViewScores(view, scores_of(view, truth, (0, 1, 7)))]

@@ -80,6 +80,16 @@ def test_a_class_missing_from_a_slice_shrinks_towards_it():
     assert areas[4] > 0 and areas[8] == 0
 
 
+def test_a_ball_is_round_again_after_its_middle_and_two_empty_slices():
+    places = (np.arange(33) - 16) ** 2
+    ball = places[:, None, None] + places[:, None] + places < 12**2
+    images = torch.zeros(33, 33, 33)
+    slices = {i: torch.from_numpy(signed_distance(ball[i]))[None] for i in (4, 16, 28)}
+    priors = Propagator(images, slices).propagate()
+    found = np.stack([priors[i].distance[0].numpy() > 0 for i in range(33)])
+    assert overlap(found, ball) > 0.95
+
+
 def test_nothing_left_means_no_prior():
     images = torch.zeros(3, 16, 16)
     distances = {1: torch.full((1, 16, 16), -5.0)}

@@ -1,8 +1,9 @@
 import numpy as np
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contrastive_seg.priors.shape import FAR, signed_distance, vanishing_distance
+from contrastive_seg.priors.shape import FAR, round_profile, signed_distance, vanishing_distance
 
 
 def slow_signed_distance(mask: np.ndarray, spacing: tuple[float, float]) -> np.ndarray:
@@ -40,3 +41,26 @@ def test_a_vanishing_structure_is_outside_everywhere_but_deepest_where_it_was_th
 
 def test_nothing_beside_means_nowhere_near():
     assert (vanishing_distance([np.full((3, 3), -FAR)], (3, 3)) == -FAR).all()
+
+
+RADII = st.floats(0.5, 60.0)
+
+
+@given(RADII, st.floats(0.0, 1.0))
+@settings(max_examples=50)
+def test_a_structure_that_ends_has_the_radii_of_an_ellipsoid(radius, way):
+    here, absent = torch.tensor([radius, 0.0, 0.0]), torch.tensor([0.0, radius, 0.0])
+    share, more = round_profile(here, absent, way)
+    expected = radius * (1 - way**2) ** 0.5, radius * (1 - (1 - way) ** 2) ** 0.5
+    radii = torch.stack([(1 - share[0]) * radius, share[1] * radius]).tolist()
+    np.testing.assert_allclose(radii, expected, atol=1e-4 * radius)
+    assert not more.any(), "only what is on both slices bulges"
+
+
+@given(RADII, RADII, st.floats(0.0, 1.0))
+@settings(max_examples=50)
+def test_between_two_slices_the_square_of_the_radius_changes_evenly(low, high, way):
+    share, more = round_profile(torch.tensor([low]), torch.tensor([high]), way)
+    radius = float((1 - share) * low + share * high + more)
+    assert np.isclose(radius**2, (1 - way) * low**2 + way * high**2, rtol=1e-4)
+    assert -1e-4 <= float(more) <= abs(high - low) / 2
