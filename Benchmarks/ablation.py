@@ -36,7 +36,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "Benchmarks"), str(ROOT / "ContrastiveSeg")]
 
 from benchmarklib.cases import BenchmarkCase, find_cases  # noqa: E402
-from benchmarklib.placement import IGNORE, annotated_slices, dice_per_class, sparse_labels  # noqa: E402
+from benchmarklib.placement import annotated_slices, dice_per_class, sparse_labels, two_planes  # noqa: E402
 from benchmarklib.results import ResultsFile, Row, describe_machine, today  # noqa: E402
 
 RESULTS = ROOT / "Benchmarks" / "results" / "ablation.csv"
@@ -151,10 +151,7 @@ def painted(truth: np.ndarray, axis: int, count: int, way: str, seed: int) -> np
         return sparse_labels(truth, axis, [index for index in slices if index <= middle])
     slices = annotated_slices(truth, axis, count)
     if way == "two-planes":
-        second = next(a for a in range(3) if a != axis)
-        sparse = sparse_labels(truth, axis, annotated_slices(truth, axis, count - count // 2))
-        more = sparse_labels(truth, second, annotated_slices(truth, second, count // 2))
-        return np.where(more != IGNORE, more, sparse).astype(np.int16)
+        return two_planes(truth, axis, count)
     if way == "noisy-borders":
         rng = np.random.default_rng((seed, int((truth > 0).sum())))
         moved = np.moveaxis(truth, axis, 0).copy()

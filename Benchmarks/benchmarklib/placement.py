@@ -51,6 +51,14 @@ def sparse_labels(truth: np.ndarray, axis: int, slices: list[int]) -> np.ndarray
     return sparse
 
 
+def two_planes(truth: np.ndarray, axis: int, count: int) -> np.ndarray:
+    """Like :func:`sparse_labels`, with half of the slices along another axis, rounded down."""
+    second = next(a for a in range(3) if a != axis)
+    sparse = sparse_labels(truth, axis, annotated_slices(truth, axis, count - count // 2))
+    more = sparse_labels(truth, second, annotated_slices(truth, second, count // 2))
+    return np.where(more != IGNORE, more, sparse).astype(np.int16)
+
+
 def dice_per_class(prediction: np.ndarray, truth: np.ndarray, values: list[int]) -> dict[int, float]:
     """Dice over the whole volume of each label value, annotated slices included."""
     scores = {}
