@@ -11,6 +11,8 @@ import numpy as np
 import slicer
 from vtk.util import numpy_support
 
+from ContrastiveSegLib.Chunks import Chunks
+
 _CHUNK = 1 << 22
 
 
@@ -58,12 +60,8 @@ class VoxelDigest:
         _images, frame = cls._look(segmentationNode)
         if not any(one.frame == frame for one in among):
             return None
-        steps = cls.steps(segmentationNode)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                return end.value if end.value in among else None
+        found = Chunks.finish(cls.steps(segmentationNode))
+        return found if found in among else None
 
     @staticmethod
     def hasVoxels(image: Any) -> bool:

@@ -122,10 +122,25 @@ def score_view(
     for index in range(view.count):
         if index in priors:
             mine = prior_scores(priors[index].distance[(slice(None), *inner)])
-            scores[:, index] = mine.half() if network is None else scores[:, index].float() * trust + mine
+            if network is not None:
+                mine += scores[:, index].float() * _say(trust, mine)
+            scores[:, index] = mine.half()
         elif network is not None and ends is not None:
             scores[ends.absent(index), index] -= PRIOR_LIMIT * PRIOR_WEIGHT
     return scores
+
+
+def _say(trust: float | torch.Tensor, prior: torch.Tensor) -> float | torch.Tensor:
+    """Weight of the network on a slice, (C-1, h, w) or one for all.
+
+    Where a prior (C-1, h, w) names a structure about which the network is not to be heard, it is not heard
+    about the structures that compete for these pixels either.
+    """
+    if not isinstance(trust, torch.Tensor):
+        return trust
+    best, winner = prior.max(dim=0)
+    there = torch.where(best > 0, trust.flatten()[winner], torch.ones(()))
+    return torch.minimum(trust, there)
 
 
 def _fill(

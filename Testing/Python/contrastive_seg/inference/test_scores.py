@@ -13,6 +13,8 @@ from contrastive_seg.finetuning.view import View, whole_plane
 from contrastive_seg.inference import scores as scores_module
 from contrastive_seg.inference.scores import Looked, score_view
 from contrastive_seg.preprocessing import Normalisation
+from contrastive_seg.priors.propagation import SlicePrior
+from contrastive_seg.priors.vote import prior_scores
 
 SLICES = 40
 
@@ -73,3 +75,26 @@ def test_context_is_the_slice_between_its_neighbours(a_view: View):
     torch.testing.assert_close(a_view.context([0, 3, 4, SLICES - 1]), expected)
     a_view.cache()
     torch.testing.assert_close(a_view.context([0, 3, 4, SLICES - 1]), expected)
+
+
+class SaysTheFirst(nn.Module):
+    """A network that is sure of the first of two structures everywhere."""
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        logits = torch.tensor([0.0, 6.0, -6.0]).view(1, 3, 1, 1)
+        return logits.expand(len(inputs), 3, *inputs.shape[-2:]).clone()
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_a_structure_that_the_network_does_not_know_is_not_taken_by_another(a_view: View, trusted: bool):
+    distance = torch.full((2, 32, 32), -1.0)
+    distance[0, :, :10] = 2.0  # the first structure, and beside it the second
+    distance[1, :, 20:] = 2.0
+    prior = SlicePrior(distance, torch.zeros(32, 32), 5.0)
+    trust = torch.tensor([1.0, 1.0 if trusted else 0.0]).view(2, 1, 1)
+    found = score_view(SaysTheFirst(), a_view, {3: prior}, 3, Compute(torch.device("cpu")), trust=trust)[:, 3]
+    assert (found[0, :, :10] > 5).all() and (found[0, :, 10:20] > 5).all(), "the first may grow into nothing"
+    winner = found[:, :, 20:].argmax(dim=0)
+    assert (winner == (0 if trusted else 1)).all()
+    if not trusted:
+        torch.testing.assert_close(found[:, :, 20:].float(), prior_scores(distance)[:, :, 20:])
