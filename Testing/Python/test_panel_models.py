@@ -183,6 +183,7 @@ def test_another_folder_is_an_application_setting_that_the_child_hears_of(a_pane
         WeightsFolders.choose("")
 
 
+@pytest.mark.slow
 def test_a_tuned_model_is_exported_and_the_comparison_is_told(a_panel, tmp_path, monkeypatch):
     ui, exports = a_panel.ui, section(a_panel, ExportSection)
     a_panel.enter()

@@ -190,6 +190,7 @@ def test_a_folder_gives_files_a_failure_says_why_and_a_click_reads_the_image(a_p
     assert "kept" in ui.patientsTable.item(row, 1).text()
 
 
+@pytest.mark.slow
 def test_stop_keeps_what_is_done_and_go_on_does_the_rest(a_panel, learnt):
     for seed in range(3):
         another(seed, f"Patient {seed}")
@@ -230,6 +231,7 @@ def test_before_the_first_patient_it_is_learnt_once_how_to_segment_others(a_pane
     assert section.logic.cases[0].fraction == 1.0
 
 
+@pytest.mark.slow
 def test_a_case_at_which_the_process_dies_fails_and_the_next_one_is_done(a_panel, learnt):
     another(1, "Deadly")
     another(2, "Harmless")

@@ -256,6 +256,7 @@ def learn(widget):
     assert machine.state is State.Done, widget.ui.statusLabel.text
 
 
+@pytest.mark.slow
 def test_what_was_really_learnt_is_gone_on_with_in_another_scene(a_section, a_panel):
     painted_scene()
     a_panel.enter()

@@ -1,5 +1,6 @@
 """Nothing stands still: the event loop is watched while a volume goes to the worker and back."""
 
+import gc
 import time
 
 import numpy as np
@@ -64,6 +65,15 @@ def painted_organ(shape):
         VolumeGrid(volume).orientedImage(box, tuple(low)), segmentation, "Liver"
     )
     return volume, segmentation
+
+
+@pytest.fixture(autouse=True)
+def without_what_other_tests_left():
+    """After thousands of tests the collector looks through their objects for half a second."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.mark.parametrize("shape", [(60, 96, 96), pytest.param((600, 512, 512), marks=pytest.mark.slow)])

@@ -141,15 +141,15 @@ class View:
         return soft
 
     def known_pixels(self, labels: np.ndarray, index: int, values: tuple[int, ...]) -> np.ndarray:
-        """Class + 1 of every pixel in which a voxel is known, 0 elsewhere, (H, W) int64.
+        """Class + 1 of every pixel in which a voxel is known, 0 elsewhere, (H, W) int16.
 
         Unlike :meth:`soft_labels` it keeps lines that are thinner than a pixel.
         """
         native = self._native(labels, index, index + 1)[0]
         y, x = np.nonzero(native != IGNORE)
-        classes = np.zeros(max(*values, int(native.max())) + 1, np.int64)
+        classes = np.zeros(max(*values, int(native.max())) + 1, np.int16)
         classes[list(values)] = np.arange(len(values)) + 1
-        found = np.zeros(self.size, np.int64)
+        found = np.zeros(self.size, np.int16)
         (height, width), (rows, columns) = self.inner, native.shape
         found[y * height // rows, x * width // columns] = classes[native[y, x]]
         return found

@@ -32,6 +32,7 @@ def learnt(a_phantom, folder):
     return session.train()[0].probability
 
 
+@pytest.mark.slow
 def test_each_ingredient_changes_the_result_and_is_back_afterwards(a_phantom, tmp_path):
     whole = learnt(a_phantom, tmp_path / "whole")
     for number, name in enumerate(ablation.INGREDIENTS):

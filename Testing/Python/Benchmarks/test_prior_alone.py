@@ -18,6 +18,7 @@ def a_case(tmp_path_factory):
     return BenchmarkCase("demo", "phantom", files["image"], files["truth"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", [one for one in prior_alone.WAYS if one != prior_alone.EVERYTHING])
 def test_each_part_changes_the_mask_and_is_back_afterwards(way, a_case):
     planes = 2 if way == "planes apart" else 1

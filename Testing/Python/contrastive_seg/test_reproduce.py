@@ -114,6 +114,7 @@ def test_labels_are_those_of_the_run_even_if_the_file_was_painted_on_since(a_run
     assert status == 2 and json.loads(out)["error"]["code"] == "input-changed"
 
 
+@pytest.mark.slow
 def test_a_run_against_the_clock_is_repeated_step_by_step(a_pair, tmp_path: Path, capsys) -> None:
     run = tmp_path / "run"
     status, out, err = call(

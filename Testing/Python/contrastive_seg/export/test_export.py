@@ -43,7 +43,7 @@ def engines_scores(run: Path, slices: torch.Tensor) -> np.ndarray:
     return torch.cat([torch.zeros_like(found[:, :1]), found], dim=1).numpy()
 
 
-@pytest.mark.parametrize("network", ["unet", "echo-unet", "deeplabv3"])
+@pytest.mark.parametrize("network", ["unet", "echo-unet", pytest.param("deeplabv3", marks=pytest.mark.slow)])
 def test_each_network_in_each_format_gives_what_the_engine_gives(network: str, tmp_path: Path):
     run = trained_run(tmp_path, network, 2)
     slices = torch.randn(3, 3, 64, 96, generator=torch.Generator().manual_seed(1))

@@ -119,7 +119,7 @@ def test_weights_that_are_not_there_are_refused_before_anything_is_written(tmp_p
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("network", ["echo-unet", "deeplabv3"])
+@pytest.mark.parametrize("network", ["echo-unet", pytest.param("deeplabv3", marks=pytest.mark.slow)])
 def test_other_networks_learn_go_on_and_take_another_class(tmp_path: Path, network: str):
     session = session_in(tmp_path / "run", network=network, steps=2)
     volume, truth = two_organs()

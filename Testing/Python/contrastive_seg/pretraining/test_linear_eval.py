@@ -97,6 +97,7 @@ def test_labels_of_one_class_are_refused(pretrained, cases):
     assert told.value.code == "no-annotation"
 
 
+@pytest.mark.slow
 def test_the_advice_for_labels_and_voxels_that_cannot_be_can_be_followed(pretrained, cases, tmp_path: Path):
     save_weights(tmp_path / "weights" / "small.safetensors", pretrained, card())
     for number, case in enumerate(cases[:2]):

@@ -215,6 +215,7 @@ Path(f"{sys.argv[3]}-{job.processes.rank}").write_text(json.dumps(found))
 """
 
 
+@pytest.mark.slow
 def test_two_processes_train_as_one_whatever_the_method(a_folder_of_volumes, tmp_path):
     script = tmp_path / "script.py"
     script.write_text(TWO, encoding="utf-8")

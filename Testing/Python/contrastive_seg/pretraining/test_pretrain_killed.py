@@ -38,6 +38,7 @@ def start(script: Path, data: Path, folder: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="There is no SIGKILL on Windows.")
 def test_killed_three_times_it_ends_with_the_weights_of_a_run_that_was_left_alone(
     a_folder_of_volumes: Path, tmp_path: Path

@@ -114,6 +114,7 @@ def test_weights_of_another_network_are_refused_before_anything_is_written(tmp_p
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_the_command_learns_from_a_folder_without_annotations(tmp_path: Path):
     files = write_pair(tmp_path / "labelled")
     other = write_pair(tmp_path / "others", seed=3)["image"]

@@ -37,6 +37,7 @@ def test_two_rounds_of_a_warm_worker_against_the_clock_are_repeated(
     assert told["rounds"] == 2 and told["equal"] and status == 0, err
 
 
+@pytest.mark.slow
 def test_a_round_that_was_killed_and_resumed_is_repeated_without_the_kill(
     start_worker: Any, open_command: Open, a_run_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -56,6 +57,7 @@ def test_a_round_that_was_killed_and_resumed_is_repeated_without_the_kill(
     assert told["equal"] and status == 0, err
 
 
+@pytest.mark.slow
 def test_a_stopped_run_is_repeated_and_says_where_its_mask_was_a_preview(
     a_worker: Any, open_command: Open, a_run_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
