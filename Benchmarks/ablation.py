@@ -5,8 +5,7 @@
     python Benchmarks/ablation.py --data FOLDER --ways everything,badly-placed
     python Benchmarks/ablation.py --report                            # the tables, from the results
 
-Ingredients are taken away by replacing functions of the engine for one measurement, so that the engine has
-no switches that nobody needs. The last ways change the painting instead:
+The last ways change the painting instead:
 
 - badly-placed: all slices lie in the lower half of the structures, and none says where they end above.
 - two-planes: half of the slices are axial, half coronal (all in the usual plane elsewhere).
@@ -18,17 +17,13 @@ Slices are evenly placed inside the structures, with an empty one beyond each en
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import math
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
-from unittest import mock
 
 import numpy as np
 
@@ -36,107 +31,14 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "Benchmarks"), str(ROOT / "ContrastiveSeg")]
 
 from benchmarklib.cases import BenchmarkCase, find_cases  # noqa: E402
+from benchmarklib.ingredients import EVERYTHING, INGREDIENTS, without  # noqa: E402
 from benchmarklib.placement import annotated_slices, dice_per_class, sparse_labels, two_planes  # noqa: E402
 from benchmarklib.results import ResultsFile, Row, describe_machine, today  # noqa: E402
 
 RESULTS = ROOT / "Benchmarks" / "results" / "ablation.csv"
-EVERYTHING = "everything"
-_ENGINE = "contrastive_seg"
 _BEND, _SMOOTH = 1.5, 12.0
 
 
-@contextlib.contextmanager
-def without(name: str) -> Iterator[None]:
-    """Takes one ingredient away."""
-    with contextlib.ExitStack() as stack:
-        for target, replacement in INGREDIENTS[name]():
-            stack.enter_context(mock.patch(f"{_ENGINE}.{target}", replacement))
-        yield
-
-
-Patches = list[tuple[str, Any]]
-
-
-def _no_growing() -> Patches:
-    return [("priors.region_growing.LARGEST_SHARE", 0.0)]
-
-
-def _prior_is_no_input() -> Patches:
-    from contrastive_seg.finetuning.samples import pack_prior
-
-    def unknown(prior: object, classes: int, size: tuple[int, int]) -> Any:
-        return pack_prior(None, classes, size)
-
-    return [
-        (f"{one}.pack_prior", unknown)
-        for one in ("finetuning.samples", "finetuning.trust", "inference.scores")
-    ]
-
-
-def _prior_has_no_vote() -> Patches:
-    from contrastive_seg.priors.vote import prior_scores
-
-    return [
-        ("inference.scores.prior_scores", lambda distance: 0.0 * prior_scores(distance)),
-        *_network_has_its_whole_say(),
-    ]
-
-
-def _network_has_its_whole_say() -> Patches:
-    return [("finetuning.session.class_trust", lambda *given: 1.0)]
-
-
-def _no_imitated_priors() -> Patches:
-    from contrastive_seg.finetuning.samples import TrainingSlice
-
-    def draw(sample: TrainingSlice, rng: np.random.Generator, drop: float) -> object:
-        if rng.random() < drop or not sample.left_out:
-            return None
-        return sample.left_out[int(rng.integers(len(sample.left_out)))]
-
-    return [("finetuning.samples.TrainingSlice.draw_prior", draw)]
-
-
-def _no_whole_slices() -> Patches:
-    return [("finetuning.samples.OUTSIDE_SHARE", 0.0)]
-
-
-def _no_average() -> Patches:
-    from contrastive_seg.finetuning.model import MovingAverage
-
-    update = MovingAverage.update
-
-    def newest(average: MovingAverage, network: object, step: int) -> None:
-        average.decay = 0.0
-        update(average, network, step)  # type: ignore[arg-type]
-
-    return [("finetuning.model.MovingAverage.update", newest)]
-
-
-def _no_deformation() -> Patches:
-    from contrastive_seg.transforms.augmentation import random_deformation
-
-    def still(count: int, size: tuple[int, int], generator: Any) -> Any:
-        grid = random_deformation(count, size, generator)
-        rows = (2 * np.arange(size[0]) + 1) / size[0] - 1
-        columns = (2 * np.arange(size[1]) + 1) / size[1] - 1
-        x, y = np.meshgrid(columns, rows)
-        return grid.new_tensor(np.stack([x, y], axis=-1)).expand_as(grid)
-
-    return [("finetuning.trainer.random_deformation", still)]
-
-
-INGREDIENTS: dict[str, Callable[[], Patches]] = {
-    EVERYTHING: list,
-    "no regions grown between the contours": _no_growing,
-    "contours no input of the network": _prior_is_no_input,
-    "contours no vote beside the network": _prior_has_no_vote,
-    "network's say not judged": _network_has_its_whole_say,
-    "no imitated contours": _no_imitated_priors,
-    "no patches of whole slices": _no_whole_slices,
-    "no moving average": _no_average,
-    "no deformation": _no_deformation,
-}
 PAINTINGS = ("badly-placed", "two-planes", "noisy-borders")
 
 

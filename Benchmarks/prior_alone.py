@@ -1,10 +1,6 @@
 """What annotated slices say about the others before anything is learnt: contours carried, and grown.
 
-Prints a table: Dice of the mask without any network, and without one part of what makes it at a time:
-
-- nothing grown: no regions that grow from the annotated slices;
-- pointed: contours shrink evenly towards a slice without the structure, instead of being round;
-- planes apart: each plane knows its own slices only, and planes count by the number of these.
+Prints a table: Dice of the mask without any network, as it is made and without one ingredient at a time.
 
     python Benchmarks/prior_alone.py --data FOLDER
     python Benchmarks/prior_alone.py --data FOLDER --planes 2
@@ -14,48 +10,25 @@ Prints a table: Dice of the mask without any network, and without one part of wh
 from __future__ import annotations
 
 import argparse
-import contextlib
 import statistics
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
-from unittest import mock
 
 import numpy as np
 from benchmarklib.cases import DATASETS, BenchmarkCase, find_cases
+from benchmarklib.ingredients import EVERYTHING, without
 from benchmarklib.placement import annotated_slices, dice_per_class, sparse_labels, two_planes
 from benchmarklib.results import describe_machine
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "ContrastiveSeg"))
-EVERYTHING = "everything"
-WAYS = (EVERYTHING, "nothing grown", "pointed", "planes apart")
-
-
-def without(way: str) -> contextlib.AbstractContextManager[object]:
-    """Takes a part away."""
-    import torch
-
-    def evenly(low: torch.Tensor, _high: torch.Tensor, place: float) -> tuple[torch.Tensor, torch.Tensor]:
-        return torch.full_like(low, place), torch.zeros_like(low)
-
-    def by_number(view: Any, plan: Any) -> torch.Tensor:
-        return torch.full((view.count,), float(plan.count))
-
-    patches: dict[str, list[tuple[str, object]]] = {
-        EVERYTHING: [],
-        "nothing grown": [("priors.region_growing.LARGEST_SHARE", 0.0)],
-        "pointed": [("priors.propagation.round_profile", evenly)],
-        "planes apart": [
-            ("finetuning.case_data._slice_weights", by_number),
-            ("finetuning.view.View.known_pixels", lambda view, *_given: np.zeros(view.size, np.int64)),
-        ],
-    }
-    stack = contextlib.ExitStack()
-    for name, replacement in patches[way]:
-        stack.enter_context(mock.patch(f"contrastive_seg.{name}", replacement))
-    return stack
+WAYS = (
+    EVERYTHING,
+    "no regions grown between the contours",
+    "contours that end pointed",
+    "planes that know only their own slices",
+)
 
 
 def measure(case: BenchmarkCase, count: int, planes: int, way: str) -> float:
@@ -96,9 +69,9 @@ def main() -> None:
     parser.add_argument("--slices", default="3,5,8")
     parser.add_argument("--planes", type=int, choices=(1, 2), default=1, help="in which the slices lie")
     args = parser.parse_args()
-    ways = [way for way in WAYS if args.planes == 2 or way != "planes apart"]
+    ways = WAYS if args.planes == 2 else WAYS[:-1]
     print(f"{describe_machine()}; one thread\n")
-    print("| Data | K | Planes | Without | Cases | Mean Dice | What it brings, paired | Better in |")
+    print("| Data | K | Planes | Way | Cases | Mean Dice | What it brings, paired | Better in |")
     print("| --- | ---: | ---: | --- | ---: | ---: | ---: | ---: |")
     with tempfile.TemporaryDirectory() as work:
         for name in args.datasets.split(","):
@@ -112,9 +85,8 @@ def main() -> None:
                     spread = f" (SD {statistics.stdev(gains):.3f})" if len(gains) > 1 else ""
                     brings = f"{statistics.mean(gains):+.3f}{spread}" if way != EVERYTHING else ""
                     better = f"{sum(g > 0 for g in gains)} of {len(gains)}" if way != EVERYTHING else ""
-                    left_out = "-" if way == EVERYTHING else way
                     print(
-                        f"| {name} | {count} | {args.planes} | {left_out} | {len(cases)} "
+                        f"| {name} | {count} | {args.planes} | {way} | {len(cases)} "
                         f"| {statistics.mean(dice):.3f} | {brings} | {better} |",
                         flush=True,
                     )
