@@ -15,6 +15,7 @@ from slicer_harness import in_application
 if in_application():
     pytest.skip("tests the stand-ins", allow_module_level=True)
 
+from slicer_harness import mrml_widgets
 from slicer_harness.libraries import check_libraries
 from slicer_harness.module_host import ModuleDescription
 
@@ -146,3 +147,16 @@ def test_a_missing_system_library_is_named_with_its_package(monkeypatch):
     monkeypatch.setattr(libraries, "_NEEDED", {"libnothing.so.7": "libnothing7"})
     with pytest.raises(RuntimeError, match=r"libnothing\.so\.7 are missing.*apt-get install libnothing7"):
         check_libraries()
+
+
+def test_a_forgotten_panel_no_longer_looks_at_the_scene(a_scene, a_module, monkeypatch):
+    filled = []
+    monkeypatch.setattr(mrml_widgets._NodeComboBox, "_fill", lambda self, removed=False: filled.append(self))
+    a_module.widgetRepresentation().enter()
+    slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode")
+    assert filled
+    slicer.app.moduleManager().unload("ContrastiveSeg")
+    a_module.forget()
+    filled.clear()
+    slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode")
+    assert filled == []

@@ -47,6 +47,10 @@ class AnnotationSection:
         self._parameters: Parameters | None = None
         self._looking = Chunks()
         self.found = Signal("found")
+        self._again = qt.QTimer()
+        self._again.setSingleShot(True)
+        self._again.setInterval(0)
+        self._again.connect("timeout()", lambda: self.update(self._parameters))
         ui.sliceTable.setColumnCount(4)
         ui.sliceTable.setHorizontalHeaderLabels([_("Plane"), _("Position"), _("Structures"), _("Complete")])
         ui.sliceTable.horizontalHeader().setSectionResizeMode(2, qt.QHeaderView.Stretch)
@@ -55,6 +59,11 @@ class AnnotationSection:
         ui.sliceTable.setWordWrap(False)  # one line a slice; the tooltip has all of it
         ui.sliceTable.connect("cellClicked(int,int)", self._onClicked)
         ui.sliceTable.connect("cellChanged(int,int)", self._onChecked)
+
+    def close(self) -> None:
+        """The module ends or is loaded again: nothing is to be shown any more."""
+        self._again.stop()
+        self._forget()
 
     def update(self, parameters: Parameters | None) -> None:
         """Looks for annotated slices in the chosen nodes and shows them."""
@@ -232,8 +241,7 @@ class AnnotationSection:
             AnnotationLogic.setPartial(node, one.slice, not complete)
         elif not complete:
             AnnotationLogic.setEmpty(node, one.slice, False)
-        # not now: the cell that has changed would be replaced under its own hands
-        qt.QTimer.singleShot(0, lambda: self.update(self._parameters))
+        self._again.start()  # not now: the cell that has changed would be replaced under its own hands
 
     def _onClicked(self, row: int, column: int) -> None:
         if self.summary is not None and row < len(self.summary.slices):

@@ -145,6 +145,7 @@ class Panel(VTKObservationMixin):
         for button, function in self._buttons():
             button.disconnect("clicked(bool)", function)
         self.setParameters(None)
+        self.annotation.close()
         self.removeObservers()
         self.result.forget()
 

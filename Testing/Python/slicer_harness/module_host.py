@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from PySide6 import QtWidgets
+from PySide6 import QtCore, QtWidgets
 from PySide6.QtCore import Property
 
 from slicer_harness.ctk_module import _strict
@@ -54,10 +54,17 @@ class ModuleDescription:
         return self._widget
 
     def forget(self) -> None:
-        """For tests: the next ``widgetRepresentation()`` makes a new panel."""
+        """For tests: the panel is destroyed, and the next ``widgetRepresentation()`` makes a new one.
+
+        Its selectors stop looking at the scene: hundreds of forgotten ones make each new node slow.
+        """
         if self._widget is not None:
             self._widget.hide()
+            for child in self._widget.findChildren(QtWidgets.QWidget):
+                if hasattr(child, "setMRMLScene"):
+                    child.setMRMLScene(None)
             self._widget.deleteLater()
+            QtCore.QCoreApplication.sendPostedEvents(self._widget, QtCore.QEvent.Type.DeferredDelete)
         self._widget = None
 
 
