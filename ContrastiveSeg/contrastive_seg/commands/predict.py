@@ -19,9 +19,10 @@ from contrastive_seg.finetuning.events import Event, Progress
 from contrastive_seg.finetuning.for_others import WORSE, ForOthers
 from contrastive_seg.finetuning.session import FinetuningSession
 from contrastive_seg.finetuning.settings import FinetuneSettings
+from contrastive_seg.inference.one_piece import said_of_elsewhere
 from contrastive_seg.patients.run_cases import as_long_as, for_others
 from contrastive_seg.runs import RunFolder
-from contrastive_seg.worker.outputs import volumes_ml
+from contrastive_seg.worker.outputs import volumes_ml, voxel_ml
 
 
 def predict(
@@ -90,13 +91,16 @@ def predict(
     write_like(prediction.labels, volume, mask)
     if uncertainty is not None:
         write_like(prediction.uncertainty, volume, uncertainty, divide_by=100.0)
+    elsewhere = said_of_elsewhere(prediction, voxel_ml(volume.ijk_to_ras))
+    for sentence in elsewhere:
+        output.note(sentence)
     assert session.state is not None
     values = tuple(value for value in session.state.architecture.values if value)
     found: dict[str, Any] = {
         "image": str(image),
         "files": {"prediction": str(mask), **({"uncertainty": str(uncertainty)} if uncertainty else {})},
         "volume_ml": volumes_ml(prediction.labels, volume.ijk_to_ras, values),
-        "notes": [WORSE] if others is not None and others.warning else [],
+        "notes": [*([WORSE] if others is not None and others.warning else []), *elsewhere],
         "seconds": round(time.monotonic() - clock, 2),
     }
     names = _names(run)

@@ -37,6 +37,11 @@ class SparseLabels:
                 found.update(int(v) for v in np.unique(plane))
         return tuple(sorted(found - {IGNORE}))
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether every voxel is truth."""
+        return all(int(plane.min(initial=0)) > IGNORE for plane in self.array)
+
     def annotated_slices(self, axis: int) -> list[int]:
         """Indices of slices along ``axis`` of which every pixel is truth."""
         return self._slices(axis, complete=True)

@@ -40,6 +40,7 @@ class RunState:
         dice: Latest estimate by label value.
         weights: What the card said of the pretrained weights the run began with; empty without any.
         schedules: The steps of each round; fewer than rounds where an older version began the run.
+        one_piece: Whether whole volumes were labelled, in each of which all structures hang together.
     """
 
     architecture: Architecture
@@ -51,6 +52,7 @@ class RunState:
     dice: dict[int, float] = field(default_factory=dict)
     weights: dict[str, Any] = field(default_factory=dict)
     schedules: list[Schedule] = field(default_factory=list)
+    one_piece: bool = False
 
 
 def _optimizer_tensors(trainer: Trainer) -> dict[str, torch.Tensor]:
@@ -84,6 +86,7 @@ def save_checkpoint(folder: Path, trainer: Trainer, state: RunState) -> None:
         "dice": {str(k): v for k, v in state.dice.items()},
         "weights": state.weights,
         "schedules": [one.to_dict() for one in state.schedules],
+        "one_piece": state.one_piece,
     }
     metadata = {"state": json.dumps(content)}
     write_bytes(folder / TENSORS, save(contiguous, metadata), durable=False)
@@ -119,6 +122,7 @@ def load_state(folder: Path) -> RunState:
             {int(k): float(v) for k, v in content["dice"].items()},
             dict(content.get("weights", {})),
             [Schedule.from_dict(one) for one in content.get("schedules", [])],
+            bool(content.get("one_piece", False)),
         )
     except (
         SafetensorError,

@@ -22,7 +22,7 @@ from torch import nn
 
 from contrastive_seg import strict_json
 from contrastive_seg.atomic import make_folder, replacing, write_json
-from contrastive_seg.data.sparse_labels import IGNORE, SparseLabels
+from contrastive_seg.data.sparse_labels import SparseLabels
 from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.finetuning.check_cases import nothing_learnt
 from contrastive_seg.finetuning.checkpoint import TENSORS, RunState, load_state
@@ -97,7 +97,7 @@ class ForOthers:
                 raise
             self._ready, self.warning = self._session, str(error)
             return
-        if all(is_complete(case.labels) for case in self._cases):
+        if all(case.labels.is_complete for case in self._cases):
             self._ready, self._cases = self._session, None
 
     def session(
@@ -214,8 +214,3 @@ def stored_for_others(run: Path, network: nn.Module) -> Path | None:
             if origin[_IMAGES] == known.get(number, origin[_IMAGES]):
                 return folder
     return None
-
-
-def is_complete(labels: SparseLabels) -> bool:
-    """Whether every voxel was labelled, so that nothing was told by the prior."""
-    return all(int(plane.min(initial=0)) > IGNORE for plane in labels.array)

@@ -15,8 +15,9 @@ from contrastive_seg.priors.registration import warp
 CONTEXT = 3
 """Input images: the slice and its two neighbours."""
 
-OUTSIDE_SHARE = 0.125
-"""Share of training patches that come from anywhere on a slice."""
+OUTSIDE_SHARE, OUTSIDE_UNTOLD = 0.125, 0.4
+"""Share of training patches that come from anywhere on a slice: beside slices that tell what is on their
+neighbours, and where nothing is told, since what is learnt then has to find the structure on whole slices."""
 
 ONE_CONTRAST = 2.0
 """Volumes up to which all patches get another contrast; two images of one patient look alike."""
@@ -147,6 +148,7 @@ class SliceSampler:
         volumes = len({id(s.view.volume) for s in self.samples})
         self.contrasts = min(1.0, ONE_CONTRAST / max(1, volumes)) if self.vary_crops else 0.0
         self.outside = outside or []
+        self.outside_share = OUTSIDE_UNTOLD if self.vary_crops else OUTSIDE_SHARE
         self.by_class = {
             c: [s for s in self.samples if c in s.classes]
             for c in range(1, classes)
@@ -172,7 +174,7 @@ class SliceSampler:
 
     def _draw_one(self, rng: np.random.Generator) -> tuple[TrainingSlice, SlicePrior | None]:
         """A slice and what it is told by the others."""
-        if self.outside and rng.random() < OUTSIDE_SHARE:
+        if self.outside and rng.random() < self.outside_share:
             return self.outside[int(rng.integers(len(self.outside)))], None
         pool = self.samples
         groups = list(self.by_class.values())

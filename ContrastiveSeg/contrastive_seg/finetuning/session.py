@@ -23,17 +23,19 @@ from contrastive_seg.finetuning.checkpoint import RunState, load_state, load_ten
 from contrastive_seg.finetuning.events import EventSink, Preview, Progress
 from contrastive_seg.finetuning.held_out import choose_held_out
 from contrastive_seg.finetuning.make_trainer import make_trainer, offer_unlabelled
-from contrastive_seg.finetuning.model import Architecture, grow
+from contrastive_seg.finetuning.model import grow
+from contrastive_seg.finetuning.plan import planned_state
 from contrastive_seg.finetuning.predict_case import predict_case, prepare_case
 from contrastive_seg.finetuning.prepared_case import PreparedCase, some_images, views_of
 from contrastive_seg.finetuning.schedule import Schedule
-from contrastive_seg.finetuning.settings import FinetuneSettings, network_width
+from contrastive_seg.finetuning.settings import FinetuneSettings
 from contrastive_seg.finetuning.suggestion import Profile, Suggestion, profile_of, suggest
 from contrastive_seg.finetuning.trainer import Trainer
 from contrastive_seg.finetuning.training_loop import TrainingLoop
 from contrastive_seg.finetuning.transfer import Pretrained, encoder_rate
 from contrastive_seg.finetuning.trust import class_trust
 from contrastive_seg.free_cores import FreeCores
+from contrastive_seg.inference.one_piece import is_one_piece, keep_largest_piece
 from contrastive_seg.inference.prediction import Prediction
 from contrastive_seg.inference.scores import Looked, Stopped
 
@@ -149,8 +151,13 @@ class FinetuningSession:
             values.update(case.labels.values)
         annotated = [t for t in turned if t[3]]
         axes = tuple(dict.fromkeys(p.axis for t in annotated for p in t[3]))
-        self._plan_network(values, axes, lambda: common_pixel(annotated, self.settings.budget))
-        assert self.state is not None
+        self.state = planned_state(
+            self.state, self.settings, self._pretrained, values, axes,
+            lambda: common_pixel(annotated, self.settings.budget),
+        )  # fmt: skip
+        self.state.one_piece = all(
+            case.labels.is_complete and is_one_piece(case.labels.array) for case in self._cases
+        )
         teaching = [list(teaching_slices(t[3], t[1])) for t in turned]
         split = choose_held_out(teaching, self.state) if self.estimates else set()
         architecture = self.state.architecture
@@ -175,25 +182,6 @@ class FinetuningSession:
             prepared.append(PreparedCase(volume, labels, orientation, views))
         self._prepared, self._earlier = prepared, None
         return prepared
-
-    def _plan_network(self, values: set[int], axes: tuple[int, ...], pixel: Callable[[], float]) -> None:
-        """The architecture for these classes: new, kept, or that of the last round with more."""
-        if self.state is None:
-            ordered = tuple(sorted(values))
-            network, width = self.settings.network, network_width(self.settings.budget)
-            if self._pretrained is not None:
-                card = self._pretrained.card
-                network, width = card.network, card.width or width
-            self.state = RunState(Architecture(ordered, width, pixel(), axes, network))
-            if self._pretrained is not None:
-                self.state.weights = self._pretrained.about
-            return
-        old = self.state.architecture
-        self.state.architecture = replace(
-            old,
-            values=(*old.values, *sorted(values - set(old.values))),
-            axes=tuple(dict.fromkeys((*axes, *old.axes))),
-        )
 
     def _ready_trainer(self) -> Trainer:
         """A trainer for the planned network: new, kept, or grown from the one of the last round."""
@@ -372,7 +360,9 @@ class FinetuningSession:
             on_event(Progress("predicting", fraction, left))
 
         with torch.inference_mode():
-            return self._predict_prepared(case, self.trainer.average.network, should_stop, tell)
+            found = self._predict_prepared(case, self.trainer.average.network, should_stop, tell)
+        is_told = any(view.priors for view in case.views)
+        return keep_largest_piece(found) if self.state.one_piece and not is_told else found
 
     def suggest(
         self, case: int, count: int, should_stop: Callable[[], bool] = lambda: False

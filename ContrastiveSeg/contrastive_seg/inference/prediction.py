@@ -20,6 +20,8 @@ class Prediction:
         dice_estimate: Dice by label value estimated on held-out annotated slices; may be empty.
         doubtful_voxels: By label value how many voxels may be wrong, see
             :func:`~contrastive_seg.inference.volume_error.sum_of_doubt`; may be empty.
+        elsewhere_voxels: How many were left out of the labels, see
+            :func:`~contrastive_seg.inference.one_piece.keep_largest_piece`.
     """
 
     labels: np.ndarray
@@ -27,3 +29,4 @@ class Prediction:
     uncertainty: np.ndarray
     dice_estimate: dict[int, float] = field(default_factory=dict)
     doubtful_voxels: dict[int, float] = field(default_factory=dict)
+    elsewhere_voxels: int = 0

@@ -11,7 +11,7 @@ from typing import Any
 from contrastive_seg.data.sparse_labels import SparseLabels
 from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.finetuning.events import Progress
-from contrastive_seg.finetuning.for_others import MISSING, ForOthers, is_complete
+from contrastive_seg.finetuning.for_others import MISSING, ForOthers
 from contrastive_seg.finetuning.kept_labels import kept_labels
 from contrastive_seg.finetuning.session import Case, FinetuningSession
 from contrastive_seg.finetuning.settings import FinetuneSettings
@@ -82,7 +82,7 @@ def _cases(run: Path, number: int) -> list[Case]:
             "Finish the learning, or learn again.",
         )
     labels = _labels(run, known, provenance)
-    if all(is_complete(one) for one in labels):
+    if all(one.is_complete for one in labels):
         return []  # the images are not needed
     matrices = stored_matrices(provenance)
     cases, changed = [], []

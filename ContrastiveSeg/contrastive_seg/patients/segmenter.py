@@ -14,6 +14,7 @@ from contrastive_seg.atomic import make_folder, probe_folder, write_bytes, write
 from contrastive_seg.data.read import read_label_map
 from contrastive_seg.data.volume import Volume
 from contrastive_seg.finetuning.events import Event, Progress
+from contrastive_seg.inference.one_piece import said_of_elsewhere
 from contrastive_seg.inference.prediction import Prediction
 from contrastive_seg.patients.differences import Look, differences
 from contrastive_seg.patients.learnt import Learnt
@@ -21,7 +22,7 @@ from contrastive_seg.patients.measure import CaseResult, mean_uncertainty
 from contrastive_seg.patients.pictures import CasePictures
 from contrastive_seg.patients.png import png_bytes
 from contrastive_seg.patients.structures import Structure, check_format, write_labels_table, write_mask
-from contrastive_seg.worker.outputs import volumes_ml
+from contrastive_seg.worker.outputs import volumes_ml, voxel_ml
 
 _PICTURE = 320
 _THUMBNAIL = 64
@@ -101,6 +102,7 @@ class Segmenter:
                 probe_folder(path.parent)  # before minutes of learning
             found = self._predict(volume, on_progress, should_stop)
             labels, doubt = found.labels, found.uncertainty
+            notes = [*notes, *said_of_elsewhere(found, voxel_ml(volume.ijk_to_ras))]
         if path is not None and not kept:
             write_mask(labels, volume, path, self.structures)
             if not path.name.endswith(".seg.nrrd"):

@@ -54,13 +54,13 @@ def volumes_ml(labels: np.ndarray, ijk_to_ras: np.ndarray, values: tuple[int, ..
         ijk_to_ras: 4x4 matrix in mm.
         values: Label values to name even where they do not occur.
     """
-    voxel_ml = _voxel_ml(ijk_to_ras)
+    size = voxel_ml(ijk_to_ras)
     counts: dict[int, int] = dict.fromkeys(values, 0)
     for part in labels:  # slice by slice, and only what is painted: bincount makes 64-bit copies
         for value, count in enumerate(np.bincount(part[part > 0])):
             if count:
                 counts[value] = counts.get(value, 0) + int(count)
-    return {str(value): round(count * voxel_ml, 4) for value, count in sorted(counts.items())}
+    return {str(value): round(count * size, 4) for value, count in sorted(counts.items())}
 
 
 def doubtful_fields(
@@ -76,18 +76,18 @@ def doubtful_fields(
         Millilitres by which each volume may be off, by label value; and the doubtful places, the
         weightiest first, each with ``index`` (voxel x, y, z), ``value`` (of the label) and ``ml``.
     """
-    voxel_ml = _voxel_ml(ijk_to_ras)
+    size = voxel_ml(ijk_to_ras)
     lengths = np.linalg.norm(np.asarray(ijk_to_ras, dtype=float)[:3, :3], axis=0)[::-1]
     spacing = (float(lengths[0]), float(lengths[1]), float(lengths[2]))
     places = doubtful_places(prediction.uncertainty, prediction.labels, spacing)
     described: list[dict[str, object]] = [
-        {"index": list(one.index), "value": one.value, "ml": round(one.voxels * voxel_ml, 4)}
-        for one in places
+        {"index": list(one.index), "value": one.value, "ml": round(one.voxels * size, 4)} for one in places
     ]
-    return errors_ml(prediction.doubtful_voxels, voxel_ml), described
+    return errors_ml(prediction.doubtful_voxels, size), described
 
 
-def _voxel_ml(ijk_to_ras: np.ndarray) -> float:
+def voxel_ml(ijk_to_ras: np.ndarray) -> float:
+    """Size of a voxel in ml."""
     return abs(float(np.linalg.det(np.asarray(ijk_to_ras, dtype=float)[:3, :3]))) / 1000.0
 
 

@@ -23,3 +23,10 @@ def test_values_hold_background_but_not_ignore():
     assert SparseLabels(array).values == ()
     array[1] = [[0, 49], [7, 7]]
     assert SparseLabels(array).values == (0, 7, 49)
+
+
+def test_labels_are_complete_when_something_was_said_of_every_voxel():
+    array = np.zeros((3, 2, 2), dtype=np.int16)
+    assert SparseLabels(array).is_complete
+    array[2, 1, 0] = IGNORE
+    assert not SparseLabels(array).is_complete

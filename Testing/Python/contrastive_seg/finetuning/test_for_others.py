@@ -198,3 +198,37 @@ def test_a_session_that_has_learnt_nothing_cannot_be_gone_on_from(tmp_path: Path
     session = FinetuningSession(tmp_path / "new", FinetuneSettings(device="cpu", steps=2))
     with pytest.raises(ContrastiveSegError, match="Nothing has been learnt"):
         branch(session, tmp_path / "other", session.settings)
+
+
+def test_what_hangs_together_is_not_found_elsewhere_in_others(tmp_path: Path) -> None:
+    volume, truth = two_organs()
+    settings = FinetuneSettings(device="cpu", threads=1, steps=60)
+    session = FinetuningSession(tmp_path / "run", settings)
+    session.set_cases([Case(volume, SparseLabels(np.where(truth == 1, truth, 0).astype(np.int16)))])
+    session.train()
+    session = FinetuningSession.resume(tmp_path / "run", settings)
+    assert session.state is not None and session.state.one_piece
+    other, _ = two_organs(seed=3)
+    elsewhere = (slice(4, 20), slice(36, 46), slice(38, 54))
+    image = other.array.copy()
+    image[elsewhere] += 70
+    other = replace(other, array=image)
+    found = session.predict(other)
+    session.state.one_piece = False
+    everything = session.predict(other)
+    wrong = everything.labels[elsewhere] > 0
+    assert wrong.sum() > 200
+    assert not (found.labels[elsewhere] > 0).any() and found.elsewhere_voxels >= wrong.sum()
+    assert (found.uncertainty[elsewhere][wrong] == 100).all()
+    kept = found.labels > 0
+    np.testing.assert_array_equal(found.labels[kept], everything.labels[kept])
+    session.state.one_piece = True
+    told = session.predict(other, keep_slices(truth, SLICES))
+    assert told.elsewhere_voxels == 0  # a volume of which something is painted says itself what is there
+
+
+def test_organs_apart_are_looked_for_everywhere(a_session: FinetuningSession) -> None:
+    volume, truth = two_organs()
+    a_session.set_cases([Case(volume, SparseLabels(truth))])
+    a_session.train()
+    assert a_session.state is not None and not a_session.state.one_piece

@@ -38,6 +38,10 @@ def test_patches_also_come_from_beyond_the_region_of_interest(a_small_structure_
     outside = [prior for sample, prior in drawn if any(sample is one for one in view.outside)]
     assert 5 < len(outside) < 60
     assert all(prior is None for prior in outside)
+    whole = prepared(volume, SparseLabels(truth))
+    sampler = SliceSampler(whole.samples, 3, outside=whole.outside)
+    drawn = [sampler._draw_one(np.random.default_rng(i))[0] for i in range(200)]
+    assert 60 < sum(any(one is sample for one in whole.outside) for sample in drawn) < 100
 
 
 def test_a_structure_that_fills_the_slice_needs_no_further_patches():

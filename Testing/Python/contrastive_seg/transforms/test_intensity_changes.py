@@ -5,10 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from scipy import ndimage
 
 from contrastive_seg.transforms import pixelwise as pix
-from contrastive_seg.transforms.augmentation import random_appearance, random_contrast, random_intensity
+from contrastive_seg.transforms.augmentation import (
+    random_appearance,
+    random_contrast,
+    random_convolutions,
+    random_intensity,
+)
 from contrastive_seg.transforms.views import IntensityViews, MACLIntensity, UprightViews
 
 
@@ -139,3 +145,49 @@ def test_a_share_of_the_images_gets_another_contrast_and_none_without_it() -> No
     share = (changed(0.3) != plain).flatten(1).any(dim=1).float().mean()
     assert 0.2 < float(share) < 0.4
     assert bool((changed(1.0) != plain).flatten(1).any(dim=1).all())
+
+
+def slow_convolutions(image: torch.Tensor, generator: torch.Generator, most: float) -> torch.Tensor:
+    """The same for one image (C, H, W), slice by slice and pixel by pixel."""
+    layers = []
+    for wide, out in ((1, 2), (2, 2), (2, 2), (2, 1)):
+        side = 2 * int(torch.randint(2, (1,), generator=generator)) + 1
+        weight = torch.randn(out, wide, side, side, generator=generator).double()
+        layers.append((weight, torch.randn(out, generator=generator).double()))
+    share = most * float(torch.rand(1, 1, 1, 1, generator=generator))
+    found = []
+    for grey in image.double():
+        maps = grey[None]
+        for number, (weight, offset) in enumerate(layers):
+            half = weight.shape[-1] // 2
+            wide = F.pad(maps, (half, half, half, half))
+            out = torch.zeros(len(weight), *grey.shape, dtype=torch.double)
+            for o in range(len(weight)):
+                for y in range(grey.shape[0]):
+                    for x in range(grey.shape[1]):
+                        window = wide[:, y : y + 2 * half + 1, x : x + 2 * half + 1]
+                        out[o, y, x] = (window * weight[o]).sum() + offset[o]
+            maps = out if number == 3 else torch.where(out > 0, out, 0.01 * out)
+        found.append(maps[0])
+    picture = torch.stack(found)
+    picture = (picture - picture.mean()) / picture.std() * image.double().std() + image.double().mean()
+    return ((1 - share) * image + share * picture).float()
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_random_convolutions_agree_with_a_slow_reference(seed: int) -> None:
+    images = torch.randn(1, 3, 6, 7, generator=torch.Generator().manual_seed(seed))
+    found = random_convolutions(images, torch.Generator().manual_seed(seed), most=0.8)
+    expected = slow_convolutions(images[0], torch.Generator().manual_seed(seed), 0.8)
+    torch.testing.assert_close(found[0], expected, rtol=1e-4, atol=1e-4)
+
+
+def test_random_convolutions_keep_mean_and_spread_and_every_image_is_changed_by_itself() -> None:
+    images = torch.randn(1, 3, 16, 16, generator=torch.Generator().manual_seed(0)).repeat(8, 1, 1, 1)
+    changed = random_convolutions(images, torch.Generator().manual_seed(1), most=1.0)
+    torch.testing.assert_close(changed.mean((1, 2, 3)), images.mean((1, 2, 3)), rtol=1e-3, atol=1e-3)
+    assert (changed.std((1, 2, 3)) <= images.std((1, 2, 3)) * 1.001).all()
+    assert len({round(float(one.abs().sum()), 3) for one in changed}) == 8
+    same = torch.full((2, 3, 8, 8), 0.7)
+    flat = random_convolutions(same, torch.Generator().manual_seed(1))
+    assert torch.isfinite(flat).all()
