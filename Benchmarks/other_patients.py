@@ -1,9 +1,9 @@
 """Dice on other patients after painting a few slices of one, and what learning for them brings.
 
 Each painted volume has K evenly placed slices and an empty one beyond each end. What it learns from these
-segments other patients in three ways: as it is (painted), after learning on from the whole mask that was
-found (others, what the panel does before the first of the other patients), and likewise without the random
-contrasts (others-plain).
+segments other patients as it is (painted) and after learning on from the whole mask that was found (others,
+what the panel does before the first of the other patients); the latter also with all pieces that were found
+instead of the largest (others-pieces), and learnt without random convolutions (others-no-convolutions).
 
     python Benchmarks/other_patients.py --data FOLDER                     # appends to the results
     python Benchmarks/other_patients.py --data FOLDER --datasets hippocampus --seeds 0,1,2
@@ -38,8 +38,9 @@ sys.path.insert(0, str(ROOT / "ContrastiveSeg"))
 
 RESULTS = ROOT / "Benchmarks" / "results" / "other_patients.csv"
 SLICES = {"hippocampus": 3, "left_atrium": 5, "cardiac_cine": 3}
-PAINTED, OTHERS, PLAIN = "painted", "others", "others-plain"
-METHODS = (PAINTED, OTHERS, PLAIN)
+PAINTED, OTHERS = "painted", "others"
+PIECES, NO_CONVOLUTIONS = "others-pieces", "others-no-convolutions"
+METHODS = (PAINTED, OTHERS, PIECES, NO_CONVOLUTIONS)
 _CHOSEN_ON = {"hippocampus": 101, "left_atrium": 8}
 _MOST_TESTED = 10
 
@@ -56,9 +57,9 @@ def files_of(study: Study, data: Path, count: int) -> tuple[list[Path], list[Pat
     return painted, tested[:_MOST_TESTED]
 
 
-def contrasts_as_they_are() -> contextlib.AbstractContextManager[object]:
-    """Takes the random contrasts away."""
-    return mock.patch("contrastive_seg.finetuning.samples.ONE_CONTRAST", 0.0)
+def no_convolutions() -> contextlib.AbstractContextManager[object]:
+    """Takes the random convolutions away."""
+    return mock.patch("contrastive_seg.transforms.augmentation.CONVOLVED", 0.0)
 
 
 def measure(
@@ -83,11 +84,17 @@ def measure(
         session.set_cases(cases)
         seconds = timed(session.train)
         yield PAINTED, mean_dice(session, others, study), seconds
-        for method, way in ((OTHERS, contextlib.nullcontext), (PLAIN, contrasts_as_they_are)):
+        for method, way in ((OTHERS, contextlib.nullcontext), (NO_CONVOLUTIONS, no_convolutions)):
             with way():
                 learning = ForOthers(Path(folder) / method, session, lambda: cases)
                 seconds = timed(learning.session)
-            yield method, mean_dice(learning.session(), others, study), seconds
+            learnt = learning.session()
+            dice = mean_dice(learnt, others, study)
+            yield method, dice, seconds
+            if method == OTHERS:
+                assert learnt.state is not None
+                hung_together, learnt.state.one_piece = learnt.state.one_piece, False
+                yield PIECES, mean_dice(learnt, others, study) if hung_together else dice, seconds
 
 
 def run(args: argparse.Namespace) -> None:
