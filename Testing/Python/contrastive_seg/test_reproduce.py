@@ -119,7 +119,7 @@ def test_a_run_against_the_clock_is_repeated_step_by_step(a_pair, tmp_path: Path
     run = tmp_path / "run"
     status, out, err = call(
         capsys, "finetune", a_pair["image"], a_pair["labels"], "--ignore", 255, "--output", run,
-        "--budget", "6", "--device", "cpu", "--threads", 1, "--json",
+        "--budget", "15", "--device", "cpu", "--threads", 1, "--json",
     )  # fmt: skip
     assert status == 0, err
     steps = json.loads(out)["steps"]
