@@ -17,7 +17,6 @@ served for choosing how to learn and are left out. Both learnings take as many s
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import math
 import sys
@@ -26,10 +25,10 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from unittest import mock
 
 import numpy as np
 from benchmarklib.arguments import carry_out, study_parser
+from benchmarklib.ingredients import EVERYTHING, without
 from benchmarklib.results import ResultsFile, Row, describe_machine, today
 from benchmarklib.studies import STUDIES, Study, cases_of, mean_dice, patient_of, split
 
@@ -57,11 +56,6 @@ def files_of(study: Study, data: Path, count: int) -> tuple[list[Path], list[Pat
     return painted, tested[:_MOST_TESTED]
 
 
-def no_convolutions() -> contextlib.AbstractContextManager[object]:
-    """Takes the random convolutions away."""
-    return mock.patch("contrastive_seg.transforms.augmentation.CONVOLVED", 0.0)
-
-
 def measure(
     study: Study, painted: Path, tested: list[Path], seed: int, args: argparse.Namespace
 ) -> Iterator[tuple[str, dict[int, float], float]]:
@@ -84,8 +78,8 @@ def measure(
         session.set_cases(cases)
         seconds = timed(session.train)
         yield PAINTED, mean_dice(session, others, study), seconds
-        for method, way in ((OTHERS, contextlib.nullcontext), (NO_CONVOLUTIONS, no_convolutions)):
-            with way():
+        for method, way in ((OTHERS, EVERYTHING), (NO_CONVOLUTIONS, "no random convolutions")):
+            with without(way):
                 learning = ForOthers(Path(folder) / method, session, lambda: cases)
                 seconds = timed(learning.session)
             learnt = learning.session()

@@ -97,6 +97,10 @@ def _no_deformation() -> Patches:
     return [("finetuning.trainer.random_deformation", still)]
 
 
+def _no_convolutions() -> Patches:
+    return [("transforms.augmentation.CONVOLVED", 0.0)]
+
+
 def _pointed() -> Patches:
     import torch
 
@@ -133,4 +137,5 @@ INGREDIENTS: dict[str, Callable[[], Patches]] = {
     "no patches of whole slices": _no_whole_slices,
     "no moving average": _no_average,
     "no deformation": _no_deformation,
+    "no random convolutions": _no_convolutions,
 }

@@ -22,9 +22,10 @@ def is_one_piece(labels: np.ndarray) -> bool:
     Args:
         labels: (z, y, x), above 0 where something is labelled.
     """
-    mask = _within(labels)
-    if mask.size == 0:
+    box = _box(labels)
+    if box is None:
         return False
+    mask = labels[box] > 0
     sizes = _sizes(mask, _pieces(mask))
     return bool(sizes.max() >= _NEARLY_ALL * sizes.sum())
 
@@ -77,17 +78,8 @@ def said_of_elsewhere(found: Prediction, voxel_ml: float) -> list[str]:
 
 def _box(labels: np.ndarray) -> tuple[slice, ...] | None:
     """Around everything labelled; None where nothing is."""
-    mask = labels > 0
-    found = [np.flatnonzero(mask.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
-    if any(len(one) == 0 for one in found):
-        return None
-    return tuple(slice(int(one[0]), int(one[-1]) + 1) for one in found)
-
-
-def _within(labels: np.ndarray) -> np.ndarray:
-    """What is labelled, in the box around it; empty where nothing is."""
-    box = _box(labels)
-    return np.zeros((0, 0, 0), bool) if box is None else np.asarray(labels[box] > 0)
+    found = ndimage.find_objects((labels > 0).view(np.uint8))
+    return found[0] if found else None
 
 
 def _pieces(mask: np.ndarray) -> np.ndarray:
