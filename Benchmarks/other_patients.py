@@ -7,7 +7,11 @@ instead of the largest (others-pieces), and learnt without random convolutions (
 
     python Benchmarks/other_patients.py --data FOLDER                     # appends to the results
     python Benchmarks/other_patients.py --data FOLDER --datasets hippocampus --seeds 0,1,2
+    python Benchmarks/other_patients.py --data FOLDER --starts pcl,simclr --pretraining-steps 1500
     python Benchmarks/other_patients.py --report
+
+With --starts the network begins with an encoder (MACL: and decoder) that was pretrained on all images of the
+data set but the tested ones, without their labels, instead of with random weights.
 
 Painted are the last patients of the order in pretraining_benefit.py; tested are its tested ones, or the first
 patients of the order where it has none. The first volumes (by name; 101 of hippocampus, 8 of left_atrium)
@@ -17,8 +21,6 @@ served for choosing how to learn and are left out. Both learnings take as many s
 from __future__ import annotations
 
 import argparse
-import json
-import math
 import sys
 import tempfile
 import time
@@ -29,7 +31,8 @@ from pathlib import Path
 import numpy as np
 from benchmarklib.arguments import carry_out, study_parser
 from benchmarklib.ingredients import EVERYTHING, without
-from benchmarklib.results import ResultsFile, Row, describe_machine, today
+from benchmarklib.results import ResultsFile, Row
+from benchmarklib.starts import SCRATCH, Start, add_pretraining_arguments, pretrained
 from benchmarklib.studies import STUDIES, Study, cases_of, mean_dice, patient_of, split
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -40,6 +43,7 @@ SLICES = {"hippocampus": 3, "left_atrium": 5, "cardiac_cine": 3}
 PAINTED, OTHERS = "painted", "others"
 PIECES, NO_CONVOLUTIONS = "others-pieces", "others-no-convolutions"
 METHODS = (PAINTED, OTHERS, PIECES, NO_CONVOLUTIONS)
+_OF_PRETRAINED = (PAINTED, OTHERS)
 _CHOSEN_ON = {"hippocampus": 101, "left_atrium": 8}
 _MOST_TESTED = 10
 
@@ -56,8 +60,22 @@ def files_of(study: Study, data: Path, count: int) -> tuple[list[Path], list[Pat
     return painted, tested[:_MOST_TESTED]
 
 
+def weights_of(start: str, study: Study, tested: list[Path], args: argparse.Namespace) -> Path | None:
+    """What the network begins with; nothing of the tested patients was pretrained on."""
+    if start == SCRATCH:
+        return None
+    unseen = {patient_of(path) for path in tested}
+    files = [path for path in split(study, args.data).pretrained_on if patient_of(path) not in unseen]
+    return pretrained(Start("unet", start), study, files, args, f"{study.name}-others")
+
+
+def named(method: str, start: str, args: argparse.Namespace) -> str:
+    """The method in the results."""
+    return method if start == SCRATCH else f"{method}, {start} {args.pretraining_steps} steps"
+
+
 def measure(
-    study: Study, painted: Path, tested: list[Path], seed: int, args: argparse.Namespace
+    study: Study, painted: Path, tested: list[Path], seed: int, weights: Path | None, args: argparse.Namespace
 ) -> Iterator[tuple[str, dict[int, float], float]]:
     """Method, mean Dice by label value and seconds of learning (of the process), method after method."""
     from contrastive_seg.finetuning.for_others import ForOthers
@@ -73,19 +91,24 @@ def measure(
         return time.process_time() - begun
 
     with tempfile.TemporaryDirectory() as folder:
-        settings = FinetuneSettings(seed=seed, device="cpu", threads=1, steps=args.steps)
+        settings = FinetuneSettings(
+            seed=seed, device="cpu", threads=1, steps=args.steps,
+            weights=None if weights is None else str(weights),
+        )  # fmt: skip
         session = FinetuningSession(Path(folder) / "run", settings)
         session.set_cases(cases)
         seconds = timed(session.train)
         yield PAINTED, mean_dice(session, others, study), seconds
-        for method, way in ((OTHERS, EVERYTHING), (NO_CONVOLUTIONS, "no random convolutions")):
+        ways = {OTHERS: EVERYTHING, NO_CONVOLUTIONS: "no random convolutions"}
+        for method in [OTHERS] if weights else ways:
+            way = ways[method]
             with without(way):
                 learning = ForOthers(Path(folder) / method, session, lambda: cases)
                 seconds = timed(learning.session)
             learnt = learning.session()
             dice = mean_dice(learnt, others, study)
             yield method, dice, seconds
-            if method == OTHERS:
+            if method == OTHERS and not weights:
                 assert learnt.state is not None
                 hung_together, learnt.state.one_piece = learnt.state.one_piece, False
                 yield PIECES, mean_dice(learnt, others, study) if hung_together else dice, seconds
@@ -98,48 +121,69 @@ def run(args: argparse.Namespace) -> None:
     for name in args.datasets.split(","):
         study = STUDIES[name]
         painted, tested = files_of(study, args.data, args.patients)
-        for path in painted:
-            for seed in (int(one) for one in args.seeds.split(",")):
-                case, place = path.name.removesuffix(".nii.gz"), f"{len(tested)} tested"
-                row = Row(
-                    name, case, SLICES[name], place, PAINTED, seed, float(args.steps), 1, 1, math.nan, "{}",
-                    len(study.values), math.nan, math.nan, math.nan, "ok", today(), describe_machine(),
-                )  # fmt: skip
-                if all(replace(row, method=method).key in known for method in METHODS):
-                    continue
-                for method, scores, seconds in measure(study, path, tested, seed, args):
-                    text = json.dumps({str(key): round(one, 4) for key, one in scores.items()})
-                    dice = round(float(np.mean(list(scores.values()))), 5)
-                    found = replace(
-                        row, method=method, dice=dice, dice_per_class=text, own_seconds=round(seconds, 1)
+        for start in args.starts.split(","):
+            methods = [named(one, start, args) for one in (METHODS if start == SCRATCH else _OF_PRETRAINED)]
+            for path in painted:
+                for seed in (int(one) for one in args.seeds.split(",")):
+                    case, place = path.name.removesuffix(".nii.gz"), f"{len(tested)} tested"
+                    row = Row.planned(
+                        name,
+                        case,
+                        SLICES[name],
+                        place,
+                        PAINTED,
+                        seed,
+                        float(args.steps),
+                        1,
+                        len(study.values),
                     )
-                    results.append(found)
-                    print(f"{name} {row.case} seed {seed} {method}: {dice:.4f}, {seconds:.0f} s")
-                    sys.stdout.flush()
+                    if all(replace(row, method=method).key in known for method in methods):
+                        continue
+                    weights = weights_of(start, study, tested, args)
+                    for method, scores, seconds in measure(study, path, tested, seed, weights, args):
+                        row = replace(row, method=named(method, start, args))
+                        results.append(row.measured(scores, own_seconds=round(seconds, 1)))
+                        dice = np.mean(list(scores.values()))
+                        print(
+                            f"{name} {case} seed {seed} {row.method}: {dice:.4f}, {seconds:.0f} s", flush=True
+                        )
 
 
 def report(args: argparse.Namespace) -> None:
-    """Prints mean and spread over painted patients, and paired differences to what was painted alone."""
+    """Prints mean and spread over painted patients, and paired differences.
+
+    To what was painted alone, and, of a pretrained start, to the same from random weights.
+    """
     rows = ResultsFile(args.results).rows()
     heads = ("Data set", "K", "Learnt", "Painted patients", "Mean Dice", "SD", "Against painted, paired")
-    print("| " + " | ".join((*heads, "Better in", "Seconds")) + " |")
-    print("| --- | ---: | --- " + "| ---: " * 6 + "|")
+    print("| " + " | ".join((*heads, "Better in", "Against scratch, paired", "Better in", "Seconds")) + " |")
+    print("| --- | ---: | --- " + "| ---: " * 8 + "|")
     for name in STUDIES:
         mine = [row for row in rows if row.dataset == name]
-        base = {(row.case, row.seed): row.dice for row in mine if row.method == PAINTED}
-        for method in METHODS:
+        for method in sorted({row.method for row in mine}, key=_order):
             found = [row for row in mine if row.method == method]
-            if not found:
-                continue
+            of_scratch, pretraining = method.partition(", ")[::2]
+            painted = ", ".join(filter(None, (PAINTED, pretraining)))
             dice = np.array([row.dice for row in found])
-            gains = np.array([row.dice - base[row.case, row.seed] for row in found])
             cells = [name, str(found[0].k), method, str(len(found)), f"{dice.mean():.3f}"]
             cells.append(f"{dice.std(ddof=1):.3f}" if len(dice) > 1 else "-")
-            spread = f" (SD {gains.std(ddof=1):.3f})" if len(gains) > 1 else ""
-            cells += (
-                ["", ""] if method == PAINTED else [f"{gains.mean():+.3f}{spread}", f"{(gains > 0).sum()}"]
-            )
+            cells += ["", ""] if method == painted else _gain(found, mine, painted)
+            cells += _gain(found, mine, of_scratch) if pretraining else ["", ""]
             print("| " + " | ".join((*cells, f"{np.mean([row.own_seconds for row in found]):.0f}")) + " |")
+
+
+def _order(method: str) -> tuple[str, int]:
+    """From random weights first, in the order in which it is measured."""
+    way, pretraining = method.partition(", ")[::2]
+    return pretraining, METHODS.index(way)
+
+
+def _gain(found: list[Row], rows: list[Row], than: str) -> list[str]:
+    """Mean paired difference to another method with its spread, and in how many it is better."""
+    base = {(row.case, row.seed): row.dice for row in rows if row.method == than}
+    gains = np.array([row.dice - base[row.case, row.seed] for row in found])
+    spread = f" (SD {gains.std(ddof=1):.3f})" if len(gains) > 1 else ""
+    return [f"{gains.mean():+.3f}{spread}", str((gains > 0).sum())]
 
 
 def main() -> None:
@@ -149,6 +193,8 @@ def main() -> None:
     parser.add_argument("--patients", type=int, default=4, help="painted patients, each by itself")
     parser.add_argument("--seeds", default="0")
     parser.add_argument("--steps", type=int, default=300, help="of each learning")
+    parser.add_argument("--starts", default=SCRATCH, help="scratch, or pretrained with such as pcl,macl")
+    add_pretraining_arguments(parser)
     args = parser.parse_args()
     carry_out(parser, args, run, report)
 

@@ -12,8 +12,6 @@ the left atrium, each labelled volume is learnt from K slices of itself instead.
 from __future__ import annotations
 
 import argparse
-import csv
-import subprocess
 import sys
 import tempfile
 import time
@@ -25,30 +23,12 @@ import numpy as np
 from benchmarklib.arguments import carry_out, study_parser
 from benchmarklib.placement import dice_per_class
 from benchmarklib.results import ResultsFile, Row
+from benchmarklib.starts import SCRATCH, Start, add_pretraining_arguments, pretrained
 from benchmarklib.studies import STUDIES, Split, Study, cases_of, split, truth_of
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "ContrastiveSeg"))
 RESULTS = ROOT / "Benchmarks" / "results" / "pretraining_benefit.csv"
-SCRATCH = "scratch"
-
-
-@dataclass(frozen=True)
-class Start:
-    """What a network begins with.
-
-    Attributes:
-        network: Its name.
-        method: Of pretraining, or ``scratch``.
-    """
-
-    network: str
-    method: str
-
-    @property
-    def name(self) -> str:
-        """In the results."""
-        return self.method if self.network == "unet" else f"{self.network}/{self.method}"
 
 
 @dataclass(frozen=True)
@@ -84,31 +64,6 @@ def tasks(study: Study, files: Split, args: argparse.Namespace) -> Iterator[Task
         for turn, patient in enumerate(files.patients[: args.tested]):
             seed = seeds[turn % len(seeds)]
             yield Task(patient[0].name.partition(".")[0], number, seed, patient, patient)
-
-
-def pretrained(start: Start, study: Study, files: list[Path], args: argparse.Namespace) -> Path:
-    """The weights of a method, pretrained where that was not done before."""
-    weights = Path(args.work) / f"{study.name}-{start.network}-{start.method}-{args.pretraining_steps}"
-    if list(weights.glob("*.card.json")):
-        return weights
-    weights.mkdir(parents=True, exist_ok=True)
-    table = weights / "volumes.csv"
-    with table.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(["image"])
-        writer.writerows([str(path)] for path in files)
-    command = [sys.executable, "-m", "contrastive_seg.cli", "pretrain", "--data", str(table), "--json"]
-    command += ["--output", str(weights), "--method", start.method, "--network", start.network]
-    command += ["--size", str(study.size), "--context", "3", "--steps", str(args.pretraining_steps)]
-    command += ["--seed", "0", "--device", args.device]
-    command += ["--width", str(args.width)] if start.network == "unet" else []
-    command += ["--threads", str(args.threads)] if args.threads else []
-    command += ["--pixel", str(study.pixel)] if study.pixel else []
-    done = subprocess.run(command, cwd=ROOT / "ContrastiveSeg", capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"Pretraining with {start.name} failed:\n{done.stdout}\n{done.stderr}")
-    print(done.stdout.strip(), flush=True)
-    return weights
 
 
 def measure(
@@ -168,7 +123,7 @@ def run(args: argparse.Namespace) -> None:
                 if row.key in known:
                     continue
                 if weights is None and start.method != SCRATCH:
-                    weights = pretrained(start, study, files.pretrained_on, args)
+                    weights = pretrained(start, study, files.pretrained_on, args, study.name)
                 scores, seconds = measure(study, start, task, weights, args)
                 row = row.measured(scores, seconds=round(seconds, 2))
                 results.append(row)
@@ -228,12 +183,8 @@ def main() -> None:
     parser.add_argument("--labelled", help="numbers of labelled patients, images or slices, such as 1,5,21")
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--steps", type=int, default=900, help="fine-tuning steps")
-    parser.add_argument("--pretraining-steps", type=int, default=2500)
     parser.add_argument("--tested", type=int, help="only so many tested images, or volumes")
-    parser.add_argument("--width", type=int, default=16)
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--threads", type=int)
-    parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "contrastive-seg-benefit")
+    add_pretraining_arguments(parser)
     args = parser.parse_args()
     carry_out(parser, args, run, report)
 
