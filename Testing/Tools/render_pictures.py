@@ -22,6 +22,7 @@ import slicer_harness  # noqa: E402
 slicer = slicer_harness.install()
 
 import numpy as np  # noqa: E402
+import vtk  # noqa: E402
 from more_pictures import MorePictures, a_folder_of_its_own  # noqa: E402
 from PySide6.QtCore import QPoint, QRect, Qt  # noqa: E402
 from PySide6.QtGui import QColor, QFont, QImage, QPainter, QPixmap  # noqa: E402
@@ -111,6 +112,7 @@ class Pictures:
             ],
         )
         segmentation.GetDisplayNode().SetVisibility(True)
+        self._oblique(views[0])
         self._failed()
         more = MorePictures(self._widget, self._sections, self._fit)
         with a_folder_of_its_own() as folder:
@@ -185,6 +187,19 @@ class Pictures:
         write_png(views[0].pixels(), self._folder / "result_uncertainty.png")
         self._widget.ui.uncertaintyCheckBox.checked = False
         self._widget.ui.showCheckBox.checked = True
+
+    def _oblique(self, view: SliceView) -> None:
+        """What is said while a slice view cuts through many slices of the volume."""
+        turned = vtk.vtkTransform()
+        turned.SetMatrix(view.node.GetSliceToRAS())
+        turned.RotateX(20)
+        view.node.GetSliceToRAS().DeepCopy(turned.GetMatrix())
+        view.node.UpdateMatrices()
+        wait_until(lambda: not self._widget.ui.alignLabel.isHidden(), 10)
+        self._fit()
+        self._sections.draw("oblique", only="Annotation")
+        self._widget.ui.alignButton.click()
+        wait_until(self._widget.ui.alignLabel.isHidden, 10)
 
     def _failed(self) -> None:
         """The panel after the worker was ended from outside."""
