@@ -15,6 +15,7 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
+from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.losses import IterativeNormalization
 
 
@@ -57,6 +58,19 @@ class Processes:
         summed: torch.Tensor = all_reduce(values.contiguous())  # type: ignore[no-untyped-call]
         return summed
 
+    def any(self, flag: bool, device: torch.device) -> bool:
+        """Whether a flag is set in one process at least; all get the same answer.
+
+        Args:
+            flag: Of this process.
+            device: On which the processes exchange tensors.
+        """
+        if self.count == 1:
+            return flag
+        found = torch.tensor(float(flag), device=device)
+        dist.all_reduce(found, op=dist.ReduceOp.MAX)
+        return bool(found)
+
     def average_gradients(self, module: nn.Module) -> None:
         """Makes the gradients of all processes their mean."""
         if self.count == 1:
@@ -92,11 +106,48 @@ class _Joined(torch.autograd.Function):
         return summed.chunk(ctx.count)[ctx.rank], None, None
 
 
+def own_device(device: str) -> str:
+    """The device of this process by name: of several under ``torchrun`` each takes a GPU of its own.
+
+    Args:
+        device: What the user asked for, the same for all processes.
+
+    Raises:
+        ContrastiveSegError: ``unknown-device`` where there are fewer GPUs than processes on this computer,
+            or all of them would use the same one.
+    """
+    name = device.strip().lower()
+    if _wanted() == 1 or not torch.cuda.is_available():
+        return device
+    here, there = int(os.environ.get("LOCAL_WORLD_SIZE", "1")), torch.cuda.device_count()
+    if here > 1 and name.startswith("cuda:"):
+        raise ContrastiveSegError(
+            "unknown-device",
+            f"{here} processes on this computer cannot share the device '{device}'.",
+            "Use --device cuda, with which each takes a GPU of its own.",
+        )
+    if name not in ("auto", "cuda"):
+        return device
+    if here > there:
+        raise ContrastiveSegError(
+            "unknown-device",
+            f"There are {here} processes on this computer, but PyTorch finds {there} CUDA GPU(s).",
+            f"Use --nproc-per-node {there}, or --device cpu.",
+        )
+    return f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
+
+
+def _wanted() -> int:
+    """How many processes ``torchrun`` has started, on all computers."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 def join_processes(device: torch.device) -> Processes:
     """The group that ``torchrun`` has started; a single process where it has not."""
-    count = int(os.environ.get("WORLD_SIZE", "1"))
-    if count == 1:
+    if _wanted() == 1:
         return Processes()
+    if device.type == "cuda":
+        torch.cuda.set_device(device)  # NCCL talks over the current one
     if not dist.is_initialized():
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     return Processes(dist.get_rank(), dist.get_world_size())

@@ -17,7 +17,7 @@ from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.pretraining.checkpoint import load_checkpoint, save_checkpoint
 from contrastive_seg.pretraining.collapse import Spectrum, spectrum
 from contrastive_seg.pretraining.data.slices import SliceBatch, SliceData, no_positions
-from contrastive_seg.pretraining.distributed import Processes, join_norms, join_processes
+from contrastive_seg.pretraining.distributed import Processes, join_norms, join_processes, own_device
 from contrastive_seg.pretraining.drawing import ViewDrawer
 from contrastive_seg.pretraining.methods import build_method
 from contrastive_seg.pretraining.methods.base import Method
@@ -109,7 +109,7 @@ class Pretraining:
         if settings.method in POSITIONAL and not self.data.has_positions:
             volumes = self.data.volumes
             raise no_positions(sum(volume.slices == 1 for volume in volumes), len(volumes))
-        self.compute: Compute = choose_compute(settings.device, settings.threads)
+        self.compute: Compute = choose_compute(own_device(settings.device), settings.threads)
         self.processes: Processes = join_processes(self.compute.device)
         count = self.processes.count
         if count > 1 and settings.batch % (GROUP * count):
@@ -185,7 +185,8 @@ class Pretraining:
         monitor_every = max(1, self.steps // _LOOKS)
         if self.step == 0:
             self.save()  # killed before the next one, it can be resumed all the same
-        while not self.is_complete and not should_stop():
+        # Stopped together: a process that goes on alone waits for the others for ever.
+        while not self.is_complete and not self.processes.any(should_stop(), self.compute.device):
             for name, value in self.train_step().items():
                 sums[name] = sums.get(name, 0.0) + value
             now = time.monotonic()
