@@ -17,7 +17,11 @@ SUFFIXES: tuple[str, ...] = (
     *(".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd"),
     *(".png", ".jpg", ".jpeg", ".tif", ".tiff"),
 )
+_LONGEST_FIRST = sorted(SUFFIXES, key=len, reverse=True)
 _LABEL_FOLDERS = re.compile(r"(labels?|masks?|segmentations?|scribbles?|annotations?)(tr|ts|val)?", re.I)
+_LABEL_FILES = re.compile(r"(.*[\W_])?(labels?|masks?|segmentations?|seg|scribbles?|annotations?)", re.I)
+"""Names without suffix, such as ``segmentation`` or ``patient1_seg`` beside ``patient1_t1``."""
+
 _RUN_FILES = {"job.json", "checkpoint.json"}
 _RUN_FOLDERS = {"predictions", "uncertainty", "others"}
 _COLUMNS = ("image", "first", "last", "clip")
@@ -111,7 +115,7 @@ def _in_folder(folder: Path, root: Path, on_note: Callable[[str], None]) -> Iter
         if entry.is_dir():
             if not (entry.is_symlink() and _leads_up(path)):
                 folders.append(path)
-        elif ".seg." in name:
+        elif ".seg." in name or (name.endswith(SUFFIXES) and _LABEL_FILES.fullmatch(_stem(name))):
             on_note(f"'{path.relative_to(root)}' holds labels by its name and is passed over.")
         elif name.endswith(SUFFIXES):
             yield VolumeSource(path, path.relative_to(root).as_posix())
@@ -123,6 +127,11 @@ def _in_folder(folder: Path, root: Path, on_note: Callable[[str], None]) -> Iter
             on_note(f"The folder '{path.relative_to(root)}' holds labels by its name and is passed over.")
         else:
             yield from _in_folder(path, root, on_note)
+
+
+def _stem(name: str) -> str:
+    """A file's name without the suffix of its format, which may have two parts."""
+    return name.removesuffix(next(one for one in _LONGEST_FIRST if name.endswith(one)))
 
 
 def _leads_up(link: Path) -> bool:

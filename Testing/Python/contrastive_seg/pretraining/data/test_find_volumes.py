@@ -74,6 +74,20 @@ def test_folders_and_files_of_labels_are_passed_over_and_named(tmp_path: Path, f
     assert len(notes) == 2 and any(folder in note for note in notes) and "a.seg.nrrd" in "".join(notes)
 
 
+@pytest.mark.parametrize(
+    "name", ["segmentation.nii.gz", "Labels.nrrd", "case_1_seg.nii", "a mask.mha", "000_HC_Annotation.png"]
+)
+def test_files_that_are_called_labels_are_passed_over_beside_their_image(tmp_path: Path, name: str) -> None:
+    for image in ("imaging.nii.gz", "segmented.nii.gz", "unmasked.nii.gz", "labelled 2.nii.gz"):
+        write(tmp_path / "case_1" / image, voxels())
+    flat = name.endswith(".png")
+    write(tmp_path / "case_1" / name, voxels((20, 24)).astype(np.uint8) if flat else voxels())
+    notes: list[str] = []
+    found = [volume.name for volume in find_volumes(tmp_path, notes.append)]
+    assert len(found) == 4 and f"case_1/{name}" not in found
+    assert notes == [f"'{Path('case_1', name)}' holds labels by its name and is passed over."]
+
+
 def test_hidden_files_are_passed_over(tmp_path: Path) -> None:
     write(tmp_path / "a.nii", voxels())
     (tmp_path / "._a.nii").write_bytes(b"resource fork")
