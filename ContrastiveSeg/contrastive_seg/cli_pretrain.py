@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,8 +22,8 @@ Finite = Annotated[
 
 _ALWAYS = ("method", "preset", "network", "width", "size", "context", "batch")
 _NEVER = {
-    *("data", "output", "resume", "into_store", "tensorboard", "json", "events", "device", "threads"),
-    *("name", "modality", "anatomy", "licence", "epochs"),
+    *("data", "output", "resume", "overwrite", "into_store", "tensorboard", "json", "events", "device"),
+    *("threads", "name", "modality", "anatomy", "licence", "epochs"),
 }
 """What the recorded command does not say: places, what the card has by itself, and what steps say better."""
 
@@ -98,6 +98,9 @@ def pretrain(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the folder's checkpoint.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace weights of this name in the output folder.")
+    ] = False,
     into_store: Annotated[
         bool, typer.Option("--into-store", help="Put the weights among your own weights, too.")
     ] = False,
@@ -110,28 +113,24 @@ def pretrain(
     printed = output_for("pretrain", json, events)  # first, so that a program is told of every error
     from contrastive_seg.pretraining.settings import POSITIONAL, replace_batch, settings_for
 
+    chosen: dict[str, Any] = {
+        "width": width,
+        "batch": batch,
+        "epochs": epochs,
+        "steps": steps,
+        "minutes": minutes,
+        "optimizer": optimizer,
+        "learning_rate": learning_rate,
+        "temperature": temperature,
+        "threshold": threshold,
+        "queue": queue,
+        "group_channels": group_channels,
+        "views": views,
+    }
     settings = settings_for(
-        method,
-        preset,
-        network,
-        width=width,
-        batch=batch,
-        epochs=epochs,
-        steps=steps,
-        minutes=minutes,
-        optimizer=optimizer,
-        learning_rate=learning_rate,
-        temperature=temperature,
-        threshold=threshold,
-        queue=queue,
-        group_channels=group_channels,
-        views=views,
-        in_channels=context,
-        seed=seed,
-        device=device,
-        threads=threads,
+        method, preset, network, in_channels=context, seed=seed, device=device, threads=threads, **chosen
     )
-    from contrastive_seg.commands.pretrain import About, draft_card
+    from contrastive_seg.commands.pretrain import About, draft_card, refuse_finished
     from contrastive_seg.commands.pretrain import pretrain as work
     from contrastive_seg.inference.scores import Stopped
     from contrastive_seg.pretraining.checkpoint import refuse_unfinished
@@ -143,6 +142,8 @@ def pretrain(
     draft_card(about, settings)
     if not resume:
         refuse_unfinished(output)
+        if not overwrite:
+            refuse_finished(output, about.name)
 
     def read(done: int, count: int) -> None:
         show("reading", done / count, None)

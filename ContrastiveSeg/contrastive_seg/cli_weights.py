@@ -126,10 +126,11 @@ def export(
     name: Name,
     output: Annotated[Path, typer.Option(help="A folder, a .zip or a .safetensors file.")],
     half: Annotated[bool, typer.Option("--half", help="Store in float16, half the size.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")] = False,
     folder: Folders = None,
     json: Json = False,
 ) -> None:
     """Copy weights with their card, to hand them on."""
     from contrastive_seg.commands.weights import export_weights
 
-    export_weights(Store(folder or ()), name, output, half, Output(json))
+    export_weights(Store(folder or ()), name, output, half, Output(json), overwrite)

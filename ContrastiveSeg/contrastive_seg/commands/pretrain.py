@@ -24,6 +24,7 @@ from contrastive_seg.pretraining.record import write_pretraining_provenance
 from contrastive_seg.pretraining.settings import PretrainSettings
 from contrastive_seg.weights.card import Preprocessing, TrainingData, WeightCard
 from contrastive_seg.weights.files import save_weights
+from contrastive_seg.weights.store import TENSORS_SUFFIX
 
 
 @dataclass(frozen=True)
@@ -177,6 +178,20 @@ def _write_history(folder: Path, job: Pretraining) -> None:
             "spectra": [{"step": step, **asdict(found)} for step, found in job.spectra],
         },
     )
+
+
+def refuse_finished(folder: Path, name: str) -> None:
+    """Keeps a new pretraining from writing over the weights of another one.
+
+    Raises:
+        ContrastiveSegError: ``weights-exist``.
+    """
+    if (folder / f"{name}{TENSORS_SUFFIX}").exists():
+        raise ContrastiveSegError(
+            "weights-exist",
+            f"There are weights called '{name}' in '{folder}' already.",
+            "Choose another --name or --output, or add --overwrite to replace them.",
+        )
 
 
 def draft_card(about: About, settings: PretrainSettings) -> WeightCard:

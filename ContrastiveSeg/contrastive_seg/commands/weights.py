@@ -175,7 +175,9 @@ def import_weights(
     return _written(card, path, output)
 
 
-def export_weights(store: Store, name: str, target: Path, half: bool, output: Output) -> dict[str, Any]:
+def export_weights(
+    store: Store, name: str, target: Path, half: bool, output: Output, overwrite: bool = False
+) -> dict[str, Any]:
     """Writes weights with their card to a folder or a zip file.
 
     Raises:
@@ -183,7 +185,7 @@ def export_weights(store: Store, name: str, target: Path, half: bool, output: Ou
     """
     from contrastive_seg.weights.archive import export_weights as write
 
-    copied = write(name, target, store, half)
+    copied = write(name, target, store, half, overwrite=overwrite)
     return _written(copied.card, copied.path, output)
 
 

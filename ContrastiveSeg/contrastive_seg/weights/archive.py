@@ -34,7 +34,14 @@ class Copied:
     path: Path
 
 
-def export_weights(name: str | Path, target: Path, store: Store | None = None, half: bool = False) -> Copied:
+def export_weights(
+    name: str | Path,
+    target: Path,
+    store: Store | None = None,
+    half: bool = False,
+    *,
+    overwrite: bool = False,
+) -> Copied:
     """Writes weights with their card elsewhere, after checking them.
 
     Args:
@@ -42,25 +49,32 @@ def export_weights(name: str | Path, target: Path, store: Store | None = None, h
         target: A zip file, a ``.safetensors`` file, or a folder.
         store: Where names are looked up.
         half: Store them in float16.
+        overwrite: Whether a file that is there already may be replaced.
 
     Raises:
-        ContrastiveSegError: As :func:`~contrastive_seg.weights.files.load_weights` and
+        ContrastiveSegError: ``weights-exist``, and as :func:`~contrastive_seg.weights.files.load_weights` and
             :func:`~contrastive_seg.weights.files.save_weights`.
     """
     found = (store or Store()).find(name)
     card, data = card_and_bytes(found)
     tensors = unpack(found.path, data, card)
+    packed = target.suffix.lower() == ".zip"
+    if half and packed:
+        raise ContrastiveSegError(
+            "usage",
+            "A zip file takes weights as they are.",
+            "Leave --half out, or export to a folder.",
+        )
+    path = target if packed else _place(target, card)
+    if path.exists() and not overwrite:
+        raise ContrastiveSegError(
+            "weights-exist",
+            f"'{path}' exists already.",
+            "Choose another --output, or replace it with --overwrite.",
+        )
     if half:
-        if target.suffix.lower() == ".zip":
-            raise ContrastiveSegError(
-                "usage",
-                "A zip file takes weights as they are.",
-                "Leave --half out, or export to a folder.",
-            )
-        path = _place(target, card)
         return Copied(save_weights(path, tensors, card, half=True), path)
-    if target.suffix.lower() != ".zip":
-        path = _place(target, card)
+    if not packed:
         write_pair(path, data, card)
         return Copied(card, path)
     make_folder(target.parent)

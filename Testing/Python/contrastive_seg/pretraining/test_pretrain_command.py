@@ -121,6 +121,19 @@ def test_an_unfinished_pretraining_is_not_written_over(a_folder_of_volumes, tmp_
     assert error["code"] == "unfinished-pretraining" and "--resume" in error["what_to_do"]
 
 
+def test_finished_weights_are_replaced_only_when_told(a_folder_of_volumes, tmp_path):
+    command = ("pretrain", *SMALL, "--data", a_folder_of_volumes, "--output", tmp_path, "--name", "mine")
+    weights = tmp_path / "mine.safetensors"
+    weights.write_bytes(b"days of work")
+    done = run_command(*command)
+    error = json.loads(done.stdout)["error"]
+    assert done.returncode == 2 and error["code"] == "weights-exist" and "--overwrite" in error["what_to_do"]
+    assert weights.read_bytes() == b"days of work"
+    done = run_command(*command, "--overwrite")
+    assert done.returncode == 0, done.stderr
+    assert load_weights(weights)[0].name == "mine" and "overwrite" not in load_weights(weights)[0].command
+
+
 def test_mistakes_end_with_a_sentence_and_status_2(a_folder_of_volumes, tmp_path):
     empty = tmp_path / "empty"
     empty.mkdir()

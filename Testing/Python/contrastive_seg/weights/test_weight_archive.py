@@ -48,6 +48,24 @@ def test_weights_are_not_replaced_unless_one_says_so(some_weights: Path, tmp_pat
     assert import_weights(some_weights, tmp_path / "mine", overwrite=True).card.name == "small"
 
 
+@pytest.mark.parametrize(
+    ("target", "half"), [("theirs.safetensors", False), ("theirs.safetensors", True), ("theirs.zip", False)]
+)
+def test_an_export_replaces_nothing_unless_one_says_so(
+    some_weights: Path, tmp_path: Path, target: str, half: bool
+) -> None:
+    there = tmp_path / "out" / target
+    there.parent.mkdir()
+    there.write_bytes(b"of somebody else")
+    with pytest.raises(ContrastiveSegError, match="exists already") as refused:
+        export_weights(some_weights, there, half=half)
+    assert refused.value.code == "weights-exist" and "--overwrite" in refused.value.what_to_do
+    assert there.read_bytes() == b"of somebody else"
+    assert [one.name for one in there.parent.iterdir()] == [target]
+    assert export_weights(some_weights, there, half=half, overwrite=True).path == there
+    assert there.read_bytes() != b"of somebody else"
+
+
 def test_damaged_weights_are_neither_exported_nor_taken_in(some_weights: Path, tmp_path: Path) -> None:
     export_weights(some_weights, tmp_path / "good.zip")
     some_weights.write_bytes(some_weights.read_bytes()[:-4])
