@@ -141,6 +141,12 @@ def finetune(
         raise ContrastiveSegError(
             "no-annotation", f"No image in '{data}' has a label map.", "Put label maps into labels/."
         )
+    if plane is not None and (ignore is not None or annotated):
+        raise _usage("--plane beside --ignore or --annotated says nothing.", "Leave it out.")
+    if freeze_encoder and weights is None:
+        raise _usage("--freeze-encoder is given without --weights.", "Name the weights to keep.")
+    if network != "unet" and weights is not None:
+        raise _usage("--network is for a start without --weights, which have their own.", "Leave it out.")
     if unlabelled is not None and not semi_supervised:
         raise _usage("--unlabelled is given without a method.", "Add --semi-supervised mcsc.")
     if resume and overwrite:
@@ -203,15 +209,26 @@ def predict(
 
     settings = FinetuneSettings(device=device, threads=threads)
     if names_a_file(output) or not image.is_dir():
-        for option, given in (("--report", report), ("--resume", resume)):
+        for option, given in (
+            ("--report", report),
+            ("--resume", resume),
+            ("--format", mask_format != "nii.gz"),
+        ):
             if given:
                 raise _usage(f"{option} is for folders.", "Give a folder of images and a folder as --output.")
+        if labels is None and (ignore is not None or annotated or plane is not None):
+            raise _usage(
+                "--ignore, --annotated and --plane say how --labels is to be read, which is not given.",
+                "Add --labels, or leave them out.",
+            )
         reading = LabelReading(ignore, plane, tuple(annotated or ()), replace_nonfinite)
         work(run, image, output, labels, uncertainty, settings, reading, Output(json), overwrite)
         return
-    if labels is not None or uncertainty is not None or annotated or (resume and overwrite):
+    one_image = (labels, uncertainty, ignore, plane, annotated or None)
+    if any(given is not None for given in one_image) or (resume and overwrite):
         raise _usage(
-            "--labels, --uncertainty and --annotated are for one image, and --resume excludes --overwrite.",
+            "--labels, --uncertainty, --ignore, --plane and --annotated are for one image, and --resume "
+            "excludes --overwrite.",
             "Leave them out, or give one image and the name of a file as --output.",
         )
 

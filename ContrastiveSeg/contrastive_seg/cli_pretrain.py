@@ -111,7 +111,7 @@ def pretrain(
 ) -> None:
     """Pretrain an encoder on unlabelled volumes; also under torchrun, on several machines."""
     printed = output_for("pretrain", json, events)  # first, so that a program is told of every error
-    from contrastive_seg.pretraining.settings import POSITIONAL, replace_batch, settings_for
+    from contrastive_seg.pretraining.settings import POSITIONAL, check_use, replace_batch, settings_for
 
     chosen: dict[str, Any] = {
         "width": width,
@@ -130,6 +130,7 @@ def pretrain(
     settings = settings_for(
         method, preset, network, in_channels=context, seed=seed, device=device, threads=threads, **chosen
     )
+    check_use(method, network, {**chosen, "positions": positions if positions == "mm" else None})
     from contrastive_seg.commands.pretrain import About, draft_card, refuse_finished
     from contrastive_seg.commands.pretrain import pretrain as work
     from contrastive_seg.inference.scores import Stopped

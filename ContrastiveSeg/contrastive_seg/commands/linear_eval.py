@@ -15,6 +15,7 @@ from contrastive_seg.commands.pairs import Pair, pairs_in
 from contrastive_seg.compute import choose_compute
 from contrastive_seg.data.read import read_label_map, read_volume
 from contrastive_seg.errors import ContrastiveSegError
+from contrastive_seg.finetuning.settings import check_seed
 from contrastive_seg.pretraining.linear_eval import Labelled, linear_eval
 from contrastive_seg.weights.files import load_weights
 
@@ -52,6 +53,7 @@ def evaluate_features(
     Raises:
         ContrastiveSegError: Anything a user can put right.
     """
+    check_seed(seed)
     card, tensors = load_weights(weights)
     compute = choose_compute(device, threads)
     pairs = _labelled(data)

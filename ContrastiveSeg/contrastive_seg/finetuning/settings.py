@@ -21,7 +21,7 @@ class FinetuneSettings:
 
     Attributes:
         budget: Wall-clock seconds from the call of ``train`` to the finished prediction.
-        seed: Seed of every random choice.
+        seed: Seed of every random choice, 0 or more.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
         weights: Name or path of pretrained weights, None for random initialisation. Network and width
             are theirs then.
@@ -50,6 +50,7 @@ class FinetuneSettings:
                 f"The time budget is {self.budget} seconds, but must be more than zero.",
                 "Choose quick, balanced, best, or a number of seconds such as 60.",
             )
+        check_seed(self.seed)
         if self.network not in NETWORKS:
             raise ContrastiveSegError(
                 "bad-setting",
@@ -82,6 +83,18 @@ class FinetuneSettings:
                 f"Semi-supervised learning needs the network {' or '.join(WITH_MAPS)}, not '{network}'.",
                 "Choose other weights or another network, or learn from painted slices only.",
             )
+
+
+def check_seed(seed: int) -> None:
+    """Whether a seed is one for all that draw random numbers.
+
+    Raises:
+        ContrastiveSegError: ``bad-setting``.
+    """
+    if not 0 <= seed < 2**63:
+        raise ContrastiveSegError(
+            "bad-setting", f"The seed is {seed}.", "Use a whole number from 0 on, with at most 18 digits."
+        )
 
 
 def network_width(budget: float) -> int:

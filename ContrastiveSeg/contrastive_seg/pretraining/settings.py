@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -93,6 +94,7 @@ class PretrainSettings:
         for one in fields(self):
             value = getattr(self, one.name)
             _check(one.name, value, not isinstance(value, float) or math.isfinite(value), "a finite number")
+        _check("seed", self.seed, -(2**63) <= self.seed < 2**63, "a whole number of at most 18 digits")
         for name in ("temperature", "threshold", "learning_rate", "epochs"):
             _check(name, getattr(self, name), getattr(self, name) > 0, "a number above zero")
         for name in ("width", "in_channels", "queue"):
@@ -230,6 +232,13 @@ _ECHO: dict[str, dict[str, Any]] = {
 }
 
 METHODS: tuple[str, ...] = tuple(_DEFAULTS)
+_ONLY_FOR: dict[str, tuple[str, ...]] = {
+    "queue": ("moco", "moco-local-decorrelated"),
+    "group_channels": ("moco-local-decorrelated",),
+    "threshold": ("pcl", "macl"),
+    "positions": ("pcl", "macl"),
+    "temperature": tuple(name for name in METHODS if name != "byol"),
+}
 POSITIONAL: tuple[str, ...] = ("gcl", "pcl", "macl")
 """Methods that need to know from where in a volume a slice comes."""
 
@@ -268,6 +277,35 @@ def settings_for(
     if unknown := sorted(set(values) - known):
         raise TypeError(f"unknown settings: {', '.join(unknown)}")
     return PretrainSettings(method=method, preset=preset, network=network, **values)
+
+
+def check_use(method: str, network: str, chosen: Mapping[str, Any]) -> None:
+    """Whether the method and the network heed what a person has chosen: nothing is passed over in silence.
+
+    Args:
+        method: One of :data:`METHODS`.
+        network: One of :data:`NETWORKS`.
+        chosen: Fields of :class:`PretrainSettings`, and ``positions``; None is passed over.
+
+    Raises:
+        ContrastiveSegError: ``bad-setting``.
+    """
+    lengths = [f"--{name}" for name in ("steps", "epochs", "minutes") if chosen.get(name) is not None]
+    if len(lengths) > 1:
+        raise ContrastiveSegError(
+            "bad-setting", f"{' and '.join(lengths)} exclude each other.", "Leave all but one of them out."
+        )
+    for name, methods in _ONLY_FOR.items():
+        if chosen.get(name) is not None and method not in methods:
+            raise ContrastiveSegError(
+                "bad-setting",
+                f"The method '{method}' has no use for --{name.replace('_', '-')}.",
+                f"Leave it out; it is for {', '.join(methods)}.",
+            )
+    if chosen.get("width") is not None and network != "unet":
+        raise ContrastiveSegError(
+            "bad-setting", f"The network '{network}' has one width only.", "Leave --width out."
+        )
 
 
 def replace_batch(settings: PretrainSettings, slices: int) -> PretrainSettings:

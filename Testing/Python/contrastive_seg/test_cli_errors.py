@@ -151,6 +151,11 @@ def test_files_that_cannot_be_used_are_refused_in_a_sentence(
         (["--plane", "oblique"], None, ["'oblique' is not a plane"]),
         (["--name", "Liver"], "usage", ["'Liver'", "1=Liver"]),
         (["--resume"], "no-checkpoint", ["run"]),
+        (["--seed", "-1"], "bad-setting", ["The seed is -1"]),
+        (["--seed", "99999999999999999999"], "bad-setting", ["The seed is 99999999999999999999"]),
+        (["--freeze-encoder", "0.5"], "usage", ["--freeze-encoder is given without --weights"]),
+        (["--network", "deeplabv3", "--weights", "mr-brain"], "usage", ["--network is for a start without"]),
+        (["--annotated", "axial:2", "--plane", "axial"], "usage", ["--plane beside --ignore or --annotated"]),
         (["--weights", "no such weights"], None, ["no such weights"]),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) and value[0].startswith("--") else None,
@@ -262,6 +267,25 @@ def test_a_forgotten_ignore_is_noticed(a_pair: Files, tmp_path: Path, capsys: An
             capsys, "finetune", a_pair["image"], a_pair["labels"], *run, *options, "--overwrite"
         )
         assert status == 0, err
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--ignore", 255], "--labels is to be read, which is not given"),
+        (["--annotated", "axial:3"], "--labels is to be read, which is not given"),
+        (["--plane", "axial"], "--labels is to be read, which is not given"),
+        (["--format", "seg.nrrd"], "--format is for folders"),
+    ],
+)
+def test_predict_refuses_options_that_it_would_not_heed(
+    a_pair: Files, tmp_path: Path, capsys: Any, options: list[object], said: str
+) -> None:
+    command = ["predict", tmp_path, a_pair["image"], "--output", tmp_path / "mask.nii.gz", "--json", *options]
+    expect_error(call(capsys, *command), "usage", [said])
+    if options[0] == "--ignore":
+        folder = ["predict", tmp_path, tmp_path, "--output", tmp_path / "masks", "--json", *options]
+        expect_error(call(capsys, *folder), "usage", ["--ignore, --plane and --annotated are for one image"])
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a process cannot be sent Ctrl+C there")

@@ -130,3 +130,5 @@ def test_the_command_compares_with_random_features(pretrained, cases, tmp_path: 
     found = json.loads(done.stdout)
     assert set(found["mean"]) == {"small", "random"} and found["trained_on"] == 2 and found["tested_on"] == 1
     assert run_command("linear-eval", "nowhere", "--data", tmp_path).returncode == 2
+    done = run_command("linear-eval", tmp_path / "weights", "--data", tmp_path, "--seed=-1")
+    assert done.returncode == 2 and "The seed is -1" in done.stderr and "Traceback" not in done.stderr

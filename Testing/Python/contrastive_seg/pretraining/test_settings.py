@@ -6,7 +6,7 @@ from contrastive_seg.pretraining.data.slices import SliceBatch
 from contrastive_seg.pretraining.distributed import Processes
 from contrastive_seg.pretraining.drawing import ViewDrawer
 from contrastive_seg.pretraining.methods import build_method
-from contrastive_seg.pretraining.settings import METHODS, PRESETS, settings_for
+from contrastive_seg.pretraining.settings import METHODS, PRESETS, check_use, settings_for
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -153,3 +153,28 @@ def test_positions_in_millimetres_need_a_threshold_in_millimetres(method):
 def test_epochs_become_steps():
     assert settings_for("pcl", batch=10, epochs=3).step_count(45) == 12
     assert settings_for("pcl", steps=7).step_count(45) == 7
+
+
+@pytest.mark.parametrize(
+    ("method", "network", "chosen", "said"),
+    [
+        ("pcl", "unet", {"queue": 64}, "--queue"),
+        ("moco", "unet", {"group_channels": 8}, "--group-channels"),
+        ("simclr", "unet", {"threshold": 0.2}, "--threshold"),
+        ("gcl", "unet", {"positions": "mm"}, "--positions"),
+        ("byol", "unet", {"temperature": 0.2}, "--temperature"),
+        ("simclr", "deeplabv3", {"width": 16}, "--width"),
+        ("pcl", "unet", {"steps": 5, "minutes": 1.0}, "--steps and --minutes exclude each other"),
+        ("pcl", "unet", {"steps": 5, "epochs": 1.0}, "--steps and --epochs exclude each other"),
+    ],
+)
+def test_what_would_not_be_heeded_is_refused(method, network, chosen, said):
+    with pytest.raises(ContrastiveSegError) as caught:
+        check_use(method, network, chosen)
+    assert caught.value.code == "bad-setting" and said in str(caught.value)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_what_a_method_heeds_may_be_chosen(method):
+    mine = {"moco": {"queue": 64}, "pcl": {"threshold": 0.2, "positions": "mm"}, "macl": {"temperature": 0.1}}
+    check_use(method, "unet", {"width": 8, "steps": 3, "epochs": None, **mine.get(method, {})})
