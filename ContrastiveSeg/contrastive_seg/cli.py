@@ -323,12 +323,11 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(2)
     except Exception as error:
         from contrastive_seg.commands.events import EventOutput
+        from contrastive_seg.worker.failures import as_user_error, is_out_of_memory
 
-        if EventOutput.current is None:
+        if EventOutput.current is None and not is_out_of_memory(error):
             raise
-        from contrastive_seg.worker.failures import as_user_error
-
-        EventOutput.current.error(as_user_error(error))
+        (EventOutput.current or Output("--json" in arguments)).error(as_user_error(error))
         sys.exit(2)
     except SystemExit as end:
         if end.code == _INTERRUPTED:  # that is all that typer makes of Ctrl+C

@@ -14,6 +14,7 @@ import torch
 
 from contrastive_seg.compute import Compute, choose_compute
 from contrastive_seg.errors import ContrastiveSegError
+from contrastive_seg.finetuning.trainer import is_out_of_memory
 from contrastive_seg.pretraining.checkpoint import load_checkpoint, save_checkpoint
 from contrastive_seg.pretraining.collapse import Spectrum, spectrum
 from contrastive_seg.pretraining.data.slices import SliceBatch, SliceData, no_positions
@@ -178,7 +179,7 @@ class Pretraining:
             Whether it was completed.
 
         Raises:
-            ContrastiveSegError: ``diverged``, or what :meth:`save` finds.
+            ContrastiveSegError: ``diverged``, ``out-of-memory``, or what :meth:`save` finds.
         """
         saved = told = clock = time.monotonic()
         told_step, looked, sums = self.step, -1, dict[str, float]()
@@ -187,7 +188,7 @@ class Pretraining:
             self.save()  # killed before the next one, it can be resumed all the same
         # Stopped together: a process that goes on alone waits for the others for ever.
         while not self.is_complete and not self.processes.any(should_stop(), self.compute.device):
-            for name, value in self.train_step().items():
+            for name, value in self._step_within_memory().items():
                 sums[name] = sums.get(name, 0.0) + value
             now = time.monotonic()
             self.elapsed, clock = self.elapsed + now - clock, now
@@ -266,6 +267,20 @@ class Pretraining:
         self.optimizer.step()
         self.step += 1
         return {name: float(value.detach()) for name, value in losses.items()}
+
+    def _step_within_memory(self) -> dict[str, float]:
+        try:
+            return self.train_step()
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            batch, size = self.settings.batch, self.data.settings.size
+            raise ContrastiveSegError(
+                "out-of-memory",
+                f"There is not enough memory for {batch} slices a step of {size} x {size} pixels on "
+                f"'{self.compute.device}'.",
+                "Begin anew in another folder with a smaller --batch, --size or --width, or on the CPU.",
+            ) from error
 
     def _diverged(self, what: str, step: int) -> ContrastiveSegError:
         return ContrastiveSegError(

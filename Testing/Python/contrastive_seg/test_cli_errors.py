@@ -288,6 +288,14 @@ def test_predict_refuses_options_that_it_would_not_heed(
         expect_error(call(capsys, *folder), "usage", ["--ignore, --plane and --annotated are for one image"])
 
 
+def test_too_little_memory_is_a_sentence(a_pair: Files, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_room(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("contrastive_seg.commands.info.read_volume", no_room)
+    expect_error(call(capsys, "info", a_pair["image"], "--json"), "out-of-memory", ["not enough memory"])
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="a process cannot be sent Ctrl+C there")
 def test_ctrl_c_anywhere_ends_with_a_sentence() -> None:
     """The signal comes while an image is read."""

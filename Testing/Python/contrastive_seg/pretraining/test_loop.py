@@ -164,6 +164,21 @@ def test_a_loss_that_is_no_number_ends_with_a_sentence(a_folder_of_volumes, tmp_
     assert caught.value.code == "diverged"
 
 
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("CUDA out of memory"), RuntimeError("x")])
+def test_too_little_memory_ends_with_a_sentence(a_folder_of_volumes, tmp_path, error):
+    job = pretraining(a_folder_of_volumes, tmp_path)
+
+    def no_room(batch, views):
+        raise error
+
+    job.method.loss = no_room
+    with pytest.raises(RuntimeError if str(error) == "x" else ContrastiveSegError) as caught:
+        job.run()
+    if str(error) != "x":
+        assert caught.value.code == "out-of-memory" and "64 x 64 pixels" in caught.value.sentence
+        assert "--batch" in caught.value.what_to_do
+
+
 def test_weights_that_are_no_numbers_are_never_written_over_good_ones(a_folder_of_volumes, tmp_path):
     job = pretraining(a_folder_of_volumes, tmp_path)
     job.train_step()
