@@ -97,6 +97,7 @@ def _predict(
         "report": None if wish.report is None else str(wish.report),
     }
     stored = {key: found[key] for key in ("segments", "cases", "failures", "notes")}
+    stored["cases"] = [*found["cases"], *batch.not_reached(cases)]
     write_json(wish.masks.folder / RESULTS, stored)
     if wish.report is not None:
         Report(batch.results, structures, work, batch.failures, learnt.about, learnt.notes).write(wish.report)
@@ -137,10 +138,27 @@ class _Batch:
                 self._output.note(f"'{case.name}' is left out: {reason}")
                 continue
             if result.kept:
-                result = replace(result, uncertainty=self._earlier.get(case.name))
+                result = self._remembered(result)
             self.results.append(result)
             self._say(number, len(cases), result)
         return True
+
+    def not_reached(self, cases: Sequence[FolderCase]) -> list[dict[str, Any]]:
+        """What an earlier run said about masks that are there, but that this one was stopped before."""
+        done = {one.name for one in self.results} | {one.name for one in self.failures}
+        left = [one for one in cases if one.name not in done and self._wish.masks.path(one.place).exists()]
+        return [self._earlier[one.name] for one in left if one.name in self._earlier]
+
+    def _remembered(self, result: CaseResult) -> CaseResult:
+        """A mask that is kept with the uncertainty and the notes from when it was made."""
+        earlier = self._earlier.get(result.name, {})
+        doubt, notes = earlier.get("uncertainty"), earlier.get("notes")
+        said = [str(one) for one in notes] if isinstance(notes, list) else []
+        return replace(
+            result,
+            uncertainty=float(doubt) if isinstance(doubt, int | float) else None,
+            notes=[*result.notes, *(one for one in said if one not in result.notes)],
+        )
 
     def _one(
         self, key: str, number: int, count: int, case: FolderCase, should_stop: Callable[[], bool]
@@ -163,13 +181,11 @@ class _Batch:
         self._output.note(f"{number + 1} of {count}: '{result.name}' {what}.{more}")
 
 
-def _earlier(folder: Path) -> dict[str, float]:
-    """What an earlier run said about masks that are kept: their uncertainty, by image."""
+def _earlier(folder: Path) -> dict[str, dict[str, Any]]:
+    """What an earlier run said about its cases, by image."""
     try:
         cases = json.loads((folder / RESULTS).read_text("utf-8"))["cases"]
-        return {
-            str(one["image"]): float(one["uncertainty"]) for one in cases if one["uncertainty"] is not None
-        }
+        return {str(one["image"]): one for one in cases if isinstance(one, dict)}
     except (OSError, ValueError, KeyError, TypeError):
         return {}
 

@@ -20,7 +20,9 @@ from patients_parts import make_run
 from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.finetuning.checkpoint import load_state
 from contrastive_seg.finetuning.for_others import WORSE
+from contrastive_seg.inference.scores import Stopped
 from contrastive_seg.patients.commands import parse_request
+from contrastive_seg.patients.segmenter import Segmenter
 from contrastive_seg.worker.protocol import BadMessage
 
 
@@ -84,6 +86,37 @@ def test_a_folder_is_segmented_the_broken_file_is_named_and_the_report_is_there(
     assert [one["kept"] for one in again] == [True, False] and mask.stat().st_mtime_ns == before
     assert again[0]["volume_ml"] == told["cases"][0]["volume_ml"]
     assert again[0]["uncertainty"] == told["cases"][0]["uncertainty"]  # it is remembered
+
+
+def test_what_was_said_of_masks_that_are_kept_is_remembered_also_when_it_is_stopped(
+    a_run: Path, a_folder: Path, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    masks = tmp_path / "masks"
+    command = ["predict", a_run, a_folder, "--output", masks, "--device", "cpu", "--json"]
+    status, _out, err = call(capsys, *command)
+    assert status == 0, err
+    stored = json.loads((masks / "results.json").read_text("utf-8"))
+    for one in stored["cases"]:
+        one["notes"] = ["3 ml were left out."]
+    (masks / "results.json").write_text(json.dumps(stored), "utf-8")
+
+    def stop_before_the_second(*arguments: Any, **more: Any) -> Any:
+        if len(seen) == 1:
+            raise Stopped
+        seen.append(arguments)
+        return original(*arguments, **more)
+
+    seen: list[Any] = []
+    original = Segmenter.segment
+    with monkeypatch.context() as patch:
+        patch.setattr(Segmenter, "segment", stop_before_the_second)
+        status, out, err = call(capsys, *command, "--resume")
+    assert status == 0 and json.loads(out)["stopped"] and len(json.loads(out)["cases"]) == 1, err
+    status, out, err = call(capsys, *command, "--resume")
+    told = json.loads(out)["cases"]
+    assert [one["uncertainty"] for one in told] == [one["uncertainty"] for one in stored["cases"]]
+    assert None not in [one["uncertainty"] for one in told]
+    assert [one["notes"] for one in told] == [["3 ml were left out."]] * 2
 
 
 def test_a_folder_in_which_nothing_can_be_read_ends_with_a_sentence(
