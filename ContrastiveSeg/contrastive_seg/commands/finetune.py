@@ -32,6 +32,7 @@ from contrastive_seg.inference.scores import Stopped
 from contrastive_seg.pretraining.data.volumes import find_volumes
 from contrastive_seg.provenance import array_sha256, case_records, read_rounds, write_provenance
 from contrastive_seg.runs import History, HistoryPoint, Job, RunFolder, Segment, job_cases
+from contrastive_seg.weights.store import Store
 from contrastive_seg.worker.outputs import volumes_ml
 
 
@@ -59,7 +60,8 @@ def finetune(
     """Learns from the pairs that have labels and segments all of them.
 
     Writes ``prediction.nii.gz`` and ``uncertainty.nii.gz`` (0 sure to 1 undecided) into the run for
-    one image, ``predictions/NAME.nii.gz`` and ``uncertainty/NAME.nii.gz`` for several; besides them
+    one image, ``predictions/NAME.nii.gz`` and ``uncertainty/NAME.nii.gz`` for several (one without labels
+    that cannot be read is left out and named); besides them
     the checkpoint, ``history.jsonl``, ``job.json`` and ``provenance.json``. An earlier run in the folder
     goes on with ``resume``, is removed with ``overwrite`` as soon as all inputs were read, or else refused.
 
@@ -76,6 +78,8 @@ def finetune(
     others = [pair for pair in pairs if pair.labels is None]
     cases = [_read_case(pair, reading, names, output) for pair in labelled]
     session = FinetuningSession.resume(run, settings) if resume else FinetuningSession(run, settings)
+    if resume:
+        _check_start(session, settings)
     session.set_cases(cases)
     others_read = _read_unlabelled(unlabelled, reading, output) if unlabelled is not None else []
     if others_read:
@@ -106,32 +110,39 @@ def finetune(
         for pair, case, prediction in zip(labelled, cases, predictions, strict=True):
             keep(pair, case.volume, prediction)
         seconds = time.monotonic() - clock
+        # Before the others: whatever is wrong with them, what was learnt is noted.
+        records = case_records(cases)
+        rounds.append(round_of(session, records, started, seconds, settings.budget, stopped))
+        keep_labels(run, rounds[-1].number, [case.labels for case in cases])
+        assert session.state is not None
+        found = [{key: value for key, value in r.items() if key not in ("image", "files")} for r in results]
+        write_provenance(
+            run,
+            cases=cases,
+            settings=settings,
+            device=str(session.compute.device),
+            history=learner.history.points,
+            rounds=rounds,
+            segments=segments,
+            results=[
+                {"case": number, **one, "prediction_sha256": hashes[number]}
+                for number, one in enumerate(found)
+            ],
+            weights=session.weights,
+            records=records,
+            architecture=session.state.architecture.to_dict(),
+            unlabelled=[array_sha256(volume.array) for _, volume in others_read],
+        )
+        failures: list[dict[str, str]] = []
         with contextlib.suppress(Stopped):
             for pair in others:
-                volume = _read_image(pair, reading, output)
+                try:
+                    volume = _read_image(pair, reading, output)
+                except ContrastiveSegError as error:
+                    failures.append({"image": pair.name, "reason": str(error)})
+                    output.note(f"'{pair.name}' is left out: {error}")
+                    continue
                 keep(pair, volume, learner.predict(volume, should_stop))
-    records = case_records(cases)
-    rounds.append(round_of(session, records, started, seconds, settings.budget, stopped))
-    keep_labels(run, rounds[-1].number, [case.labels for case in cases])
-    assert session.state is not None
-    found = [{key: value for key, value in r.items() if key not in ("image", "files")} for r in results]
-    write_provenance(
-        run,
-        cases=cases,
-        settings=settings,
-        device=str(session.compute.device),
-        history=learner.history.points,
-        rounds=rounds,
-        segments=segments,
-        results=[
-            {"case": number, **one, "prediction_sha256": hashes[number]}
-            for number, one in enumerate(found[: len(cases)])
-        ],
-        weights=session.weights,
-        records=records,
-        architecture=session.state.architecture.to_dict(),
-        unlabelled=[array_sha256(volume.array) for _, volume in others_read],
-    )
     summary = {
         "run": str(run),
         "device": str(session.compute.device),
@@ -140,9 +151,38 @@ def finetune(
         "stopped": stopped,
         "segments": [asdict(segment) for segment in segments],
         "cases": results,
+        "failures": failures,
     }
     output.result(summary, [_table(results, segments)], [_closing(summary, run)])
     return summary
+
+
+def _check_start(session: FinetuningSession, settings: FinetuneSettings) -> None:
+    """A run goes on with the network and the weights that it began with; others would not be looked at.
+
+    Raises:
+        ContrastiveSegError: ``other-settings``.
+    """
+    assert session.state is not None
+    network, weights = session.state.architecture.network, session.state.weights
+    named = None
+    if settings.weights is not None:
+        with contextlib.suppress(ContrastiveSegError):  # they need not be there any more
+            named = Store().find(settings.weights).card
+    if settings.weights is None and settings.network not in ("unet", network):
+        began, option = f"with the network '{network}'", f"--network {settings.network}"
+    elif settings.weights is not None and not weights:
+        began, option = "without pretrained weights", f"--weights {settings.weights}"
+    elif named is not None and named.sha256 != weights.get("sha256"):
+        began = f"with the weights '{weights.get('name')}' (version {weights.get('version')})"
+        option = f"--weights {settings.weights} (version {named.version})"
+    else:
+        return
+    raise ContrastiveSegError(
+        "other-settings",
+        f"The run in '{session.folder}' began {began}, so {option} is of no use any more.",
+        "Resume with what it began with, or begin another run.",
+    )
 
 
 class _Learner:

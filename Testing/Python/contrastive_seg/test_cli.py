@@ -12,7 +12,17 @@ from typing import Any
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from command_line import ENGINE, QUICK, SLICES, array_of, call, run_command, same_grid, write_pair
+from command_line import (
+    ENGINE,
+    QUICK,
+    SLICES,
+    array_of,
+    call,
+    expect_error,
+    run_command,
+    same_grid,
+    write_pair,
+)
 from contrastive_seg_phantom import dice
 
 
@@ -212,6 +222,39 @@ def test_a_folder_of_images_is_learnt_from_and_segmented_as_one_run(tmp_path: Pa
         for kind in ("predictions", "uncertainty"):
             assert same_grid(run / kind / f"{name}.nii.gz", image)
     assert len(json.loads((run / "provenance.json").read_text("utf-8"))["cases"]) == 2
+
+
+def test_an_image_without_labels_that_cannot_be_read_costs_nothing_but_itself(
+    tmp_path: Path, capsys: Any
+) -> None:
+    pair = write_pair(tmp_path / "parts", (16, 36, 40))
+    for kind, folder in (("image", "images"), ("labels", "labels")):
+        (tmp_path / "data" / folder).mkdir(parents=True)
+        pair[kind].rename(tmp_path / "data" / folder / "b.nii.gz")
+    (tmp_path / "data" / "images" / "a.nii.gz").write_bytes(b"\x1f\x8bno")
+    run = tmp_path / "run"
+    status, out, err = call(
+        capsys, "finetune", "--data", tmp_path / "data", "--ignore", 255, "--output", run, "--json", *QUICK
+    )
+    assert status == 0, err
+    told = json.loads(out)
+    assert [case["image"] for case in told["cases"]] == ["b"]
+    assert told["failures"][0]["image"] == "a" and "'a' is left out" in err
+    assert len(json.loads((run / "provenance.json").read_text("utf-8"))["rounds"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [(["--network", "deeplabv3"], "network 'unet'"), (["--weights", "us-fetal-head"], "without pretrained")],
+)
+def test_resume_refuses_another_start_than_the_runs(
+    a_pair: dict[str, Path], a_finished_run: tuple[Path, Any], capsys: Any, options: list[str], said: str
+) -> None:
+    command = ["finetune", a_pair["image"], a_pair["labels"], "--ignore", 255, "--output", a_finished_run[0]]
+    before = (a_finished_run[0] / "job.json").read_bytes()
+    outcome = call(capsys, *command, "--resume", *options, "--json", *QUICK)
+    expect_error(outcome, "other-settings", [said, " ".join(options)])
+    assert (a_finished_run[0] / "job.json").read_bytes() == before
 
 
 def test_resume_goes_on_from_the_last_state(a_pair: dict[str, Path], tmp_path: Path, capsys: Any) -> None:
