@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich.markup import escape
 from rich.table import Table
 
 from contrastive_seg.commands.console import Output
@@ -29,6 +30,7 @@ def evaluate(prediction: Path, truth: Path, ignore: int | None, output: Output) 
     """Scores a label map, or every label map of a folder, against the truth of the same name.
 
     Labels that no truth has are told and not scored; one that only another volume's truth has counts as 0.
+    So are volumes of the truth that nothing was predicted for.
 
     Args:
         prediction: File or folder.
@@ -44,7 +46,8 @@ def evaluate(prediction: Path, truth: Path, ignore: int | None, output: Output) 
             ``ambiguous-files``.
     """
     found: list[tuple[str, dict[int, Score], set[int]]] = []
-    for name, first, second in _matched(prediction, truth):
+    pairs, missing = _matched(prediction, truth)
+    for name, first, second in pairs:
         found.append((name, *_scores(first, second, ignore, output)))
         if not found[-1][1] and not found[-1][2]:
             output.note(f"Neither '{first}' nor '{second}' holds a structure.")
@@ -62,23 +65,25 @@ def evaluate(prediction: Path, truth: Path, ignore: int | None, output: Output) 
     for measure in MEASURES:
         table.add_column(TITLES[measure], justify="right")
     for row in [*rows, *means]:
+        distances = (_mm(row[measure]) for measure in MEASURES[1:])
         if row is not rows[0] and row in means[:1]:
             table.add_section()
-        table.add_row(
-            row["volume"], str(row["label"]), f"{row['dice']:.4f}", *(_mm(row[m]) for m in MEASURES[1:])
-        )
+        table.add_row(escape(row["volume"]), str(row["label"]), f"{row['dice']:.4f}", *distances)
     values = {
         "volumes": [_plain(row) for row in rows],
         "mean": [_plain(row) for row in means],
         "not_in_truth": others,
+        **({} if missing is None else {"not_predicted": missing}),
     }
-    output.result(values, [table] if rows else [], [_left_out(others)] if others else [])
+    sentences = [*([_left_out(others)] if others else []), *([_not_predicted(missing)] if missing else [])]
+    output.result(values, [table] if rows else [], sentences)
     return values
 
 
-def _matched(prediction: Path, truth: Path) -> list[tuple[str, Path, Path]]:
+def _matched(prediction: Path, truth: Path) -> tuple[list[tuple[str, Path, Path]], list[str] | None]:
+    """Name, prediction and truth of each volume; of folders also the names that only the truth has."""
     if not prediction.is_dir() or not truth.is_dir():
-        return [(prediction.name, prediction, truth)]
+        return [(prediction.name, prediction, truth)], None
     predictions, truths = _label_maps(prediction), _label_maps(truth)
     if missing := sorted(set(predictions) - set(truths)):
         raise ContrastiveSegError(
@@ -90,7 +95,8 @@ def _matched(prediction: Path, truth: Path) -> list[tuple[str, Path, Path]]:
         raise ContrastiveSegError(
             "unreadable-file", f"'{prediction}' holds no label map.", "Give a folder of label maps."
         )
-    return [(name, path, truths[name]) for name, path in predictions.items()]
+    pairs = [(name, path, truths[name]) for name, path in predictions.items()]
+    return pairs, sorted(set(truths) - set(predictions))
 
 
 def _label_maps(folder: Path) -> dict[str, Path]:
@@ -141,6 +147,11 @@ def _scores(
 def _left_out(labels: list[int]) -> str:
     listed = ", ".join(map(str, labels[:_MOST])) + (", ..." if len(labels) > _MOST else "")
     return f"The truth has no label {listed}: left out."
+
+
+def _not_predicted(names: list[str]) -> str:
+    listed = ", ".join(f"'{name}'" for name in names[:_MOST]) + (", ..." if len(names) > _MOST else "")
+    return f"Of {len(names)} volumes of the truth there is no prediction, so they do not count: {listed}."
 
 
 def _means(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

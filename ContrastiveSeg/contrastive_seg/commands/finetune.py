@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 
 from contrastive_seg.commands.console import Output, duration
@@ -280,7 +281,7 @@ def _table(results: Sequence[dict[str, Any]], segments: Sequence[Segment]) -> Ta
     for result in results:
         for segment in segments:
             key = str(segment.value)
-            row = [result["image"], segment.name, f"{result['volume_ml'].get(key, 0.0):.2f}"]
+            row = [escape(result["image"]), escape(segment.name), f"{result['volume_ml'].get(key, 0.0):.2f}"]
             if estimated:
                 dice = result["dice_estimate"].get(key)
                 row.append("-" if dice is None else f"{dice:.3f}")

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 
 from contrastive_seg.atomic import probe_folder
@@ -108,7 +109,8 @@ def predict(
     table.add_column("Structure")
     table.add_column("Volume (ml)", justify="right")
     for value in values:
-        table.add_row(names.get(value, f"Structure {value}"), f"{found['volume_ml'][str(value)]:.2f}")
+        name = escape(names.get(value, f"Structure {value}"))
+        table.add_row(name, f"{found['volume_ml'][str(value)]:.2f}")
     output.result(found, [table], [f"Done after {duration(found['seconds'])}. The mask is '{mask}'."])
     return found
 

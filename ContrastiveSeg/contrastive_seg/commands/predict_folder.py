@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 
 from contrastive_seg.atomic import probe_folder, write_json
@@ -225,18 +226,18 @@ def _tables(batch: _Batch, structures: Sequence[Structure], first: dict[str, lis
     table = Table(title="Segmented volumes")
     table.add_column("Image")
     for one in structures:
-        table.add_column(f"{one.name} (ml)", justify="right")
+        table.add_column(escape(f"{one.name} (ml)"), justify="right")
     table.add_column("Uncertainty", justify="right")
     table.add_column("Look first")
     for result in batch.results:
         sizes = [f"{result.volume_ml.get(str(one.value), 0.0):.2f}" for one in structures]
         doubt = "-" if result.uncertainty is None else f"{result.uncertainty:.1f} %"
-        table.add_row(result.name, *sizes, doubt, " ".join(first.get(result.case, [])))
+        table.add_row(escape(result.name), *sizes, doubt, escape(" ".join(first.get(result.case, []))))
     tables = [table] if batch.results else []
     if batch.failures:
         failed = Table("Image", "Why", title="Not segmented")
         for failure in batch.failures:
-            failed.add_row(failure.name, failure.reason)
+            failed.add_row(escape(failure.name), escape(failure.reason))
         tables.append(failed)
     return tables
 

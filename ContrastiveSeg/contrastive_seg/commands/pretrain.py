@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 
 from contrastive_seg import __version__
@@ -252,5 +253,5 @@ def _table(found: dict[str, Any]) -> Table:
         value = found[key]
         table.add_row(key.replace("_", " "), f"{value:.4g}" if isinstance(value, float) else str(value))
     if found["skipped"]:
-        table.add_row("skipped", ", ".join(one["file"] for one in found["skipped"]))
+        table.add_row("skipped", escape(", ".join(one["file"] for one in found["skipped"])))
     return table

@@ -178,6 +178,21 @@ def test_evaluate_tells_in_a_line_what_the_truth_does_not_have(
     assert missed == [{"volume": "a", "label": 7, "dice": 0.0, "hd95_mm": None, "surface_distance_mm": None}]
 
 
+def test_evaluate_names_volumes_of_the_truth_without_a_prediction_and_brackets_are_text(
+    a_pair: dict[str, Path], tmp_path: Path, capsys: Any
+) -> None:
+    for place in ("masks/a [left].nii.gz", "truth/a [left].nii.gz", "truth/b.nii.gz", "truth/c.nii.gz"):
+        (tmp_path / place).parent.mkdir(exist_ok=True)
+        (tmp_path / place).write_bytes(a_pair["truth"].read_bytes())
+    status, out, err = call(capsys, "evaluate", tmp_path / "masks", tmp_path / "truth", "--json")
+    told = json.loads(out)
+    assert status == 0 and told["not_predicted"] == ["b", "c"], err
+    assert {row["volume"] for row in told["volumes"]} == {"a [left]"}
+    _, out, _ = call(capsys, "evaluate", tmp_path / "masks", tmp_path / "truth")
+    assert "a [left]" in out and "Of 2 volumes of the truth there is no prediction" in out
+    assert "they do not count: 'b', 'c'." in out
+
+
 def _distances(row: dict[str, Any]) -> dict[str, float]:
     return {key: row[key] for key in ("hd95_mm", "surface_distance_mm")}
 
