@@ -77,6 +77,11 @@ def predict(
             structures=session.state.architecture.values,
             on_note=output.note,
         )
+        if more := sorted(set(known.values) - set(session.state.architecture.values)):
+            output.note(
+                f"The run has not learnt {', '.join(map(str, more))} of '{labels.name}': kept where it was "
+                "painted, and looked for nowhere else."
+            )
     clock = time.monotonic()
     others = None if known is not None else for_others(run, session)
     if others is not None:

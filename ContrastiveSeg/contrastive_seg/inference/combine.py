@@ -126,8 +126,10 @@ def combine(
     Returns:
         The prediction, without an estimate of Dice.
     """
-    # A byte a voxel where it suffices: a large CT is kept several times.
-    label_type = np.uint8 if max(values) < 256 else np.int16
+    # A byte a voxel where it suffices: a large CT is kept several times. What is known may have other
+    # values than what was learnt.
+    largest = max(values) if truth is None else max(*values, *(int(part.max()) for part in truth))
+    label_type = np.uint8 if largest < 256 else np.int16
     labels = np.zeros(shape, dtype=label_type)
     probability = np.zeros(shape, dtype=np.uint8)
     uncertainty = np.zeros(shape, dtype=np.uint8)

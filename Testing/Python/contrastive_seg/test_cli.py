@@ -87,6 +87,24 @@ def test_predict_segments_another_image_on_its_own_grid(
     assert dice(array_of(mask), array_of(other["truth"]), 1) > 0.75
 
 
+def test_painted_structures_that_were_not_learnt_keep_their_values(
+    a_pair: dict[str, Path], a_finished_run: tuple[Path, Any], tmp_path: Path, capsys: Any
+) -> None:
+    painted = array_of(a_pair["labels"]).astype(np.int16)
+    painted[painted == 7] = 300
+    image = sitk.GetImageFromArray(painted)
+    image.CopyInformation(sitk.ReadImage(str(a_pair["labels"])))
+    sitk.WriteImage(image, str(tmp_path / "labels.nii.gz"))
+    mask = tmp_path / "mask.nii.gz"
+    status, _out, err = call(
+        capsys, "predict", a_finished_run[0], a_pair["image"], "--output", mask, "--device", "cpu",
+        "--labels", tmp_path / "labels.nii.gz", "--ignore", 255,
+    )  # fmt: skip
+    assert status == 0 and "The run has not learnt 300 of 'labels.nii.gz'" in err, err
+    found = array_of(mask)
+    assert np.array_equal(found == 300, painted == 300) and set(np.unique(found)) <= {0, 1, 7, 300}
+
+
 def test_predict_works_without_any_labels_of_the_image(
     a_pair: dict[str, Path], a_finished_run: tuple[Path, Any], tmp_path: Path, capsys: Any
 ) -> None:
