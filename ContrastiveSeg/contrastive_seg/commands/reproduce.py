@@ -72,7 +72,17 @@ def reproduce(
                 if isinstance(event, Progress):
                     show(event.stage, event.fraction, event.seconds_left)
 
-            repeated = repeat(run, planned, volumes, labels, place, sink, should_stop)
+            unlabelled = provenance.get("unlabelled")
+            repeated = repeat(
+                run,
+                planned,
+                volumes,
+                labels,
+                place,
+                sink,
+                should_stop,
+                unlabelled=[str(sha) for sha in unlabelled] if isinstance(unlabelled, list) else (),
+            )
         if target is not None:
             for number, (case, prediction) in enumerate(
                 zip(planned[-1].round.images, repeated.predictions, strict=True)

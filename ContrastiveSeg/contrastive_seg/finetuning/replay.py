@@ -126,17 +126,20 @@ def repeat(
     folder: Path,
     on_event: EventSink = lambda event: None,
     should_stop: Callable[[], bool] = lambda: False,
+    *,
+    unlabelled: Sequence[str] = (),
 ) -> Repetition:
     """Trains all rounds again.
 
     Args:
         run: Folder of the run, which is only read.
         planned: Of :func:`plan`.
-        volumes: By SHA256 of their arrays; those without truth are used where rounds do not name them.
+        volumes: By SHA256 of their arrays.
         last_labels: Sparse labels by SHA256, for what the run folder does not keep.
         folder: For the repetition's own files.
         on_event: Told the progress of each round.
         should_stop: True ends it.
+        unlabelled: SHA256 of the volumes without truth, in their order; they may be cases, too.
 
     Raises:
         ContrastiveSegError: ``input-changed`` where an image or labels are missing, and what training
@@ -144,16 +147,15 @@ def repeat(
     """
     session: FinetuningSession | None = None
     predictions: list[Prediction] = []
-    of_rounds = {sha for one in planned for sha in one.round.images}
-    unlabelled = [volume for sha, volume in volumes.items() if sha not in of_rounds]
+    others = [volumes[sha] for sha in unlabelled if sha in volumes]
     for number, one in enumerate(planned):
         if session is None:
             session = FinetuningSession(folder, one.settings)
         elif one.round.from_checkpoint or _changed(one.settings, planned[number - 1].settings):
             session = FinetuningSession.resume(folder, one.settings)
         session.set_cases(_cases(run, one, volumes, last_labels))
-        if unlabelled and one.settings.semi_supervised:
-            session.set_unlabelled(unlabelled)
+        if others and one.settings.semi_supervised:
+            session.set_unlabelled(others)
         session.replay = one.schedule
         predictions = session.train(on_event, should_stop, one.round.budget)
         if should_stop():

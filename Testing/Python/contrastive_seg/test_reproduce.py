@@ -75,6 +75,23 @@ def test_a_run_that_is_repeated_in_another_process_is_equal(a_finished_run: Path
     assert told["cases"][0]["equal"] and told["cases"][0]["dice"] == {"1": 1.0, "7": 1.0}
 
 
+@pytest.mark.slow
+def test_semi_supervised_learning_from_a_folder_that_holds_the_case_too_is_equal(
+    tmp_path: Path, capsys
+) -> None:
+    pair = write_pair(tmp_path / "scans", (16, 40, 44))
+    labels = pair["labels"].rename(tmp_path / "labels.nii.gz")
+    pair["truth"].unlink()
+    write_pair(tmp_path / "other", (12, 40, 44), seed=1)["image"].rename(tmp_path / "scans" / "a.nii.gz")
+    command = ["finetune", pair["image"], labels, "--ignore", 255, "--output", tmp_path / "run", *QUICK]
+    mcsc = ["--semi-supervised", "mcsc", "--unlabelled", tmp_path / "scans", "--steps", 2]
+    status, _, err = call(capsys, *command, *mcsc)
+    assert status == 0, err
+    assert len(provenance_of(tmp_path / "run")["unlabelled"]) == 2
+    status, out, err = call(capsys, "reproduce", tmp_path / "run", "--json")
+    assert status == 0 and json.loads(out)["equal"], err
+
+
 def test_another_seed_is_not_equal_and_the_dice_between_both_is_told(a_finished_run: Path, capsys) -> None:
     status, out, _ = call(capsys, "reproduce", a_finished_run, "--seed", 4)
     assert status == 1 and "Not equal" in out and "Left organ" in out and "seed 3 (now 4)" in out
