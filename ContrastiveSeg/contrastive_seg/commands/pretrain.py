@@ -137,9 +137,8 @@ def pretrain(
     }
     if not job.processes.is_first:
         return found
-    _write_history(folder, job)
-    draw_history(folder / PICTURE, job.losses, job.spectra, settings.method)
     if job.step == 0:
+        _write_history(folder, job)
         output.result(found, [_table(found)], ["Stopped before the first step; there are no weights."])
         return found
     card = save_weights(folder, job.weights(), _card(job, data, settings, about, found), half)
@@ -153,6 +152,9 @@ def pretrain(
         (folder / CHECKPOINT).unlink(missing_ok=True)
     else:
         sentences.insert(0, f"Stopped after {job.step} of {job.steps} steps; --resume goes on from here.")
+    # Last: whatever happens to a picture, hours of training are on the disk.
+    _write_history(folder, job)
+    draw_history(folder / PICTURE, job.losses, job.spectra, settings.method)
     output.result(found, [_table(found)], sentences)
     return found
 

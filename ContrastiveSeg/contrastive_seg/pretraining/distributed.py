@@ -119,7 +119,7 @@ def own_device(device: str) -> str:
     name = device.strip().lower()
     if _wanted() == 1 or not torch.cuda.is_available():
         return device
-    here, there = int(os.environ.get("LOCAL_WORLD_SIZE", "1")), torch.cuda.device_count()
+    here, there = processes_here(), torch.cuda.device_count()
     if here > 1 and name.startswith("cuda:"):
         raise ContrastiveSegError(
             "unknown-device",
@@ -135,6 +135,11 @@ def own_device(device: str) -> str:
             f"Use --nproc-per-node {there}, or --device cpu.",
         )
     return f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
+
+
+def processes_here() -> int:
+    """How many processes ``torchrun`` has started on this computer, which share its memory."""
+    return max(1, int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
 
 def _wanted() -> int:

@@ -22,6 +22,7 @@ from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.pretraining.data.batches import SliceOrder, generator
 from contrastive_seg.pretraining.data.stack import PLANES, Positions, Stack, StackSettings, load_stack
 from contrastive_seg.pretraining.data.volumes import VolumeSource, find_volumes
+from contrastive_seg.pretraining.distributed import processes_here
 
 _SKIPPED = ("unreadable-file", "empty-volume", "nonfinite-voxels", "constant-image")
 _MOST_MEMORY = 16 * 2**30
@@ -94,7 +95,8 @@ class SliceData:
         strict: Refuse an unreadable volume instead of leaving it out.
         on_note: Told what is left out.
         neighbours: How many frames away the second view of a clip may be; 0 for no neighbours.
-        memory: Bytes to keep slices in; None for half of what is free, at most 16 GiB.
+        memory: Bytes to keep slices in; None for half of what is free (of several processes on a computer:
+            for this one's share of that), at most 16 GiB.
         on_progress: Told how many volumes of how many have been read.
 
     Raises:
@@ -133,9 +135,11 @@ class SliceData:
         self._orders: dict[tuple[int, int], SliceOrder] = {}
         self._ahead: tuple[tuple[int, int, int], Future[SliceBatch]] | None = None
         self._pool: ThreadPoolExecutor | None = None
-        room = min(_MOST_MEMORY, psutil.virtual_memory().available // 2) if memory is None else memory
+        if memory is None:
+            # Processes that train together hold the same slices, each for itself.
+            memory = min(_MOST_MEMORY, psutil.virtual_memory().available // (2 * processes_here()))
         self._least = 2 if positional else 1
-        self._open(find_volumes(Path(source), on_note), room, strict, on_note, on_progress)
+        self._open(find_volumes(Path(source), on_note), memory, strict, on_note, on_progress)
         if not self.volumes and self._short == len(self.skipped):
             raise no_positions(self._short, self._short)
         if not self.volumes:

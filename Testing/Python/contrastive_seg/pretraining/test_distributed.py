@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from contrastive_seg.errors import ContrastiveSegError
+from contrastive_seg.pretraining.data.slices import SliceData
 from contrastive_seg.pretraining.distributed import own_device
 
 
@@ -39,6 +40,17 @@ def test_processes_that_would_share_a_gpu_are_told(two_gpus, count: int, device:
     with pytest.raises(ContrastiveSegError) as caught:
         own_device(device)
     assert caught.value.code == "unknown-device" and said in caught.value.what_to_do
+
+
+@pytest.mark.parametrize(("processes", "kept"), [(1, True), (4, False)])
+def test_processes_on_one_computer_share_its_memory(a_folder_of_volumes, monkeypatch, processes, kept):
+    whole = SliceData(a_folder_of_volumes, size=64)
+    needed = sum(stack.slices.nbytes for stack in whole._stacks)
+    free = type("Memory", (), {"available": 3 * needed})
+    monkeypatch.setattr("contrastive_seg.pretraining.data.slices.psutil.virtual_memory", lambda: free)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", str(processes))
+    data = SliceData(a_folder_of_volumes, size=64)
+    assert all(stack is not None for stack in data._stacks) is kept
 
 
 STOP = """

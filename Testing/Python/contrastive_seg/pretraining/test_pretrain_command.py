@@ -7,9 +7,11 @@ from command_line import run_command
 from pretraining_volumes import write_volumes
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from contrastive_seg.commands.pretrain import About, draft_card
+from contrastive_seg.commands.console import Output
+from contrastive_seg.commands.pretrain import About, draft_card, pretrain
 from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.networks.unet import UNet
+from contrastive_seg.pretraining.data.slices import SliceData
 from contrastive_seg.pretraining.settings import settings_for
 from contrastive_seg.weights.files import load_weights
 from contrastive_seg.weights.load import load_into
@@ -132,6 +134,19 @@ def test_finished_weights_are_replaced_only_when_told(a_folder_of_volumes, tmp_p
     done = run_command(*command, "--overwrite")
     assert done.returncode == 0, done.stderr
     assert load_weights(weights)[0].name == "mine" and "overwrite" not in load_weights(weights)[0].command
+
+
+def test_a_picture_that_cannot_be_drawn_costs_no_weights(a_folder_of_volumes, tmp_path, monkeypatch):
+    def broken(*_):
+        raise ImportError("matplotlib was built for another numpy")
+
+    monkeypatch.setattr("contrastive_seg.commands.pretrain.draw_history", broken)
+    settings = settings_for("pcl", width=4, batch=8, steps=2, device="cpu", threads=1)
+    about = About("mine", "MR", "phantom", "CC0-1.0", "")
+    with pytest.raises(ImportError):
+        pretrain(SliceData(a_folder_of_volumes, size=64), settings, tmp_path, about, False, False, Output())
+    assert load_weights(tmp_path / "mine.safetensors")[0].metrics["steps"] == 2
+    assert (tmp_path / "history.json").is_file() and not (tmp_path / "pretraining.safetensors").exists()
 
 
 def test_mistakes_end_with_a_sentence_and_status_2(a_folder_of_volumes, tmp_path):
