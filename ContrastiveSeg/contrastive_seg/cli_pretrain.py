@@ -133,12 +133,15 @@ def pretrain(
     check_use(method, network, {**chosen, "positions": positions if positions == "mm" else None})
     from contrastive_seg.commands.pretrain import About, draft_card, refuse_finished
     from contrastive_seg.commands.pretrain import pretrain as work
+    from contrastive_seg.compute import choose_compute
     from contrastive_seg.inference.scores import Stopped
     from contrastive_seg.pretraining.checkpoint import refuse_unfinished
     from contrastive_seg.pretraining.data.slices import SliceData
+    from contrastive_seg.pretraining.distributed import own_device
 
     settings.check_size(size)
     settings.check_positions(positions, threshold)
+    choose_compute(own_device(device), threads)  # a GPU that is missing is told before all volumes are read
     about = About(name or f"{method}-{network}", modality, anatomy, licence, "")
     draft_card(about, settings)
     if not resume:

@@ -99,6 +99,7 @@ class PretrainSettings:
             _check(name, getattr(self, name), getattr(self, name) > 0, "a number above zero")
         for name in ("width", "in_channels", "queue"):
             _check(name, getattr(self, name), getattr(self, name) >= 1, "at least 1")
+        _check("group_channels", self.group_channels, self.group_channels >= 0, "0 (for none) or more")
         _check("grid", self.grid, self.grid >= 2, "at least 2")
         _check("batch", self.batch, self.batch >= 2, "at least 2: a contrast needs something to differ from")
         _check("momentum", self.momentum, 0 <= self.momentum <= 1, "between 0 and 1")

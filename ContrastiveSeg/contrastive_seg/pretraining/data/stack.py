@@ -23,6 +23,8 @@ PARTITIONS = 4
 _SOMETHING = 0.1
 """A slice has something on it when its values spread more than this share of the volume's spread."""
 _TOGETHER = 32
+_LONGEST = 8192
+"""Pixels along a side of a slice; more come of a pixel size that was mistyped, and fill the memory."""
 
 Positions = Literal["relative", "mm"]
 
@@ -79,7 +81,7 @@ def load_stack(source: VolumeSource, settings: StackSettings, on_note: Callable[
 
     Raises:
         ContrastiveSegError: What :func:`~contrastive_seg.data.read.read_volume` finds, or
-            ``bad-table`` when the wanted slices are not there.
+            ``bad-table`` when the wanted slices are not there; ``bad-setting`` for pixels far too small.
     """
     frames = [
         read_volume(path, replace_nonfinite=settings.replace_nonfinite, on_note=on_note)
@@ -106,6 +108,12 @@ def load_stack(source: VolumeSource, settings: StackSettings, on_note: Callable[
     if pixel is None:
         pixel = max(min(spacing), max(height * spacing[0], width * spacing[1]) / settings.size)
     inner = (max(1, round(height * spacing[0] / pixel)), max(1, round(width * spacing[1] / pixel)))
+    if max(inner) > _LONGEST:
+        raise ContrastiveSegError(
+            "bad-setting",
+            f"With pixels of {pixel:g} mm a slice of '{source.name}' has {inner[1]} x {inner[0]} of them.",
+            f"Use a larger --pixel; no side may have more than {_LONGEST}.",
+        )
     slices = _resampled(planes, normalisation, inner)
     spread = slices.reshape(len(slices), -1).astype(np.float32).std(axis=1)
     if settings.positions == "relative":

@@ -161,6 +161,7 @@ def test_mistakes_end_with_a_sentence_and_status_2(a_folder_of_volumes, tmp_path
         (("--data", tmp_path / "none", "--method", "macl", "--size", "96"), "multiple of 64"),
         (("--data", tmp_path / "none", "--name", "../evil"), "--name"),
         (("--data", tmp_path / "none", "--positions", "mm"), "--threshold 5"),
+        (("--data", tmp_path / "none", "--device", "cuda:63"), "cuda:63"),
     ):
         done = run_command("pretrain", *SMALL, "--output", tmp_path / "out", *arguments)
         assert done.returncode == 2 and "Traceback" not in done.stderr

@@ -95,6 +95,7 @@ def test_what_the_user_chooses_comes_first():
         ({"method": "moco", "batch": 24, "queue": 100}, "queue"),
         ({"method": "macl", "network": "deeplabv3"}, "unet"),
         ({"grid": 1}, "grid"),
+        ({"method": "moco-local-decorrelated", "group_channels": -5}, "group-channels"),
         *(
             ({name: value}, name.replace("_", "-"))
             for name in ("temperature", "threshold", "learning_rate", "epochs", "minutes", "weight_decay")

@@ -111,6 +111,15 @@ def test_slices_are_resampled_to_the_pixel_and_larger_ones_are_cropped_at_random
     assert len(found) > 6
 
 
+@pytest.mark.parametrize("pixel", [1e-3, 1e-9])
+def test_pixels_far_too_small_are_refused_and_fill_no_memory(tmp_path: Path, pixel: float) -> None:
+    write(tmp_path / "a.nii", voxels())
+    with pytest.raises(ContrastiveSegError) as caught:
+        SliceData(tmp_path, size=32, pixel=pixel)
+    assert caught.value.code == "bad-setting" and "--pixel" in caught.value.what_to_do
+    assert f"pixels of {pixel:g} mm" in caught.value.sentence
+
+
 def test_without_a_pixel_the_whole_slice_is_seen(tmp_path: Path) -> None:
     array = np.zeros((3, 60, 90), np.int16)
     array[:, 0, 0] = array[:, -1, -1] = 500
