@@ -26,6 +26,8 @@ _RUN_FILES = {"job.json", "checkpoint.json"}
 _RUN_FOLDERS = {"predictions", "uncertainty", "others"}
 _COLUMNS = ("image", "first", "last", "clip")
 _DICOM_MARK = b"DICM"
+_DICOM_INDEX = "dicomdir"
+"""On every CD: DICOM, but no image; with it the folder would stand for the longest series below it."""
 
 
 @dataclass(frozen=True)
@@ -142,6 +144,8 @@ def _leads_up(link: Path) -> bool:
 
 
 def _is_dicom(path: Path) -> bool:
+    if path.name.lower() == _DICOM_INDEX:
+        return False
     if path.suffix.lower() not in ("", ".dcm", ".dicom", ".ima") and not path.suffix[1:].isdecimal():
         return False
     try:

@@ -110,6 +110,13 @@ def test_a_dicom_file_with_several_frames_is_a_volume_of_its_own(tmp_path: Path)
     assert [volume.name for volume in find_volumes(tmp_path)] == ["clip1.dcm", "clip2.dcm"]
 
 
+@pytest.mark.parametrize("name", ["DICOMDIR", "dicomdir"])
+def test_the_index_of_a_cd_is_no_image(tmp_path: Path, name: str) -> None:
+    write_series(tmp_path / "IMAGES" / "1", voxels())
+    (tmp_path / name).write_bytes(bytes(128) + b"DICM" + bytes(64))
+    assert [volume.name for volume in find_volumes(tmp_path)] == ["IMAGES/1"]
+
+
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "readme.txt").write_text("no image")
     error = refused(tmp_path)
