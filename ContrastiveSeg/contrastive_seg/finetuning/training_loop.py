@@ -36,7 +36,7 @@ class TrainingLoop:
         prepared: Views of all cases.
         begin: ``time.monotonic()`` when the round began.
         budget: Seconds from ``begin`` to the finished prediction.
-        steps: Exactly so many steps instead, or None.
+        steps: Exactly so many steps instead, those of an interrupted round included, or None.
         on_event: Told progress and metrics.
         should_stop: True ends the loop after the step under way.
         preview: Shows the mask as the given network would predict it, and tells how many seconds the
@@ -82,6 +82,8 @@ class TrainingLoop:
         )
         # An interrupted round goes on where it was; a new one begins at zero.
         self.earlier = min(state.elapsed, 0.75 * budget)
+        # Of a fixed number of steps it does only those that are left.
+        self._before = len(state.schedules[-1].fractions) if self.earlier and state.schedules else 0
         self.preview_cost = 1.0
         self.predict_cost = 1.0
         self._shift = 0.0
@@ -99,7 +101,7 @@ class TrainingLoop:
         if self.replay is not None:
             return self.replay.fractions[done] if done < len(self.replay.fractions) else 1.0
         if self.steps is not None:
-            return done / self.steps
+            return (self._before + done) / self.steps
         spent = time.monotonic() - self.begin
         usable = self.budget - self._reserve()
         # Rounded to what the schedule can keep in a few letters.
@@ -175,6 +177,7 @@ class TrainingLoop:
     def _tell(self, fraction: float, done: int, spent: float) -> None:
         steps = len(self.replay.fractions) if self.replay is not None else self.steps
         if steps is not None:
+            steps -= self._before
             left = spent / done * (steps - done) + self._reserve()
         elif self._shift:
             left = (1 - fraction) * self.budget + self._reserve()

@@ -47,11 +47,13 @@ def test_a_round_that_was_killed_and_resumed_is_repeated_without_the_kill(
     first.wait_for(lambda event: (a_run_folder / "checkpoint.json").exists())
     first.process.kill()
     first.process.wait(60)
+    done = json.loads((a_run_folder / "checkpoint.json").read_text("utf-8"))["step"]
     second = start_worker()
-    second.send(**open_command(steps=12, resume=True))
+    second.send(**open_command(steps=done + 12, resume=True))
     round_(second, 2)
     (only,) = json.loads((a_run_folder / "provenance.json").read_text("utf-8"))["rounds"]
-    assert len(only["schedule"]["resumed_at"]) == 1 and only["schedule"]["resumed_at"][0] > 0
+    assert only["schedule"]["resumed_at"] == [done] and done > 0
+    assert len(only["schedule"]["fractions"].split()) == done + 12
     status, out, err = call(capsys, "reproduce", a_run_folder, "--json")
     told = json.loads(out)
     assert told["equal"] and status == 0, err
