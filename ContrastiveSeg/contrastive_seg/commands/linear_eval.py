@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import typer
 from rich.table import Table
 
 from contrastive_seg.commands.console import Output
@@ -52,6 +53,7 @@ def evaluate_features(
 
     Raises:
         ContrastiveSegError: Anything a user can put right.
+        typer.Exit: Stopped before it was complete.
     """
     check_seed(seed)
     card, tensors = load_weights(weights)
@@ -84,6 +86,9 @@ def evaluate_features(
                 on_fraction=lambda f, n=number: show(f"{n + 1} of 2", (n + f) / 2, None),  # type: ignore[misc]
                 should_stop=should_stop,
             )
+            if should_stop():  # one of two, or one that has learnt for less long, compares with nothing
+                output.result({"stopped": True}, [], ["Stopped; nothing was measured."])
+                raise typer.Exit(1)
     table = Table(title="Dice of a linear map on frozen features")
     for title in ("Label", f"'{card.name}'", "Random features"):
         table.add_column(title, justify="right")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
-from command_line import run_command
+from command_line import call, run_command
 from contrastive_seg_phantom import two_organs
 
 from contrastive_seg.compute import Compute
@@ -132,3 +133,21 @@ def test_the_command_compares_with_random_features(pretrained, cases, tmp_path: 
     assert run_command("linear-eval", "nowhere", "--data", tmp_path).returncode == 2
     done = run_command("linear-eval", tmp_path / "weights", "--data", tmp_path, "--seed=-1")
     assert done.returncode == 2 and "The seed is -1" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_stopped_evaluation_compares_nothing(pretrained, cases, tmp_path: Path, capsys, monkeypatch):
+    save_weights(tmp_path / "weights" / "small.safetensors", pretrained, card())
+    for number, case in enumerate(cases):
+        for kind, array in (("images", case.volume.array), ("labels", case.labels)):
+            (tmp_path / kind).mkdir(exist_ok=True)
+            image = sitk.GetImageFromArray(np.asarray(array))
+            sitk.WriteImage(image, str(tmp_path / kind / f"{number}.nii.gz"))
+
+    @contextmanager
+    def stopped(on_first):
+        yield lambda: True
+
+    monkeypatch.setattr("contrastive_seg.commands.linear_eval.stop_on_interrupt", stopped)
+    command = ["linear-eval", tmp_path / "weights", "--data", tmp_path, "--steps", 2, "--device", "cpu"]
+    status, out, _ = call(capsys, *command, "--json")
+    assert status == 1 and json.loads(out) == {"stopped": True}
