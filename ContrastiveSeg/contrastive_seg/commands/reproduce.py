@@ -61,10 +61,8 @@ def reproduce(
     planned = plan(provenance, str(weights) if weights else None, seed=seed, device=device)
     _check_weights(weights, provenance)
     volumes, labels = find_inputs(folder, job, provenance, data, output)
-    if target is not None and (target / "checkpoint.safetensors").exists():
-        raise ContrastiveSegError(
-            "usage", f"'{target}' holds a run already.", "Name an empty folder with --output."
-        )
+    if target is not None and _holds_something(target):
+        raise ContrastiveSegError("usage", f"'{target}' is not empty.", "Name an empty folder with --output.")
     with _place(target) as place:
         with stop_on_interrupt(lambda: output.note("Stopping.")) as should_stop, output.progress() as show:
 
@@ -89,6 +87,13 @@ def reproduce(
             ):
                 write_like(prediction.labels, volumes[case], target / f"prediction-{number}.nii.gz")
     return _compare(run, job, provenance, planned, repeated, output)
+
+
+def _holds_something(folder: Path) -> bool:
+    try:
+        return any(not one.name.startswith(".") for one in folder.iterdir())
+    except OSError:  # it is not there, or cannot be used: that is told when it is made
+        return False
 
 
 def _check_weights(weights: object, provenance: Mapping[str, Any]) -> None:

@@ -101,6 +101,14 @@ def test_another_seed_is_not_equal_and_the_dice_between_both_is_told(a_finished_
     assert 0.5 < told["cases"][0]["dice"]["1"] < 1
 
 
+def test_a_repetition_replaces_nothing(a_finished_run: Path, tmp_path: Path, capsys) -> None:
+    (tmp_path / "prediction-0.nii.gz").write_bytes(b"of somebody")
+    status, out, _ = call(capsys, "reproduce", a_finished_run, "--output", tmp_path, "--json")
+    assert status == 2 and "is not empty" in json.loads(out)["error"]["message"]
+    assert [one.name for one in tmp_path.iterdir()] == ["prediction-0.nii.gz"]
+    assert (tmp_path / "prediction-0.nii.gz").read_bytes() == b"of somebody"
+
+
 def test_a_changed_image_is_named_and_nothing_is_trained(a_run: Path, capsys) -> None:
     change_image(a_run.parent / "image.nii.gz")
     status, out, err = call(capsys, "reproduce", a_run, "--json")
