@@ -86,6 +86,8 @@ def finetune(
     if others_read:
         session.set_unlabelled([volume for _, volume in others_read])
     values = sorted({value for case in cases for value in case.labels.values} - {0})
+    if unseen := sorted(set(names) - {0, *values}):
+        output.note(f"--name names {', '.join(map(str, unseen))}, which no label map shows.")
     segments = tuple(Segment(value, names.get(value, f"Structure {value}")) for value in values)
     labels = [pair.labels for pair in labelled]
     without = tuple(str(path.resolve()) for path, _ in others_read)

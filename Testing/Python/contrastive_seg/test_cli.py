@@ -267,9 +267,10 @@ def test_an_image_without_labels_that_cannot_be_read_costs_nothing_but_itself(
     (tmp_path / "data" / "images" / "a.nii.gz").write_bytes(b"\x1f\x8bno")
     run = tmp_path / "run"
     status, out, err = call(
-        capsys, "finetune", "--data", tmp_path / "data", "--ignore", 255, "--output", run, "--json", *QUICK
-    )
-    assert status == 0, err
+        capsys, "finetune", "--data", tmp_path / "data", "--ignore", 255, "--output", run, "--json", *QUICK,
+        "--name", "1=Liver", "--name", "11=Spleen",
+    )  # fmt: skip
+    assert status == 0 and "--name names 11, which no label map shows." in err, err
     told = json.loads(out)
     assert [case["image"] for case in told["cases"]] == ["b"]
     assert told["failures"][0]["image"] == "a" and "'a' is left out" in err
