@@ -11,6 +11,7 @@ import typer
 
 from contrastive_seg.commands.console import Output
 from contrastive_seg.commands.events import output_for
+from contrastive_seg.errors import ContrastiveSegError
 
 if TYPE_CHECKING:
     from contrastive_seg.pretraining.settings import PretrainSettings
@@ -139,6 +140,8 @@ def pretrain(
     from contrastive_seg.pretraining.data.slices import SliceData
     from contrastive_seg.pretraining.distributed import own_device
 
+    if resume and overwrite:
+        raise ContrastiveSegError("usage", "--resume excludes --overwrite.", "Leave one of them out.")
     settings.check_size(size)
     settings.check_positions(positions, threshold)
     choose_compute(own_device(device), threads)  # a GPU that is missing is told before all volumes are read

@@ -162,6 +162,7 @@ def test_mistakes_end_with_a_sentence_and_status_2(a_folder_of_volumes, tmp_path
         (("--data", tmp_path / "none", "--name", "../evil"), "--name"),
         (("--data", tmp_path / "none", "--positions", "mm"), "--threshold 5"),
         (("--data", tmp_path / "none", "--device", "cuda:63"), "cuda:63"),
+        (("--data", tmp_path / "none", "--resume", "--overwrite"), "--resume excludes --overwrite"),
     ):
         done = run_command("pretrain", *SMALL, "--output", tmp_path / "out", *arguments)
         assert done.returncode == 2 and "Traceback" not in done.stderr
