@@ -87,7 +87,7 @@ class AnnotationSummary:
             segmentationNode,
             labels,
             grid,
-            axis=planes.axis(grid.planeNames()),
+            axis=planes.axis(grid.across()),
             values=values,
         )
         partial = set(AnnotationLogic.partialSlices(segmentationNode))
@@ -150,7 +150,7 @@ class AnnotationSummary:
             plane,
             tuple(segmentId for segmentId, value in values.items() if value in present),
             (float(world[0]), float(world[1]), float(world[2])),
-            across,
+            grid.across()[axis],
             complete,
         )
 

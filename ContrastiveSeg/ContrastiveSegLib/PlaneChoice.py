@@ -24,15 +24,11 @@ class PlaneChoice(Enum):
             PlaneChoice.Sagittal: _("Sagittal only"),
         }[self]
 
-    def axis(self, planeNames: tuple[str, str, str]) -> int | None:
-        """The array axis meant on a grid whose axes have these plane names, None for any.
+    def axis(self, across: tuple[int, int, int]) -> int | None:
+        """The array axis meant on a grid, None for any.
 
         Args:
-            planeNames: See :meth:`VolumeGrid.planeNames`.
+            across: See :meth:`VolumeGrid.across`.
         """
-        names = {
-            PlaneChoice.Axial: _("axial"),
-            PlaneChoice.Coronal: _("coronal"),
-            PlaneChoice.Sagittal: _("sagittal"),
-        }
-        return planeNames.index(names[self]) if self in names else None
+        wanted = {PlaneChoice.Sagittal: 0, PlaneChoice.Coronal: 1, PlaneChoice.Axial: 2}
+        return across.index(wanted[self]) if self in wanted else None

@@ -116,8 +116,7 @@ class SliceSuggestion:
 
     def across(self, grid: VolumeGrid) -> int:
         """Which of the coordinates R, A, S counts the slices of its plane."""
-        plane = grid.planeNames()[self.slice[0]]
-        return {_("sagittal"): 0, _("coronal"): 1, _("axial"): 2}[plane]
+        return grid.across()[self.slice[0]]
 
     def center(self, grid: VolumeGrid) -> tuple[float, float, float]:
         """The middle of the slice in world space, RAS mm."""

@@ -112,15 +112,24 @@ class VolumeGrid:
         """What to call the slices that array axes 0, 1, 2 count: the anatomical plane nearest to each.
 
         The engine's names follow the grid; a sagittally acquired volume has "axial" slices along its
-        third index there, but the person looks at sagittal ones.
+        third index there, but the person looks at sagittal ones. Only to be shown: what is compared is
+        :meth:`across`, as names may be translated in one file and not yet in another.
+        """
+        names = (_("sagittal"), _("coronal"), _("axial"))  # across right, anterior, superior
+        first, second, third = self.across()
+        return names[first], names[second], names[third]
+
+    def across(self) -> tuple[int, int, int]:
+        """Which coordinate array axes 0, 1, 2 count slices along: 0, 1, 2 for right, anterior, superior.
+
+        That is 0 for sagittal, 1 for coronal and 2 for axial slices.
         """
         directions = np.abs(self.ijkToWorld()[:3, :3])
         directions = directions / np.maximum(np.linalg.norm(directions, axis=0), 1e-12)
-        names = (_("sagittal"), _("coronal"), _("axial"))  # across right, anterior, superior
         best = max(
             ((p, sum(directions[p[i], i] for i in range(3))) for p in _orders()), key=lambda pair: pair[1]
         )[0]
-        return names[best[2]], names[best[1]], names[best[0]]
+        return best[2], best[1], best[0]
 
     def acquisitionAxis(self) -> int:
         """The array axis across which the slices are thickest; 0 where all are about alike."""

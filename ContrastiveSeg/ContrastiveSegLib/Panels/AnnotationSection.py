@@ -186,7 +186,7 @@ class AnnotationSection:
 
     def _axis(self, grid: VolumeGrid, parameters: Parameters) -> int:
         """The plane that is meant: the one chosen, the one painted in, or that of the scanner."""
-        chosen = parameters.planes.axis(grid.planeNames())
+        chosen = parameters.planes.axis(grid.across())
         if chosen is not None:
             return int(chosen)
         axes = [one.slice[0] for one in (self.summary.painted if self.summary else [])]

@@ -271,7 +271,7 @@ class Panel(VTKObservationMixin):
             settings.update(section.learningSettings())
         volume, segmentation = self.nodes()
         seconds = self.secondsInsteadOfBudget or parameters.budget.value
-        axis = parameters.planes.axis(VolumeGrid(volume).planeNames())
+        axis = parameters.planes.axis(VolumeGrid(volume).across())
         self.learning.start(volume, segmentation, seconds, axis=axis, **settings)
         parameters.showPrediction = True
 

@@ -195,7 +195,7 @@ class ReviewSection(Section):
         assert self._parameters is not None
         grid = VolumeGrid(volume)
         summary = self.panel.annotation.summary
-        axis = self._parameters.planes.axis(grid.planeNames())
+        axis = self._parameters.planes.axis(grid.across())
         if axis is None:
             axes = [one.slice[0] for one in (summary.painted if summary is not None else [])]
             axis = max(set(axes), key=axes.count) if axes else grid.acquisitionAxis()

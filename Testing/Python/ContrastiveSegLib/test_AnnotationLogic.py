@@ -9,6 +9,7 @@ from ContrastiveSegLib.AcceptedLabels import AcceptedLabels
 from ContrastiveSegLib.AnnotationLogic import AnnotationLogic
 from ContrastiveSegLib.AnnotationSummary import AnnotationSummary
 from ContrastiveSegLib.PlaneChoice import PlaneChoice
+from ContrastiveSegLib.SliceSuggestion import SliceSuggestion
 from ContrastiveSegLib.UserError import UserError
 from ContrastiveSegLib.VolumeGrid import VolumeGrid
 
@@ -122,6 +123,18 @@ def test_the_summary_names_planes_and_positions_as_the_person_sees_them(a_scene)
     (one,) = AnnotationSummary.of(volume, segmentation, PlaneChoice.Automatic).slices
     assert (one.slice, one.plane, one.segmentIds) == ((0, 1), "sagittal", ("B",))
     assert one.center == pytest.approx((-3, 4, 3.5)) and one.across == 0
+
+
+def test_planes_may_be_translated_in_one_file_and_not_yet_in_another(
+    a_volume_node, a_segmentation_node, monkeypatch
+):
+    words = {"axial": "transversal", "coronal": "frontal", "sagittal": "sagittal"}
+    monkeypatch.setattr("ContrastiveSegLib.VolumeGrid._", lambda text: words.get(text, text))
+    paint(a_segmentation_node, "Ball", only_slices(ball(SHAPE), 0, [3, 5]), a_volume_node)
+    summary = AnnotationSummary.of(a_volume_node, a_segmentation_node, PlaneChoice.Axial)
+    assert [(one.plane, one.across) for one in summary.slices] == [("transversal", 2)] * 2
+    suggested = SliceSuggestion((0, 4), "far", 0.1, 4.0, "Ball")
+    assert suggested.sentence(VolumeGrid(a_volume_node)).startswith("transversal slice at S: 8.0 mm")
 
 
 @pytest.fixture
