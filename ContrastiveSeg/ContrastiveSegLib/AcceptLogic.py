@@ -29,7 +29,7 @@ class _State:
     """A segmentation at one moment: its voxels, and what is said of them."""
 
     voxels: VoxelDigest
-    manual: list[Slice]
+    manual: str | None
     accepted: Snapshot | None
 
 
@@ -101,7 +101,14 @@ class AcceptLogic:
             for one in segmentationNode.GetSegmentation().GetSegmentIDs()
             if predicted.GetSegmentation().GetSegment(one) and (segmentIds is None or one in segmentIds)
         ]
-        partial = [one for one in AnnotationLogic.partialSlices(segmentationNode) if one in annotated]
+        if not chosen:
+            raise UserError(
+                _("What was predicted is no segment of '{name}' any more.").format(
+                    name=segmentationNode.GetName()
+                ),
+                _("Press Start to learn its segments as they are now."),
+            )
+        partial = [one for one in AnnotationLogic.partialSlices(segmentationNode, grid) if one in annotated]
         persons = yield from SegmentChange.persons(
             grid, segmentationNode, [] if replaceAnnotated else partial
         )
@@ -116,21 +123,22 @@ class AcceptLogic:
         self._prepare(volumeNode, segmentationNode)
         accepted = AcceptedLabels(segmentationNode)
         voxels = yield from VoxelDigest.steps(segmentationNode)
-        before = _State(voxels, AnnotationLogic.manualSlices(segmentationNode), accepted.snapshot())
+        before = _State(voxels, AnnotationLogic.manualText(segmentationNode), accepted.snapshot())
         history = self._history(segmentationNode)
         is3D = self._isShown3D(segmentationNode)
         if is3D:  # Slicer would make it anew with each slab
             segmentationNode.RemoveClosedSurfaceRepresentation()
         self._isRunning, isDone = True, False
         try:
-            AnnotationLogic.recordManual(segmentationNode, annotated)  # before voxels look like a person's
+            # before voxels look like a person's
+            AnnotationLogic.recordManual(segmentationNode, annotated, grid)
             yield
             for remove in (True, False):  # first all that goes, so that nothing new is overwritten
                 for change in changes:
                     yield from self._apply(grid, segmentationNode, change, remove)
             yield from accepted.take(persons, grid)
             voxels = yield from VoxelDigest.steps(segmentationNode)
-            after = _State(voxels, sorted(set(annotated)), accepted.snapshot())
+            after = _State(voxels, AnnotationLogic.manualText(segmentationNode), accepted.snapshot())
             self._done = [*self._done, _Accepted(segmentationNode, before, after, history)][-_MOST_UNDONE:]
             isDone = True
         finally:
@@ -216,8 +224,7 @@ class AcceptLogic:
     @staticmethod
     def _mark(segmentationNode: Any, state: _State) -> None:
         accepted = AcceptedLabels(segmentationNode)
-        if AnnotationLogic.manualSlices(segmentationNode) != state.manual:
-            AnnotationLogic.recordManual(segmentationNode, state.manual)
+        AnnotationLogic.putManualText(segmentationNode, state.manual)
         if accepted.snapshot() != state.accepted:
             accepted.put(state.accepted)
 

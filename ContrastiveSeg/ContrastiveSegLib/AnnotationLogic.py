@@ -11,13 +11,13 @@ from ContrastiveSegLib.AcceptedLabels import AcceptedLabels
 from ContrastiveSegLib.Chunks import Chunks
 from ContrastiveSegLib.LabelBox import LabelBox
 from ContrastiveSegLib.SegmentResampler import SegmentResampler
+from ContrastiveSegLib.SliceMarks import SliceMarks
 from ContrastiveSegLib.SliceRule import Slice, SliceRule
 from ContrastiveSegLib.VolumeGrid import VolumeGrid
 
 _EMPTY = "ContrastiveSeg.EmptySlices"
 _MANUAL = "ContrastiveSeg.ManualSlices"
 _PARTIAL = "ContrastiveSeg.PartialSlices"
-_LETTERS = "kji"
 _FEW_VOXELS = 4_000_000
 
 
@@ -26,8 +26,9 @@ class AnnotationLogic:
 
     A slice counts as annotated as a whole, background included, once any of the segments is painted
     on it; :class:`SliceRule` says which plane it belongs to. Slices that show nothing of the
-    structures can be marked as complete; the marks are an attribute of the segmentation node, as
-    index along a grid axis (``k12 j3``), and so are saved with the scene.
+    structures can be marked as complete; the marks are attributes of the segmentation node
+    (:class:`SliceMarks`), and so are saved with the scene. Where a grid is given only those of it are
+    meant, else those of all.
 
     Where a prediction was accepted into the segmentation, its voxels are not a person's word: the
     slices that were annotated before count, and those on which anything was changed since. A slice on
@@ -88,9 +89,9 @@ class AnnotationLogic:
             (axis, index) pairs, sorted.
         """
         axes = (0, 1, 2) if axis is None else (axis,)
-        manual, accepted = cls.manualSlices(segmentationNode), AcceptedLabels(segmentationNode)
+        manual, accepted = cls.manualSlices(segmentationNode, grid), AcceptedLabels(segmentationNode)
         hidden = cls.hiddenValues(segmentationNode, values)
-        isAccepted, before = bool(manual) or accepted.node is not None, None
+        isAccepted, before = accepted.node is not None or cls.isUnknown(segmentationNode), None
         if isAccepted:
             before = yield from accepted.labelSteps(values, grid, cls.hiddenIds(segmentationNode))
 
@@ -104,7 +105,7 @@ class AnnotationLogic:
 
         size = max(one.array.size for one in (labels, before or labels))
         found = find() if size < _FEW_VOXELS else (yield from Chunks.beside(find))
-        found.update(one for one in cls.emptySlices(segmentationNode) if one[0] in axes)
+        found.update(one for one in cls.emptySlices(segmentationNode, grid) if one[0] in axes)
         return sorted((a, index) for a, index in found if 0 <= index < grid.shape[a])
 
     @classmethod
@@ -112,37 +113,53 @@ class AnnotationLogic:
         """Whether something was accepted, but what that was is no longer in the scene."""
         return bool(cls.manualSlices(segmentationNode)) and AcceptedLabels(segmentationNode).node is None
 
-    @classmethod
-    def emptySlices(cls, segmentationNode: Any) -> list[Slice]:
+    @staticmethod
+    def emptySlices(segmentationNode: Any, grid: VolumeGrid | None = None) -> list[Slice]:
         """Slices marked as complete although nothing is painted on them."""
-        return cls._read(segmentationNode, _EMPTY)
+        return SliceMarks(segmentationNode, _EMPTY, grid).read()
 
     @classmethod
-    def setEmpty(cls, segmentationNode: Any, one: Slice, empty: bool = True) -> None:
+    def setEmpty(
+        cls, segmentationNode: Any, one: Slice, empty: bool = True, grid: VolumeGrid | None = None
+    ) -> None:
         """Marks a slice as complete without any structure, or takes the mark away."""
-        marks = [other for other in cls.emptySlices(segmentationNode) if other != one]
-        cls._write(segmentationNode, _EMPTY, [*marks, one] if empty else marks)
+        marks = [other for other in cls.emptySlices(segmentationNode, grid) if other != one]
+        SliceMarks(segmentationNode, _EMPTY, grid).write([*marks, one] if empty else marks)
 
-    @classmethod
-    def partialSlices(cls, segmentationNode: Any) -> list[Slice]:
+    @staticmethod
+    def partialSlices(segmentationNode: Any, grid: VolumeGrid | None = None) -> list[Slice]:
         """Slices of which only what is painted counts, and nothing is said about the rest."""
-        return cls._read(segmentationNode, _PARTIAL)
+        return SliceMarks(segmentationNode, _PARTIAL, grid).read()
 
     @classmethod
-    def setPartial(cls, segmentationNode: Any, one: Slice, partial: bool = True) -> None:
+    def setPartial(
+        cls, segmentationNode: Any, one: Slice, partial: bool = True, grid: VolumeGrid | None = None
+    ) -> None:
         """Says whether only what is painted on a slice counts, or its background too."""
-        marks = [other for other in cls.partialSlices(segmentationNode) if other != one]
-        cls._write(segmentationNode, _PARTIAL, [*marks, one] if partial else marks)
+        marks = [other for other in cls.partialSlices(segmentationNode, grid) if other != one]
+        SliceMarks(segmentationNode, _PARTIAL, grid).write([*marks, one] if partial else marks)
 
-    @classmethod
-    def recordManual(cls, segmentationNode: Any, slices: list[Slice]) -> None:
+    @staticmethod
+    def recordManual(segmentationNode: Any, slices: list[Slice], grid: VolumeGrid | None = None) -> None:
         """Remembers which slices are a person's, before a prediction is accepted into the node."""
-        cls._write(segmentationNode, _MANUAL, slices)
+        SliceMarks(segmentationNode, _MANUAL, grid).write(slices)
 
-    @classmethod
-    def manualSlices(cls, segmentationNode: Any) -> list[Slice]:
+    @staticmethod
+    def manualSlices(segmentationNode: Any, grid: VolumeGrid | None = None) -> list[Slice]:
         """What :meth:`recordManual` remembered."""
-        return cls._read(segmentationNode, _MANUAL)
+        return SliceMarks(segmentationNode, _MANUAL, grid).read()
+
+    @staticmethod
+    def manualText(segmentationNode: Any) -> str | None:
+        """All that :meth:`recordManual` remembered, as :meth:`putManualText` takes it back."""
+        text = segmentationNode.GetAttribute(_MANUAL)
+        return None if text is None else str(text)
+
+    @staticmethod
+    def putManualText(segmentationNode: Any, text: str | None) -> None:
+        """Remembers again what :meth:`manualText` gave."""
+        if segmentationNode.GetAttribute(_MANUAL) != text:
+            segmentationNode.SetAttribute(_MANUAL, text)
 
     @staticmethod
     def marks(segmentationNode: Any) -> tuple[Any, ...]:
@@ -175,17 +192,3 @@ class AnnotationLogic:
             VolumeGrid.localToWorld(node)  # refuses what makes a painted slice none of the volume's
         hidden = cls.hiddenIds(segmentationNode)
         return (yield from SegmentResampler(segmentationNode, grid).labelSteps(values, hidden))
-
-    @staticmethod
-    def _read(node: Any, name: str) -> list[Slice]:
-        found = []
-        for word in (node.GetAttribute(name) or "").split():
-            if word[0] in _LETTERS and word[1:].isdigit():
-                found.append((_LETTERS.index(word[0]), int(word[1:])))
-        return sorted(set(found))
-
-    @staticmethod
-    def _write(node: Any, name: str, slices: list[Slice]) -> None:
-        text = " ".join(f"{_LETTERS[axis]}{index}" for axis, index in sorted(set(slices)))
-        # an attribute that is None is removed
-        node.SetAttribute(name, text or None)

@@ -90,7 +90,7 @@ class AnnotationSummary:
             axis=planes.axis(grid.across()),
             values=values,
         )
-        partial = set(AnnotationLogic.partialSlices(segmentationNode))
+        partial = set(AnnotationLogic.partialSlices(segmentationNode, grid))
         described = {one: values[one] for one in shown}
         slices = []
         for one in found:
@@ -143,11 +143,9 @@ class AnnotationSummary:
         center[axis] = index
         toWorld = grid.ijkToWorld()
         world = toWorld @ np.array([*center[::-1], 1.0])
-        plane = grid.planeNames()[axis]
-        across = {_("sagittal"): 0, _("coronal"): 1, _("axial"): 2}[plane]
         return AnnotatedSlice(
             one,
-            plane,
+            grid.planeNames()[axis],
             tuple(segmentId for segmentId, value in values.items() if value in present),
             (float(world[0]), float(world[1]), float(world[2])),
             grid.across()[axis],

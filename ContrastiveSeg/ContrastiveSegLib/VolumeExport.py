@@ -151,7 +151,7 @@ class VolumeExport:
         box = AnnotationLogic.labelsOf(segmentationNode, grid, values)
         hidden = AnnotationLogic.hiddenValues(segmentationNode, values)
         slices = AnnotationLogic.annotatedSlices(segmentationNode, box, grid, values=values, axis=axis)
-        partial, persons = AnnotationLogic.partialSlices(segmentationNode), None
+        partial, persons = AnnotationLogic.partialSlices(segmentationNode, grid), None
         if partial:
             under = AnnotationLogic.hiddenIds(segmentationNode)
             persons = AcceptedLabels(segmentationNode).persons(box, values, grid, under)

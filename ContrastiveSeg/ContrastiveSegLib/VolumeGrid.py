@@ -124,7 +124,19 @@ class VolumeGrid:
 
         That is 0 for sagittal, 1 for coronal and 2 for axial slices.
         """
-        directions = np.abs(self.ijkToWorld()[:3, :3])
+        return self._across(self.ijkToWorld())
+
+    def kind(self) -> str:
+        """What the grid is like wherever it lies: sizes and spacing along i, j, k, planes of k, j, i."""
+        spacing = np.linalg.norm(self.ijkToLocal[:3, :3], axis=0)
+        planes = "".join("SCA"[one] for one in self._across(self.ijkToLocal))
+        sizes = "x".join(str(n) for n in self.shape[::-1])
+        return f"{sizes}/{'x'.join(f'{one:.4g}' for one in spacing)}/{planes}"
+
+    @staticmethod
+    def _across(toSpace: np.ndarray) -> tuple[int, int, int]:
+        """As :meth:`across`, for a matrix from IJK to some space."""
+        directions = np.abs(toSpace[:3, :3])
         directions = directions / np.maximum(np.linalg.norm(directions, axis=0), 1e-12)
         best = max(
             ((p, sum(directions[p[i], i] for i in range(3))) for p in _orders()), key=lambda pair: pair[1]

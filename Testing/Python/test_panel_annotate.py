@@ -225,6 +225,25 @@ def test_unchecking_an_empty_slice_takes_the_mark_away(a_painted_scene, a_panel)
     assert AnnotationLogic.emptySlices(segmentation) == []
 
 
+def test_a_slice_marked_as_empty_is_none_of_another_volume_with_other_slices(a_painted_scene, a_panel):
+    volume, _segmentation = a_painted_scene
+    view = SliceView()
+    view.show(volume, offset=20.0)
+    a_panel.ui.emptyButton.click()
+    rows = a_panel.ui.annotationLabel
+    assert rows.text == "4 annotated slices (4 axial)."
+    thin = np.diag([1.0, 1.0, 1.0, 1.0])
+    thin[2, 3] = -0.5
+    other = add_volume(np.repeat(ball(SHAPE), 2, axis=0), thin, name="T2")
+    a_panel.panel._parameters.volume = other
+    assert rows.text == "6 annotated slices (6 axial)."  # 10 is in the midst of the structure there
+    view.show(other, offset=20.0)
+    a_panel.ui.emptyButton.click()
+    assert rows.text == "7 annotated slices (7 axial)."
+    a_panel.panel._parameters.volume = volume
+    assert rows.text == "4 annotated slices (4 axial)."
+
+
 def tilted(degrees):
     """A grid of 2 mm slices, turned about the axis from left to right."""
     turn = np.radians(degrees)

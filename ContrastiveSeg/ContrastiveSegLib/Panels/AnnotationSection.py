@@ -150,7 +150,7 @@ class AnnotationSection:
         volume, node = parameters.volume, parameters.segmentation
         if node is None or not AnnotationLogic.isUnknown(node):
             return
-        manual = len(AnnotationLogic.manualSlices(node))
+        manual = len(AnnotationLogic.manualSlices(node, VolumeGrid(volume)))
         text = _(
             "A prediction was accepted into '{name}', but what it was is not in this scene. So it cannot be "
             "told what you have painted since then.\n\nYes: every painted slice counts as annotated by you. "
@@ -178,8 +178,8 @@ class AnnotationSection:
         name = grid.planeNames()[axis]
         if self.summary is not None and shown in [one.slice for one in self.summary.painted]:
             raise UserError(_("Something is painted on the slice that is shown."))
-        marked = shown in AnnotationLogic.emptySlices(parameters.segmentation)
-        AnnotationLogic.setEmpty(parameters.segmentation, shown, not marked)
+        marked = shown in AnnotationLogic.emptySlices(parameters.segmentation, grid)
+        AnnotationLogic.setEmpty(parameters.segmentation, shown, not marked, grid)
         if marked:
             return _("The {plane} slice shown counts no longer as empty.").format(plane=name)
         return _("The {plane} slice shown is marked as empty.").format(plane=name)
@@ -235,12 +235,12 @@ class AnnotationSection:
         node = self._parameters.segmentation if self._parameters is not None else None
         if self.summary is None or node is None or column != _COMPLETE or row >= len(self.summary.slices):
             return
-        one = self.summary.slices[row]
+        one, grid = self.summary.slices[row], VolumeGrid(self._parameters.volume)
         complete = self._ui.sliceTable.item(row, column).checkState() == qt.Qt.Checked
         if one.segmentIds:
-            AnnotationLogic.setPartial(node, one.slice, not complete)
+            AnnotationLogic.setPartial(node, one.slice, not complete, grid)
         elif not complete:
-            AnnotationLogic.setEmpty(node, one.slice, False)
+            AnnotationLogic.setEmpty(node, one.slice, False, grid)
         self._again.start()  # not now: the cell that has changed would be replaced under its own hands
 
     def _onClicked(self, row: int, column: int) -> None:

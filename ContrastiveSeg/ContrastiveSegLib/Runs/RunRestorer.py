@@ -94,19 +94,19 @@ class RunRestorer:
                     mask.astype(np.uint8), node, one.segmentId, self._volume
                 )
         if labels is not None:
-            self._markEmpty(node, labels)
+            self._markEmpty(node, labels, grid)
             self._markPartial(node, labels, grid, {one.segmentId: one.value for one in self._segments(run)})
         return node
 
     @staticmethod
-    def _markEmpty(node: Any, labels: np.ndarray) -> None:
+    def _markEmpty(node: Any, labels: np.ndarray, grid: VolumeGrid) -> None:
         """Slices of which everything was said, although nothing is painted on them."""
         for axis in range(3):
             others = tuple(a for a in range(3) if a != axis)
             complete = labels.min(axis=others) >= 0
             painted = labels.max(axis=others) > 0
             for index in np.flatnonzero(complete & ~painted):
-                AnnotationLogic.setEmpty(node, (axis, int(index)))
+                AnnotationLogic.setEmpty(node, (axis, int(index)), grid=grid)
 
     @staticmethod
     def _markPartial(node: Any, labels: np.ndarray, grid: VolumeGrid, values: dict[str, int]) -> None:
@@ -114,7 +114,7 @@ class RunRestorer:
         painted = LabelBox.of(np.maximum(labels, 0))
         for axis, index in AnnotationLogic.annotatedSlices(node, painted, grid, values=values):
             if labels.take(index, axis).min() < 0:
-                AnnotationLogic.setPartial(node, (axis, index))
+                AnnotationLogic.setPartial(node, (axis, index), grid=grid)
 
     def _predict(self, run: RunSummary, node: Any) -> None:
         path = run.path / "prediction-0.npy"
