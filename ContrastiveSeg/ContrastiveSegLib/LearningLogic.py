@@ -233,7 +233,7 @@ class LearningLogic:
             return
         if not self.machine.state.isBusy:
             return
-        now.folder.setLearning(False)
+        now.folder.endLearning()
         stopped = self.machine.state is State.Stopping
         self._round = now
         if now.hasResult:
@@ -392,6 +392,6 @@ class LearningLogic:
     def _fail(self, sentence: str, resumable: bool) -> None:
         now = self._round
         if now is not None and not resumable:
-            now.folder.setLearning(False)
+            now.folder.endLearning()
         self.machine.go(State.Failed, resumable)
         self.said.emit(sentence)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import re
 import uuid
@@ -93,11 +94,11 @@ class RunFolder:
 
     def segmentValues(self, segmentIds: list[str]) -> dict[str, int]:
         """Label values by segment ID; a segment keeps its value in all rounds, new ones get the next."""
-        known = self.values()
+        before, known = self.values(), self.values()
         for segmentId in segmentIds:
             if segmentId not in known:
                 known[segmentId] = max(known.values(), default=0) + 1
-        if self.path.is_dir():
+        if known != before and self.path.is_dir():  # to look at slices must not need a disk with room
             self._write(values=known)
         return {segmentId: known[segmentId] for segmentId in segmentIds}
 
@@ -166,6 +167,13 @@ class RunFolder:
     def setLearning(self, learning: bool) -> None:
         """Notes that learning began or ended well; what began and never ended can be resumed."""
         self._write(learning=learning)
+
+    def endLearning(self) -> None:
+        """Notes that learning has ended; where that cannot be written it only looks interrupted."""
+        try:
+            self.setLearning(False)
+        except UserError:  # a full disk may be the very reason why it has ended
+            logging.warning("ContrastiveSeg: it could not be noted that a learning has ended")
 
     def wasInterrupted(self) -> bool:
         """Whether learning began here and did not end, as after a crash."""

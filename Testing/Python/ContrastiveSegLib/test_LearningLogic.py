@@ -303,3 +303,37 @@ def test_what_the_worker_says_late_of_an_earlier_learning_is_no_estimate_of_this
     logic.start(a_volume_node, a_painted_node, "quick")
     wait_until(lambda: logic.machine.state is State.Done, 60)
     assert estimates == [{1: 0.8}, {1: 0.9}] and points == [1] and 0.77 not in fractions
+
+
+@pytest.mark.parametrize(
+    ("train", "state", "said"),
+    [
+        ("pass" + _RESULT, State.Done, "Finished."),
+        ("""say(type="error", reply_to=train, code="disk-full", message="The disk is full.")""",
+         State.Failed, "The disk is full."),
+    ],
+)  # fmt: skip
+def test_a_learning_ends_also_where_the_run_folder_can_no_longer_be_written(
+    make_logic, a_volume_node, a_painted_node, train, state, said
+):
+    logic = make_logic(train)
+    logic.start(a_volume_node, a_painted_node, "quick")
+    block = RunFolder.of(a_volume_node, a_painted_node).path / "panel.json.part"
+    block.mkdir()  # nothing can be noted any more, as on a full disk
+    assert ended(logic) is state and said in logic.sentences[-1]
+    block.rmdir()
+    logic.start(a_volume_node, a_painted_node, "quick")
+    assert ended(logic) is state
+
+
+def test_a_disk_that_is_full_at_start_is_told_and_start_can_be_pressed_again(
+    make_logic, a_volume_node, a_painted_node, monkeypatch
+):
+    def full(job):
+        (job.folder / "panel.json.part").mkdir()
+        raise OSError(28, "No space left on device")
+
+    logic = make_logic("pass" + _RESULT)
+    monkeypatch.setattr("ContrastiveSegLib.VolumeExport.ExportJob.write", full)
+    logic.start(a_volume_node, a_painted_node, "quick")
+    assert ended(logic) is State.Failed and "No space left on device" in logic.sentences[-1]

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 import slicer
-from scene_parts import add_segmentation, add_volume, ball, predict_ball
+from scene_parts import add_segmentation, add_volume, ball, only_slices, paint, predict_ball
 
+from ContrastiveSegLib.AnnotationSummary import AnnotationSummary
 from ContrastiveSegLib.PercentVolume import PercentVolume
+from ContrastiveSegLib.PlaneChoice import PlaneChoice
 from ContrastiveSegLib.PredictionLogic import PredictionLogic
 from ContrastiveSegLib.RunFolder import RunFolder
 from ContrastiveSegLib.Runs.RunFinder import RunFinder
@@ -84,3 +86,12 @@ def test_a_copy_with_all_references_does_not_share_the_prediction(a_run):
     assert PredictionLogic.predicted(segmentation) is predicted and uncertain.node is not None
     assert PredictionLogic.predicted(copy) not in (None, predicted)
     assert PercentVolume(copy, "uncertainty").node is not uncertain.node
+
+
+def test_to_look_at_a_run_that_cannot_be_written_is_no_error(a_run):
+    volume, segmentation, folder = a_run
+    assert folder.segmentValues(["Ball"]) == {"Ball": 1}
+    paint(segmentation, "Ball", only_slices(ball(SHAPE), 0, [2, 3]), volume)
+    (folder.path / "panel.json.part").mkdir()  # as on a full disk, or in a folder that is only for reading
+    summary = AnnotationSummary.of(volume, segmentation, PlaneChoice.Automatic)
+    assert [one.slice for one in summary.slices] == [(0, 2), (0, 3)]
