@@ -125,15 +125,21 @@ class PercentVolume:
         node = self.node
         if node is None:
             return
+        if not shown:
+            self.takeAway(node)
+            return
         for composite, memory in ViewMemory.ofAll(_PURPOSE):
-            isThere = composite.GetForegroundVolumeID() == node.GetID()
-            if not shown:
-                if isThere:
-                    memory.restoreForeground()
-                # another patient is shown now: when that one goes, the map must not come back
-                ViewMemory(composite, PATIENT).replaceForeground(node, memory)
-                memory.forget()
-            elif not isThere and memory.laid is not node:
+            if composite.GetForegroundVolumeID() != node.GetID() and memory.laid is not node:
                 memory.keep(node)
                 composite.SetForegroundVolumeID(node.GetID())
                 composite.SetForegroundOpacity(opacity)
+
+    @staticmethod
+    def takeAway(node: Any) -> None:
+        """Takes a map out of all slice views, also where the segmentation that it belongs to is gone."""
+        for composite, memory in ViewMemory.ofAll(_PURPOSE):
+            if composite.GetForegroundVolumeID() == node.GetID():
+                memory.restoreForeground()
+            # another patient is shown now: when that one goes, the map must not come back
+            ViewMemory(composite, PATIENT).replaceForeground(node, memory)
+            memory.forget()

@@ -172,6 +172,12 @@ class PredictionLogic:
         if node is not None and node.GetDisplayNode() is not None:
             node.GetDisplayNode().SetVisibility(visible)
 
+    @staticmethod
+    def hide(predicted: Any) -> None:
+        """Hides a prediction, whatever has become of the segmentation that it belongs to."""
+        if predicted.GetDisplayNode() is not None:
+            predicted.GetDisplayNode().SetVisibility(False)
+
     @classmethod
     def setOpacity(cls, segmentationNode: Any, percent: int) -> None:
         """How much of the image the prediction covers in slice views, 0 to 100."""

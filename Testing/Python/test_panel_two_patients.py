@@ -6,10 +6,12 @@ from scene_parts import add_segmentation, add_volume, ball, only_slices, paint, 
 
 from ContrastiveSegLib.LabelledSegment import LabelledSegment
 from ContrastiveSegLib.LearningRound import LearningRound
+from ContrastiveSegLib.PercentVolume import PercentVolume
 from ContrastiveSegLib.PredictionLogic import PredictionLogic
 from ContrastiveSegLib.ReviewRecord import ReviewRecord
 from ContrastiveSegLib.RunFolder import RunFolder
 from ContrastiveSegLib.State import State
+from slicer_harness.views import SliceView
 
 SHAPE = (12, 30, 40)
 FINISHED = "Finished. Review it, paint more slices where it is wrong, or accept it."
@@ -169,3 +171,22 @@ def test_what_is_hidden_while_another_patient_is_looked_at_stays_so(two_patients
     a_panel.ui.showCheckBox.checked = False
     a_panel.ui.showCheckBox.checked = True
     assert display.GetVisibility()
+
+
+def test_the_uncertainty_goes_with_its_volume_and_its_segmentation(two_patients, a_panel):
+    anna, bert = two_patients
+    predict_ball(*anna)
+    view = SliceView()
+    view.show(anna[0])
+    a_panel.ui.uncertaintyCheckBox.checked = True
+    uncertain = PercentVolume(anna[1], "uncertainty").node.GetID()
+    assert view.composite.GetForegroundVolumeID() == uncertain
+    choose(a_panel, (bert[0], anna[1]))  # the prediction is hidden then, as it is of Anna's image
+    assert view.composite.GetForegroundVolumeID() is None
+    choose(a_panel, anna)
+    assert view.composite.GetForegroundVolumeID() == uncertain
+    display = PredictionLogic.predicted(anna[1]).GetDisplayNode()
+    assert display.GetVisibility()
+    slicer.mrmlScene.RemoveNode(anna[1])
+    slicer.app.processEvents()
+    assert view.composite.GetForegroundVolumeID() is None and not display.GetVisibility()

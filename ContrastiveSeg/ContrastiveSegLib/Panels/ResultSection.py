@@ -104,18 +104,22 @@ class ResultSection:
     def show(self, parameters: Parameters | None) -> None:
         """Applies the choices to the prediction's nodes; None shows nothing."""
         segmentation = parameters.segmentation if parameters else None
-        if self._mapShown is not None and self._mapShown is not segmentation:
-            PercentVolume(self._mapShown, "uncertainty").setShown(False)
+        uncertainty = PercentVolume(segmentation, "uncertainty").node if segmentation is not None else None
+        if self._mapShown is not None and self._mapShown is not uncertainty:
+            PercentVolume.takeAway(self._mapShown)
             self._mapShown = None
         self._wasHere = here = self._isHere(parameters)
         if self._shown is not None and self._shown is not segmentation:
             # or it would lie over the image of another patient
             PredictionLogic.setVisible(self._shown, False)
+            if self._visible is not None:  # a segmentation that was removed knows its prediction no longer
+                PredictionLogic.hide(self._visible[0])
             self._visible = None
         self._shown = segmentation
         if segmentation is None:
             return
         assert parameters is not None
+        isFor = here
         if (predicted := PredictionLogic.predicted(segmentation)) is not None:
             isFor = here and PredictionLogic.isFor(parameters.volume, segmentation)
             visible = parameters.showPrediction and isFor
@@ -128,9 +132,9 @@ class ResultSection:
             wanted = parameters.show3D and parameters.showPrediction
             if wanted or not parameters.show3D:  # hidden surfaces are kept, unwanted ones are not
                 PredictionLogic.setShown3D(segmentation, wanted)
-        mapWanted = parameters.showUncertainty and here
+        mapWanted = parameters.showUncertainty and isFor  # it is of the same volume
         PercentVolume(segmentation, "uncertainty").setShown(mapWanted)
-        self._mapShown = segmentation if mapWanted else None
+        self._mapShown = uncertainty if mapWanted else None
 
     def accept(
         self,
