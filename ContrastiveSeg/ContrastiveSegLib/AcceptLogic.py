@@ -90,7 +90,7 @@ class AcceptLogic:
             replaceAnnotated: Change the annotated slices, too.
 
         Raises:
-            UserError: There is no prediction.
+            UserError: There is no prediction, or none of these segments.
         """
         predicted = PredictionLogic.predicted(segmentationNode)
         if predicted is None or not predicted.GetSegmentation().GetNumberOfSegments():

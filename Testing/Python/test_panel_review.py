@@ -319,3 +319,17 @@ def test_numbers_and_places_come_back_with_the_scene(a_reviewed_scene, a_panel):
     segmentation = slicer.util.getNode("Segmentation")
     assert ReviewRecord.stored(segmentation) == ReviewRecord.of(EVENT)
     assert a_panel.ui.drawingSelector.currentText == "Outline only"
+
+
+def test_a_structure_whose_segment_was_removed_is_said_not_to_be_accepted(a_reviewed_scene, a_panel):
+    _volume, segmentation = a_reviewed_scene
+    segmentation.GetSegmentation().RemoveSegment("Spot")
+    a_panel.ui.acceptButton.click()
+    wait_until(lambda: "Accepted into" in a_panel.ui.statusLabel.text, 20)
+    assert "No segment any more, and so not accepted: Spot." in a_panel.ui.statusLabel.text
+    a_panel.ui.volumeTable.setCurrentCell(1, 0)
+    a_panel.ui.acceptSegmentButton.click()
+    assert "no segment of 'Segmentation' any more" in a_panel.ui.statusLabel.text
+    segmentation.GetSegmentation().RemoveSegment("Ball")
+    a_panel.ui.acceptButton.click()
+    assert "no segment of 'Segmentation' any more" in a_panel.ui.statusLabel.text

@@ -163,7 +163,7 @@ class ResultSection:
         hidden = AnnotationLogic.hiddenIds(segmentation)
         ids = segmentIds or list(segmentation.GetSegmentation().GetSegmentIDs())
         segmentIds = [one for one in ids if one not in hidden]
-        if not segmentIds:
+        if ids and not segmentIds:
             raise UserError(
                 _("What is to be accepted is hidden in '{name}'.").format(name=segmentation.GetName()),
                 _("Show it first, with the eye in Paint."),
@@ -179,13 +179,18 @@ class ResultSection:
 
     @staticmethod
     def leftOut(segmentationNode: Any) -> str:
-        """Which predicted structures Accept passes over, as they are hidden; a sentence or nothing."""
-        predicted, own = PredictionLogic.predicted(segmentationNode), segmentationNode.GetSegmentation()
-        hidden = AnnotationLogic.hiddenIds(segmentationNode) if predicted is not None else []
-        names = [
-            own.GetSegment(one).GetName() for one in hidden if predicted.GetSegmentation().GetSegment(one)
+        """Which predicted structures Accept passes over, as they are hidden or gone; may be empty."""
+        node, own = PredictionLogic.predicted(segmentationNode), segmentationNode.GetSegmentation()
+        predicted = node.GetSegmentation() if node is not None else None
+        ids = list(predicted.GetSegmentIDs()) if predicted is not None else []
+        hidden = AnnotationLogic.hiddenIds(segmentationNode)
+        shut = [own.GetSegment(one).GetName() for one in ids if one in hidden]
+        gone = [predicted.GetSegment(one).GetName() for one in ids if own.GetSegment(one) is None]
+        words = [
+            (_("Hidden, and so not accepted: {names}."), shut),
+            (_("No segment any more, and so not accepted: {names}."), gone),
         ]
-        return _("Hidden, and so not accepted: {names}.").format(names=Words.listed(names)) if names else ""
+        return " ".join(text.format(names=Words.listed(names)) for text, names in words if names)
 
     def follow(self, parameters: Parameters | None) -> None:
         """What the Segment Editor took back counts no longer as accepted."""

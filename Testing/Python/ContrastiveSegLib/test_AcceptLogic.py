@@ -307,6 +307,16 @@ def test_without_a_prediction_there_is_nothing_to_accept(an_accept_logic, a_pain
         an_accept_logic.accept(volume, segmentation, ANNOTATED)
 
 
+def test_what_is_no_segment_any_more_is_not_said_to_be_accepted(an_accept_logic, a_painted_pair):
+    volume, segmentation = a_painted_pair
+    predict(volume, segmentation, ball(SHAPE))
+    segmentation.GetSegmentation().RemoveSegment("Ball")
+    before = labels(segmentation, volume)
+    with pytest.raises(UserError, match="no segment of 'Segmentation' any more"):
+        an_accept_logic.accept(volume, segmentation, ANNOTATED, segmentIds=["Ball"])
+    assert np.array_equal(labels(segmentation, volume), before)
+
+
 def test_undo_is_refused_after_the_segmentation_was_changed(an_accept_logic, a_painted_pair):
     volume, segmentation = a_painted_pair
     predict(volume, segmentation, ball(SHAPE))
