@@ -98,11 +98,12 @@ class OtherPatientsLogic:
         run = RunFolder.existing(volumeNode, segmentationNode)
         assert run is not None
         values = run.segmentValues(list(segmentationNode.GetSegmentation().GetSegmentIDs()))
+        former = self.viewer
         self._forgetWork()
         self.results = PatientResults(segmentationNode, values, self._made)
         self.work = Path(slicer.app.temporaryPath) / f"ContrastiveSeg-{uuid.uuid4().hex}"
         RunFolder(self.work).create()
-        self.viewer = PatientViewer(self.channel, self.work, self.results, sequence)
+        self.viewer = PatientViewer(self.channel, self.work, self.results, sequence, former)
         self.viewer.said.connect(self.said.emit)
         self.viewer.loaded.connect(self.loaded.emit)
         self.sequence, self._toFiles, self._folder = sequence, target.isFiles, folder

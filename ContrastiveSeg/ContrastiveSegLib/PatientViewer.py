@@ -30,19 +30,25 @@ class PatientViewer:
         work: Folder of the batch.
         results: Makes the segmentations.
         sequence: Whose frames the cases are; None for anything else.
+        former: That of the batch before: what it has hidden is still hidden.
     """
 
     def __init__(
-        self, channel: PatientChannel, work: Path, results: PatientResults, sequence: SequenceLogic | None
+        self,
+        channel: PatientChannel,
+        work: Path,
+        results: PatientResults,
+        sequence: SequenceLogic | None,
+        former: PatientViewer | None = None,
     ) -> None:
         self.said, self.loaded = Signal("said"), Signal("loaded")
         self._channel, self._work = channel, work
         self._results, self._sequence = results, sequence
         self._copy: SlabCopy | None = None
         self._cases: list[PatientCase] = []
-        self._hidden: list[str] = []
+        self._hidden: list[str] = former._hidden if former is not None else []
         self._wanted: PatientCase | None = None
-        self._isAway = False
+        self._isAway = former is not None and former.isAway
 
     def show(self, case: PatientCase, cases: list[PatientCase]) -> None:
         """Shows a case with its segmentation, and hides the others.

@@ -135,6 +135,24 @@ def test_a_second_run_replaces_its_own_result_but_not_one_that_somebody_changed(
 
 
 def test_a_folder_gives_files_a_failure_says_why_and_a_click_reads_the_image(a_panel, learnt, tmp_path):
+def test_the_way_back_is_there_also_after_a_second_run(a_panel, learnt):
+    volume, segmentation = learnt
+    image, _truth = another(3, "Other")
+    relist(a_panel)
+    section, ui, view = section_of(a_panel), a_panel.ui, SliceView()
+    ui.patientsStartButton.click()
+    wait_for_end(section.logic)
+    ui.patientsTable.cellClicked.emit(0, 0)
+    assert not segmentation.GetDisplayNode().GetVisibility()
+    ui.patientsStartButton.click()
+    assert not ui.patientsBackButton.isHidden()
+    wait_for_end(section.logic)
+    assert view.composite.GetBackgroundVolumeID() == image.GetID()
+    ui.patientsBackButton.click()
+    assert segmentation.GetDisplayNode().GetVisibility() and ui.patientsBackButton.isHidden()
+    assert view.composite.GetBackgroundVolumeID() == volume.GetID()
+
+
     source, masks = tmp_path / "Bilder ü", tmp_path / "masks"
     truth = write_image(source / "a" / "scan.nii.gz", 3)
     write_image(source / "b" / "scan.nii.gz", 4)
