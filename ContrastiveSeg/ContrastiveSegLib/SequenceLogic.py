@@ -92,8 +92,10 @@ class SequenceLogic:
         """The volume node of a frame: the sequence's own, which no scene shows.
 
         Raises:
-            UserError: There is no such frame, or it holds no voxels.
+            UserError: There is no such frame, it holds no voxels, or the sequence is gone.
         """
+        if not all(slicer.mrmlScene.IsNodePresent(one) for one in (self.browser, self.sequence)):
+            raise UserError(_("The sequence was removed from the scene."))
         node = self.sequence.GetNthDataNode(frame)
         if node is None or node.GetImageData() is None:
             raise UserError(_("The frame {number} holds no image.").format(number=frame + 1))

@@ -79,6 +79,27 @@ def test_each_frame_of_a_sequence_is_segmented_and_the_masks_play_with_it(a_pane
         assert overlap > 0.6
 
 
+@pytest.mark.parametrize("gone", ["browser", "sequence", "both"])
+def test_of_a_sequence_that_is_removed_meanwhile_no_result_is_put_into_the_scene(a_panel, learnt, gone):
+    browser, sequence, _truths = make_sequence(3)
+    a_panel.enter()
+    section, ui = section_of(a_panel), a_panel.ui
+    ui.patientsSourceBox.setCurrentIndex(2)
+    ui.patientsStartButton.click()
+    wait_until(lambda: section.logic.cases[0].state is PatientState.Segmenting, 120)
+    failed = []
+    section.logic.changed.connect(
+        lambda case: failed.append(case.reason) if case.state is PatientState.Failed else None
+    )
+    for name, node in (("browser", browser), ("sequence", sequence)):
+        if gone in (name, "both"):
+            slicer.mrmlScene.RemoveNode(node)
+    wait_for_end(section.logic, 120)
+    assert failed == ["The sequence was removed from the scene."] * 3
+    left = slicer.util.getNodesByClass("vtkMRMLSequenceNode")
+    assert list(left) == ([sequence] if gone == "browser" else [])
+
+
 def go_to(browser, frame):
     browser.SetSelectedItemNumber(frame)
     slicer.modules.sequences.logic().UpdateProxyNodesFromSequences(browser)
