@@ -207,6 +207,19 @@ def test_more_weights_are_found_installed_after_asking_and_used_at_once(
     wait_until(lambda: "has no weights" in said(a_panel))
 
 
+def test_weights_that_are_installed_from_elsewhere_do_not_wake_a_hidden_panel(
+    a_models_folder, a_server, a_panel, an_archive
+):
+    opened(a_panel)
+    editor = next(one.editor for one in a_panel.panel.sections if hasattr(one, "editor"))
+    a_panel.exit()
+    assert not editor._watchesViews
+    assert a_server.installExtension(str(an_archive))  # as the Extensions Manager does in any module
+    assert not editor._watchesViews and not a_panel.panel.selectors.isActive
+    a_panel.enter()
+    assert ["heart", "3", "extension Heart"] in rows(a_panel) and "heart" in choices(a_panel)
+
+
 def test_nothing_is_installed_without_consent(a_models_folder, a_server, a_panel, an_archive, monkeypatch):
     a_server._server = {HEART: (an_archive, "")}
     monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda *_: False)

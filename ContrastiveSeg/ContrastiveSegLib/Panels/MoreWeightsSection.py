@@ -29,6 +29,7 @@ class MoreWeightsSection(Section):
     def __init__(self, panel: Panel, extensions: WeightsExtensions | None = None) -> None:
         super().__init__(panel)
         self.offers: list[OfferedExtension] = []
+        self._isSeen = False
         self.extensions = extensions or WeightsExtensions()
         self.extensions.found.connect(self._onFound)
         self.extensions.installed.connect(self._onInstalled)
@@ -38,6 +39,14 @@ class MoreWeightsSection(Section):
         self.ui.installWeightsButton.connect("clicked(bool)", self._onInstall)
         self.ui.moreWeightsSelector.connect("currentIndexChanged(int)", self._onChosen)
         self._say("")
+
+    def enter(self) -> None:
+        """The panel is shown."""
+        self._isSeen = True
+
+    def exit(self) -> None:
+        """Extensions may be installed from elsewhere, too."""
+        self._isSeen = False
 
     def close(self) -> None:
         """Lets go of the widgets and of the Extensions Manager."""
@@ -120,5 +129,6 @@ class MoreWeightsSection(Section):
 
     def _onInstalled(self, name: str) -> None:
         self._show([one for one in self.offers if one.name != name])
-        self.panel.enter()  # all lists of weights are read again
+        if self._isSeen:  # else the panel's keys and its editor would be at work in another module
+            self.panel.enter()  # all lists of weights are read again
         self._say(_("{name} is installed. Its weights can be chosen now.").format(name=name))
