@@ -16,6 +16,7 @@ from ContrastiveSegLib.Panels.VolumeSection import VolumeSection
 from ContrastiveSegLib.PlaneChoice import PlaneChoice
 from ContrastiveSegLib.PredictionLogic import PredictionLogic
 from ContrastiveSegLib.RunFolder import RunFolder
+from ContrastiveSegLib.Runs.RunRestorer import RunRestorer
 from ContrastiveSegLib.Samples.SampleVolume import SampleVolume
 from ContrastiveSegLib.State import State
 from ContrastiveSegLib.VolumeExport import VolumeExport
@@ -232,6 +233,18 @@ def test_work_is_deleted_only_after_asking(a_section, a_panel, monkeypatch):
     assert not folder.path.exists() and a_panel.ui.runsFrame.isHidden()
     assert "is deleted" in a_panel.ui.statusLabel.text
     assert mask(segmentation, volume).any()
+
+
+def test_work_is_deleted_after_the_process_that_may_have_its_files_open(a_section, a_panel, monkeypatch):
+    make_run(*painted_scene())
+    a_panel.enter()
+    a_panel.panel.learning.warmUp()
+    worker, running = a_panel.panel.learning.worker, [True]
+    assert worker.isRunning
+    monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda *_args, **_named: True)
+    monkeypatch.setattr(RunRestorer, "delete", staticmethod(lambda run: running.append(worker.isRunning)))
+    a_panel.ui.deleteRunButton.click()
+    assert running == [True, False]
 
 
 def test_while_something_is_learnt_earlier_work_waits(a_section, a_panel):

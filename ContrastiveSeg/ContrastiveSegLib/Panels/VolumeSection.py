@@ -219,7 +219,7 @@ class VolumeSection(Section):
                 _("Delete earlier work"),
             ):
                 return
-            self.panel.learning.abandon()  # the worker may have files of it open
+            self.panel.learning.close(wait=True)  # the worker may have files of it open
             RunRestorer.delete(run)
             self._lookedAt = _NEVER
             self.panel.say(_("The work of {date} is deleted.").format(date=run.date))
