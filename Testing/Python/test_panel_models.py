@@ -377,3 +377,17 @@ def test_a_folder_without_volumes_is_explained(a_models_folder, no_pretraining, 
     wait_until(lambda: not part.pretraining.isBusy, 100)
     assert "nothing" in a_panel.ui.pretrainStatusLabel.text
     assert a_panel.ui.pretrainButton.text == "Start pretraining"
+
+
+@pytest.mark.standin  # the application reloads the panel that it shows, not the one of this test
+def test_all_choices_of_an_interrupted_pretraining_stand_in_the_fields_again(
+    a_models_folder, no_pretraining, a_panel
+):
+    chosen = {"data": "/x", "name": "abdomen", "method": "byol", "modality": "US", "anatomy": "liver",
+              "licence": "ours", "minutes": 720.0}  # fmt: skip
+    PretrainingFolder.of("abdomen").begin(chosen)
+    (PretrainingFolder.of("abdomen").path / "pretraining.safetensors").write_bytes(b"")
+    a_panel.onReload()
+    made = slicer.modules.ContrastiveSegWidget.panel.sections  # of the classes that were loaded again
+    again = next(one for one in made if type(one).__name__ == PretrainingSection.__name__)
+    assert again.ui.pretrainButton.text == "Resume" and again.choices() == chosen

@@ -133,6 +133,9 @@ class PretrainingSection(Section):
         ui.pretrainModalitySelector.setCurrentText(str(choices.get("modality", "")))
         method = ui.pretrainMethodSelector.findData(str(choices.get("method", "")))
         ui.pretrainMethodSelector.setCurrentIndex(max(0, method))
+        times = [minutes for minutes, _words in self._times()]
+        if choices.get("minutes") in times:
+            ui.pretrainTimeSelector.setCurrentIndex(times.index(choices["minutes"]))
 
     def update(self) -> None:
         """Shows what is going on and what can be done."""
