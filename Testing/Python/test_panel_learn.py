@@ -215,3 +215,14 @@ def test_after_a_learning_a_slice_is_suggested(a_phantom_scene, a_panel):
     learn(a_panel)
     wait_until(lambda: a_panel.ui.suggestionLabel.text.startswith("Next: "), 60)
     assert a_panel.ui.suggestButton.enabled
+
+
+def test_where_start_cannot_be_pressed_learn_anew_says_why_as_well(a_painted_scene, a_panel):
+    volume, segmentation = a_painted_scene
+    (RunFolder.of(volume, segmentation).create().path / "checkpoint.safetensors").write_bytes(b"learnt")
+    a_panel.enter()
+    button = a_panel.ui.anewButton
+    assert button.enabled and "begins again" in tip_of(button)
+    segmentation.GetDisplayNode().SetSegmentVisibility("Ball", False)
+    a_panel.enter()
+    assert not button.enabled and "Hidden, and so not learnt: Ball." in tip_of(button)

@@ -18,6 +18,7 @@ from scene_parts import add_segmentation, add_transform, is_alive, tip_of, wait_
 
 from contrastive_seg.finetuning.checkpoint import load_state
 from ContrastiveSegLib.CaseTable import CaseTable
+from ContrastiveSegLib.PatientCase import PatientCase
 from ContrastiveSegLib.PatientState import PatientState
 from ContrastiveSegLib.PatientTarget import PatientTarget
 from ContrastiveSegLib.PredictionLogic import PredictionLogic
@@ -134,7 +135,6 @@ def test_a_second_run_replaces_its_own_result_but_not_one_that_somebody_changed(
     assert logic.cases[0].nodeId != first and slicer.mrmlScene.IsNodePresent(node), image.GetName()
 
 
-def test_a_folder_gives_files_a_failure_says_why_and_a_click_reads_the_image(a_panel, learnt, tmp_path):
 def test_the_way_back_is_there_also_after_a_second_run(a_panel, learnt):
     volume, segmentation = learnt
     image, _truth = another(3, "Other")
@@ -153,6 +153,7 @@ def test_the_way_back_is_there_also_after_a_second_run(a_panel, learnt):
     assert view.composite.GetBackgroundVolumeID() == volume.GetID()
 
 
+def test_a_folder_gives_files_a_failure_says_why_and_a_click_reads_the_image(a_panel, learnt, tmp_path):
     source, masks = tmp_path / "Bilder ü", tmp_path / "masks"
     truth = write_image(source / "a" / "scan.nii.gz", 3)
     write_image(source / "b" / "scan.nii.gz", 4)
@@ -339,3 +340,13 @@ def test_without_packages_nothing_starts_and_set_up_opens_with_a_sentence(a_pane
     ui.patientsStartButton.click()
     assert "being installed" in ui.statusLabel.text and not section.logic.isRunning
     installing.isInstalling = False
+
+
+def test_go_on_says_why_it_cannot_be_pressed(a_panel):
+    section, machine = section_of(a_panel), a_panel.panel.learning.machine
+    section.logic.cases = [PatientCase("0001", "Other", state=PatientState.Stopped)]
+    machine.go(State.Ready)
+    assert a_panel.ui.patientsGoOnButton.enabled and "the rest" in tip_of(a_panel.ui.patientsGoOnButton)
+    machine.go(State.Starting)
+    assert not a_panel.ui.patientsGoOnButton.enabled and "Wait" in tip_of(a_panel.ui.patientsGoOnButton)
+    machine.go(State.Empty)

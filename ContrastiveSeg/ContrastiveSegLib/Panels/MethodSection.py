@@ -51,11 +51,12 @@ class MethodSection(Section):
             self._fill()
         folder = self._learnt()
         self.ui.anewButton.enabled = folder is not None and not isBusy and self.ui.startButton.enabled
-        self.ui.anewButton.toolTip = whyBusy or (
-            _("Forgets what was learnt from this segmentation and begins again. Your painting stays.")
-            if folder is not None
-            else _("Nothing has been learnt from this segmentation yet; press Start.")
-        )
+        forgets = _("Forgets what was learnt from this segmentation and begins again. Your painting stays.")
+        if folder is None:
+            tip = _("Nothing has been learnt from this segmentation yet; press Start.")
+        else:  # where Start cannot be pressed it says why
+            tip = forgets if self.ui.startButton.enabled else self.ui.startButton.toolTip
+        self.ui.anewButton.toolTip = whyBusy or tip
         self.ui.changedLabel.visible = folder is not None and not isBusy and self._isChanged(folder)
 
     def learningSettings(self) -> dict[str, Any]:

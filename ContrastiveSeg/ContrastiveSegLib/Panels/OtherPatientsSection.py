@@ -246,7 +246,11 @@ class OtherPatientsSection(Section):
         )
         ui.patientsGoOnButton.visible = self.logic.canGoOn
         ui.patientsGoOnButton.enabled = self.logic.canGoOn and not learning
-        ui.patientsGoOnButton.toolTip = _("Does the rest of what was stopped.")
+        ui.patientsGoOnButton.toolTip = (
+            _("Wait until the learning has finished.")
+            if learning
+            else _("Does the rest of what was stopped.")
+        )
         viewer = self.logic.viewer
         ui.patientsBackButton.visible = viewer is not None and viewer.isAway
         ui.patientsBackButton.toolTip = _("Shows the volume that was learnt again, with its painting.")
