@@ -239,7 +239,7 @@ class LearningLogic:
         if now.hasResult:
             self.machine.go(State.Done)
             words = _("Stopped; this is the best mask so far.") if stopped else _("Finished.")
-            self.said.emit(f"{words} {_('Review it, paint more slices where it is wrong, or accept it.')}")
+            self.said.emit(words + " " + _("Review it, paint more slices where it is wrong, or accept it."))
             now.suggestId = self.worker.send("suggest", case=0, count=_SUGGESTIONS)
         else:
             self.machine.go(State.Ready)
@@ -385,9 +385,9 @@ class LearningLogic:
             return  # a new one is started when it is needed
         logging.warning("ContrastiveSeg: %s\n%s", sentence, self.worker.recentLog)
         if self.worker.hasRun:
-            self._fail(f"{sentence} {_('Press Resume to go on from where it was.')}", resumable=True)
+            self._fail(sentence + " " + _("Press Resume to go on from where it was."), resumable=True)
         else:
-            self._fail(f"{sentence} {_('Install 3D Slicer again if that does not pass.')}", resumable=False)
+            self._fail(sentence + " " + _("Install 3D Slicer again if that does not pass."), resumable=False)
 
     def _fail(self, sentence: str, resumable: bool) -> None:
         now = self._round

@@ -31,7 +31,7 @@ class Readiness:
             ).format(name=segmentationNode.GetName())
         whyNot = LabelmapSource.whyNot(segmentationNode)
         if whyNot:
-            return f"{whyNot} {_('Press Convert, choose another one, or press New.')}"
+            return whyNot + " " + _("Press Convert, choose another one, or press New.")
         return (
             VolumeGrid.whyNotLinear(volumeNode)
             or VolumeGrid.whyNotLinear(segmentationNode)
@@ -55,7 +55,8 @@ class Readiness:
             return reason
         if summary is None or not summary.painted:
             left = summary.leftOut() if summary is not None else ""
-            return f"{_('Paint a structure on a few slices first.')} {left}".strip()
+            words = _("Paint a structure on a few slices first.")
+            return f"{words} {left}".strip()
         return ""
 
     @staticmethod

@@ -228,7 +228,7 @@ class WeightsDownload:
         if self._isCancelled and told.get("code") == "download-stopped":
             self.failed.emit(_("The download was stopped. What was received is kept for the next time."))
         elif told.get("code") == "weights-exist":  # the engine names an option of its command
-            self.failed.emit(f"{told.get('message', '')} {_('Delete or rename them first.')}")
+            self.failed.emit(f"{told.get('message', '')} " + _("Delete or rename them first."))
         else:
             self.failed.emit(f"{told.get('message', '')} {told.get('what_to_do', '')}".strip())
 

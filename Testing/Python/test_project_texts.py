@@ -1,10 +1,11 @@
-"""No file holds what belongs to one machine."""
+"""No file holds what belongs to one machine, and what users read can be translated."""
 
 from __future__ import annotations
 
+import ast
 import re
 
-from project_tree import ROOT, tracked_files
+from project_tree import MODULE, ROOT, tracked_files
 
 # Written in parts, so that this file does not hold them itself.
 PLACES = ["/" + name + "/" for name in ("work", "tmp", "root", "home", "Users")]
@@ -53,3 +54,20 @@ def test_no_python_file_is_longer_than_400_lines() -> None:
         if path.suffix == ".py"
     }
     assert {name: lines for name, lines in lengths.items() if lines > 400} == {}
+
+
+def _is_translated(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "_"
+
+
+def test_slicers_tool_finds_all_texts_that_are_to_be_translated() -> None:
+    """It reads ``_("...")`` with the text as it is, and nothing within the braces of a formatted string."""
+    wrong = []
+    for path in [MODULE / "ContrastiveSeg.py", *sorted((MODULE / "ContrastiveSegLib").rglob("*.py"))]:
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            hidden = isinstance(node, ast.JoinedStr) and any(map(_is_translated, ast.walk(node)))
+            if _is_translated(node):
+                hidden = [type(getattr(one, "value", None)) for one in node.args] != [str]
+            if hidden:
+                wrong.append(f"{path.name}:{node.lineno}")
+    assert wrong == []

@@ -47,9 +47,8 @@ class ShortcutsSection(Section):
             for key, name, words in self.table()
             if self._button(name) is not None
         )
-        return (
-            f"<p>{html.escape(_('Keyboard shortcuts while this module is shown:'))}</p><table>{rows}</table>"
-        )
+        title = html.escape(_("Keyboard shortcuts while this module is shown:"))
+        return f"<p>{title}</p><table>{rows}</table>"
 
     def enter(self) -> None:
         """Makes the shortcuts."""

@@ -153,13 +153,11 @@ class SetUpAdvice:
     @classmethod
     def _ofReport(cls, report: CheckReport | None) -> SetUpAdvice:
         if report is None or not report.code:
-            words = report.deviceWords() if report is not None else ""
-            ready = _("Everything is installed.")
-            return cls(
-                f"{ready} {_('Learning runs on {device}.').format(device=words)}" if words else ready,
-                Action.Nothing,
-                isFine=True,
-            )
+            device = report.deviceWords() if report is not None else ""
+            words = _("Everything is installed.")
+            if device:
+                words += " " + _("Learning runs on {device}.").format(device=device)
+            return cls(words, Action.Nothing, isFine=True)
         sentence = f"{report.problem} {report.whatToDo}".strip()
         if report.code == CPU_BUILD:
             return cls(sentence, Action.InstallGpuBuild, isFine=True, isWarning=True)
