@@ -53,13 +53,18 @@ class AcceptLogic:
     """
 
     def __init__(self) -> None:
-        self._logic = slicer.vtkSlicerSegmentEditorLogic()
-        self._logic.SetMRMLScene(slicer.mrmlScene)
-        self._logic.SetMaximumNumberOfUndoStates(0)  # each acceptance has a history of its own
+        self._logic = self._made()
         self._editor: Any = None
         self._done: list[_Accepted] = []
         self._seen: tuple[Any, ...] = ()
         self._isRunning = False
+
+    @staticmethod
+    def _made() -> Any:
+        logic = slicer.vtkSlicerSegmentEditorLogic()
+        logic.SetMRMLScene(slicer.mrmlScene)
+        logic.SetMaximumNumberOfUndoStates(0)  # each acceptance has a history of its own
+        return logic
 
     def accept(self, *arguments: Any, **options: Any) -> None:
         """Copies the prediction of a segmentation into it, at once; :meth:`steps` tells the arguments."""
@@ -201,6 +206,7 @@ class AcceptLogic:
         self._done, self._seen = [], ()
         AcceptedLabels.forget()
         self._logic.SetSegmentEditorNode(None)
+        self._logic = self._made()  # the former one would keep the last segmentation in memory
         self._editor = None
 
     def _last(self, segmentationNode: Any) -> _Accepted | None:

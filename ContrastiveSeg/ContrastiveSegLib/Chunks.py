@@ -97,6 +97,7 @@ class Chunks:
         """Leaves what is under way where it is."""
         self._timer.stop()
         self._steps, self._isOver = None, False
+        self._done, self._failed = lambda: None, lambda error: None  # they may hold nodes
 
     def _some(self, seconds: float = _PIECE) -> bool:
         """A few steps; returns whether all are done."""

@@ -59,6 +59,8 @@ class Panel(VTKObservationMixin):
         self.sections = [kind(self) for kind in SECTIONS]
         self._parameters: Parameters | None = None
         self._observed: tuple[Any, Any] = (None, None)
+        # by themselves, as an observer that is removed alone leaves its node in memory, with all voxels
+        self._watching = VTKObservationMixin()
         self._entered = False
         self._lookAgain = qt.QTimer()
         self._lookAgain.setSingleShot(True)
@@ -94,8 +96,7 @@ class Panel(VTKObservationMixin):
 
     def setParameters(self, parameters: Parameters | None) -> None:
         """Takes the choices of another scene; None while a scene is closed."""
-        if self._parameters is not None:
-            self.removeObserver(self._parameters, vtk.vtkCommand.ModifiedEvent, self._onParameters)
+        self.removeObservers()
         self._parameters = parameters
         self.selectors.setParameters(parameters)
         self.weights.setParameters(parameters)
@@ -146,7 +147,7 @@ class Panel(VTKObservationMixin):
             button.disconnect("clicked(bool)", function)
         self.setParameters(None)
         self.annotation.close()
-        self.removeObservers()
+        self._watching.removeObservers()
         self.result.forget()
 
     def update(self) -> None:
@@ -202,7 +203,7 @@ class Panel(VTKObservationMixin):
         self._showState()
 
     def _observe(self, volume: Any, segmentation: Any) -> None:
-        self.removeObservers(self._onNode)
+        self._watching.removeObservers()
         self._observed = (volume, segmentation)
         events = []
         if volume is not None:
@@ -215,7 +216,7 @@ class Panel(VTKObservationMixin):
             events.append((segmentation, segmentation.TransformModifiedEvent))
             events.append((segmentation, segmentation.DisplayModifiedEvent))
         for node, event in events:
-            self.addObserver(node, event, self._onNode)
+            self._watching.addObserver(node, event, self._onNode)
 
     def _onNode(self, caller: Any, event: Any) -> None:
         if self._entered:
