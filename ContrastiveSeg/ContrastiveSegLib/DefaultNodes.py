@@ -28,23 +28,29 @@ class DefaultNodes:
         return next((one for one in nodes if one is not None and cls._isImage(one)), None)
 
     @staticmethod
-    def segmentation() -> Any:
+    def segmentation(volumeNode: Any = None) -> Any:
         """The first segmentation that can be painted in and is no prediction; None where there is none.
 
-        Nor is it one with many structures that are there already, as another program leaves it: nobody
-        begins to paint in that.
+        One that was made for the volume comes before others, which may be another patient's. Nor is it one
+        with many structures that are there already, as another program leaves it: nobody begins to paint in
+        that.
         """
         nodes = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
-        own = (one for one in nodes if not PredictionLogic.isPrediction(one) and LabelmapSource.isIn(one))
-        return next((one for one in own if SegmentResampler.paintedCount(one) <= _MOST_PAINTED), None)
+        own = [one for one in nodes if not PredictionLogic.isPrediction(one) and LabelmapSource.isIn(one)]
+        fit = [one for one in own if SegmentResampler.paintedCount(one) <= _MOST_PAINTED]
+        role = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
+        made = [one for one in fit if volumeNode is not None and one.GetNodeReference(role) is volumeNode]
+        return next(iter([*made, *fit]), None)
 
     @classmethod
     def choose(cls, parameters: Parameters) -> None:
         """Chooses a volume and a segmentation where none is chosen."""
         if parameters.volume is None and cls.volume() is not None:
             parameters.volume = cls.volume()
-        if parameters.segmentation is None and cls.segmentation() is not None:
-            parameters.segmentation = cls.segmentation()
+        if parameters.segmentation is None:
+            found = cls.segmentation(parameters.volume)
+            if found is not None:
+                parameters.segmentation = found
 
     @staticmethod
     def madeHere() -> list[str]:

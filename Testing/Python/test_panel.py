@@ -94,6 +94,18 @@ def test_the_volume_that_is_shown_is_preferred(a_panel):
     assert a_panel.ui.volumeSelector.currentNode() is shown
 
 
+def test_a_segmentation_made_for_the_volume_is_preferred_to_that_of_another_patient(a_panel):
+    first, second = (add_volume(ball(SHAPE), name=name) for name in ("Anna", "Bert"))
+    other, own = (add_segmentation(one, ["Ball"], name=one.GetName()) for one in (first, second))
+    a_panel.panel._parameters.volume = second
+    a_panel.enter()
+    assert a_panel.ui.segmentationSelector.currentNode() is own
+    slicer.mrmlScene.RemoveNode(own)
+    a_panel.panel._parameters.segmentation = None
+    a_panel.enter()
+    assert a_panel.ui.segmentationSelector.currentNode() is other  # better than none
+
+
 def test_new_makes_a_segmentation_on_the_grid_of_the_volume(a_panel):
     volume = add_volume(np.zeros(SHAPE, np.int16))
     a_panel.enter()
