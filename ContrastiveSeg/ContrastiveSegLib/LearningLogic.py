@@ -76,7 +76,7 @@ class LearningLogic:
     @property
     def segmentNames(self) -> dict[int, str]:
         """What is being learnt, by label value."""
-        return {one.value: one.name for one in self._round.segments} if self._round else {}
+        return self._round.names() if self._round else {}
 
     def start(
         self,

@@ -74,6 +74,12 @@ class LearningRound:
             "is now."
         ).format(name=self.volume.GetName())
 
+    def names(self) -> dict[int, str]:
+        """What the structures are called, by label value; segments may have been renamed meanwhile."""
+        segments = self.segmentation.GetSegmentation()
+        named = [(one, segments.GetSegment(one.segmentId)) for one in self.segments]
+        return {one.value: one.name if now is None else str(now.GetName()) for one, now in named}
+
     def isOf(self, volumeNode: Any, segmentationNode: Any) -> bool:
         """Whether these nodes are learnt, and not those of another patient."""
         return self.volume is volumeNode and self.segmentation is segmentationNode

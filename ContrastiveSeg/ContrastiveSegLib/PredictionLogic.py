@@ -156,6 +156,16 @@ class PredictionLogic:
         return segmentationNode is not None and bool(segmentationNode.GetAttribute(_ATTRIBUTE))
 
     @classmethod
+    def takeNames(cls, segmentationNode: Any) -> None:
+        """Calls the predicted segments as the user's are called now: they may have been renamed since."""
+        node = cls.predicted(segmentationNode)
+        for segmentId in node.GetSegmentation().GetSegmentIDs() if node is not None else []:
+            own = segmentationNode.GetSegmentation().GetSegment(segmentId)
+            segment = node.GetSegmentation().GetSegment(segmentId)
+            if own is not None and own.GetName() != segment.GetName():
+                segment.SetName(own.GetName())
+
+    @classmethod
     def isFor(cls, volumeNode: Any, segmentationNode: Any) -> bool:
         """Whether there is a prediction of a segmentation for a volume."""
         node = cls.predicted(segmentationNode)

@@ -333,3 +333,11 @@ def test_a_structure_whose_segment_was_removed_is_said_not_to_be_accepted(a_revi
     segmentation.GetSegmentation().RemoveSegment("Ball")
     a_panel.ui.acceptButton.click()
     assert "no segment of 'Segmentation' any more" in a_panel.ui.statusLabel.text
+
+
+def test_a_segment_that_is_renamed_is_called_so_in_the_review_too(a_reviewed_scene, a_panel):
+    _volume, segmentation = a_reviewed_scene
+    segmentation.GetSegmentation().GetSegment("Ball").SetName("Left atrium")
+    wait_until(lambda: table_texts(a_panel.ui)[0][0] == "Left atrium", 5)
+    predicted = PredictionLogic.predicted(segmentation).GetSegmentation()
+    assert [predicted.GetSegment(one).GetName() for one in ("Ball", "Spot")] == ["Left atrium", "Spot"]

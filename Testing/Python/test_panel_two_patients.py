@@ -190,3 +190,14 @@ def test_the_uncertainty_goes_with_its_volume_and_its_segmentation(two_patients,
     slicer.mrmlScene.RemoveNode(anna[1])
     slicer.app.processEvents()
     assert view.composite.GetForegroundVolumeID() is None and not display.GetVisibility()
+
+
+def test_a_segment_that_is_renamed_while_it_is_learnt_is_called_so_in_the_estimate(two_patients, a_panel):
+    anna, _bert = two_patients
+    learning = begin(a_panel, anna)
+    learning.estimated.emit({1: 0.93})
+    anna[1].GetSegmentation().GetSegment("Ball").SetName("Cyst")
+    learning.machine.go(State.Done)
+    assert a_panel.ui.estimateLabel.text == "Estimated Dice: Cyst 0.93"
+    anna[1].GetSegmentation().RemoveSegment("Ball")
+    assert learning.segmentNames == {1: "Tumour of Anna"}  # as it was called when it was learnt

@@ -44,6 +44,7 @@ class ResultSection:
     def update(self, parameters: Parameters | None, state: State) -> None:
         """Enables what can be used, and says why the rest cannot."""
         segmentation = parameters.segmentation if parameters else None
+        PredictionLogic.takeNames(segmentation)
         if self._isHere(parameters) is not self._wasHere:
             self.show(parameters)
         self._set(
