@@ -321,8 +321,8 @@ def test_stop_keeps_checkpoint_and_weights_and_resume_ends_it(
 
 
 @pytest.mark.standin  # the application reloads the panel that it shows, not the one of this test
-def test_killed_it_can_be_resumed_by_a_new_panel_or_begun_anew(
-    a_models_folder, no_pretraining, a_panel, some_volumes
+def test_killed_it_can_be_resumed_by_a_new_panel_or_begun_anew_after_asking(
+    a_models_folder, no_pretraining, a_panel, some_volumes, monkeypatch
 ):
     part, ui = prepare(a_panel, some_volumes, ["--steps", "100000"]), a_panel.ui
     ui.pretrainButton.click()
@@ -338,6 +338,12 @@ def test_killed_it_can_be_resumed_by_a_new_panel_or_begun_anew(
     ui = again.ui
     assert ui.pretrainButton.text == "Resume" and ui.pretrainButton.enabled
     assert ui.pretrainNameEdit.text == "our abdomen" and ui.pretrainFolderEdit.text == str(some_volumes)
+    asked, answers = [], [False, True]
+    monkeypatch.setattr(
+        slicer.util, "confirmOkCancelDisplay", lambda text, *_: asked.append(text) or answers.pop(0)
+    )
+    ui.pretrainAnewButton.click()
+    assert "'our abdomen'" in asked[0] and ui.pretrainButton.text == "Resume"
     ui.pretrainAnewButton.click()
     assert ui.pretrainButton.text == "Start pretraining" and ui.pretrainNameEdit.enabled
     assert not PretrainingFolder.of("our abdomen").path.exists()

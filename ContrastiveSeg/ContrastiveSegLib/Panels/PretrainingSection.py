@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import slicer.util
 from slicer.i18n import tr as _
 
 from ContrastiveSegLib.FileQuestions import FileQuestions
 from ContrastiveSegLib.Panels.ModelsSection import WARNING, ModelsSection
 from ContrastiveSegLib.Panels.Section import Section
+from ContrastiveSegLib.PlainText import PlainText
 from ContrastiveSegLib.Pretraining import Pretraining
 from ContrastiveSegLib.PretrainingMethod import PretrainingMethod
 from ContrastiveSegLib.PretrainingPlot import PretrainingPlot
@@ -161,9 +163,8 @@ class PretrainingSection(Section):
             button.toolTip = reason or _("Learns from the volumes, without labels, for the chosen time.")
         ui.pretrainAnewButton.visible = bool(interrupted)
         ui.pretrainAnewButton.toolTip = _(
-            "Forgets where the interrupted pretraining was, so that another can be begun. Weights "
-            "that were kept "
-            "stay."
+            "Forgets where the interrupted pretraining was, after asking, so that another can be begun. "
+            "Weights that were kept stay."
         )
         locked = job.isBusy or bool(interrupted)
         for name in ("FolderEdit", "FolderButton", "NameEdit", "MethodSelector", "ModalitySelector",
@@ -258,6 +259,12 @@ class PretrainingSection(Section):
         self.update()
 
     def _onAnew(self, checked: bool = False) -> None:
+        question = _(
+            "Forget where the pretraining '{name}' was? What it has learnt cannot be gone on with then. "
+            "Weights that were kept of it stay."
+        ).format(name=self.pretraining.interrupted().get("name", ""))
+        if not slicer.util.confirmOkCancelDisplay(PlainText.shown(question), _("Begin anew")):
+            return
         self.pretraining.discard()
         self._say("")
         self.update()
