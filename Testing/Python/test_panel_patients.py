@@ -135,6 +135,16 @@ def test_a_second_run_replaces_its_own_result_but_not_one_that_somebody_changed(
     assert logic.cases[0].nodeId != first and slicer.mrmlScene.IsNodePresent(node), image.GetName()
 
 
+def test_what_is_wrong_is_said_in_the_section_itself(a_panel, learnt):
+    another(3, "Other")
+    relist(a_panel)
+    section, ui = section_of(a_panel), a_panel.ui
+    ui.patientsTable.item(0, 0).setCheckState(qt.Qt.Unchecked)
+    ui.patientsStartButton.click()
+    assert ui.patientsStatusLabel.text == "Check at least one volume in the list."
+    assert not ui.patientsStatusLabel.isHidden() and not section.logic.isRunning
+
+
 def test_the_way_back_is_there_also_after_a_second_run(a_panel, learnt):
     volume, segmentation = learnt
     image, _truth = another(3, "Other")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +22,7 @@ from ContrastiveSegLib.PatientTarget import FORMATS, SCENE, PatientTarget
 from ContrastiveSegLib.Readiness import Readiness
 from ContrastiveSegLib.SceneVolumes import SceneVolumes
 from ContrastiveSegLib.SequenceLogic import ImageSequence, SequenceLogic
+from ContrastiveSegLib.UserError import UserError
 
 if TYPE_CHECKING:
     from ContrastiveSegLib.Panels.Panel import Panel
@@ -43,6 +46,7 @@ class OtherPatientsSection(Section):
         self._sequences: list[ImageSequence] = []
         self._listedFor: tuple[Any, ...] = ()
         self._learnt: Any = None
+        self._failure = ""
         ui = self.ui
         # here and not in the .ui file, where the contents do not exist yet when it is read
         ui.patientsCollapsibleButton.collapsed = True
@@ -100,7 +104,7 @@ class OtherPatientsSection(Section):
 
     def forgetScene(self) -> None:
         self.logic.close(wait=False)
-        self._listedFor, self._learnt = (), None
+        self._listedFor, self._learnt, self._failure = (), None, ""
         self.table.show([], {}, None, False)
         self._say("")
 
@@ -271,7 +275,7 @@ class OtherPatientsSection(Section):
         if running and learning:
             self._say(_("Waits until the learning has finished."))
         elif not running and not self.logic.cases:
-            self._say(reason)
+            self._say(reason or self._failure)
 
     def _showProgress(self) -> None:
         cases = [one for one in self.logic.cases if one.state is not PatientState.Chosen]
@@ -297,6 +301,18 @@ class OtherPatientsSection(Section):
         return self.logic.results.names() if self.logic.results is not None else {}
 
     # -- what the buttons do
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """For what buttons do: what is wrong stands here, too, as the status line may be out of sight."""
+        self._failure = ""
+        with self.panel.explained():
+            try:
+                yield
+            except UserError as error:
+                self._failure = str(error)
+                self._say(self._failure)
+                raise
 
     def _onCollapsed(self, collapsed: bool) -> None:
         if not collapsed:
@@ -330,7 +346,7 @@ class OtherPatientsSection(Section):
         )
 
     def _onStart(self, checked: bool = False) -> None:
-        with self.panel.explained():
+        with self._told():
             if self.logic.isRunning:
                 self.logic.stop()
                 return
@@ -349,12 +365,12 @@ class OtherPatientsSection(Section):
             )
 
     def _onGoOn(self, checked: bool = False) -> None:
-        with self.panel.explained():
+        with self._told():
             self.panel.requirePackages()
             self.logic.goOn()
 
     def _onBack(self, checked: bool = False) -> None:
-        with self.panel.explained():
+        with self._told():
             volume = self.panel.nodes()[0]
             if self._learnt is not None and slicer.mrmlScene.IsNodePresent(self._learnt):
                 volume = self._learnt  # another one may be chosen by now
@@ -362,7 +378,7 @@ class OtherPatientsSection(Section):
                 self.logic.viewer.back(volume)
 
     def _onReport(self, checked: bool = False) -> None:
-        with self.panel.explained():
+        with self._told():
             start = str((self.masksFolder or self.folder or Path.home()) / "report.html")
             path = qt.QFileDialog.getSaveFileName(
                 slicer.util.mainWindow(), _("Save the report"), start, _("Web pages (*.html)")
@@ -371,12 +387,12 @@ class OtherPatientsSection(Section):
                 self.logic.saveReport(Path(str(path)))
 
     def _onDicom(self, checked: bool = False) -> None:
-        with self.panel.explained():
+        with self._told():
             chosen = self._ask(_("Folder for the DICOM files"), self.masksFolder)
             if chosen:
                 self._say(DicomSegExport.export(self.logic.cases, Path(chosen)))
 
     def _onClicked(self, row: int, column: int) -> None:
-        with self.panel.explained():
+        with self._told():
             if row < len(self.table.cases) and self.table.cases[row].state is not PatientState.Failed:
                 self.logic.show(self.table.cases[row])
