@@ -200,12 +200,8 @@ class LearningLogic:
         if event.get("protocol") != 1 and not self.machine.state.isBusy:
             self.worker.quit()  # nobody waits for it yet; Start asks a new one
         elif event.get("protocol") != 1:
-            self._fail(
-                _("The engine speaks another version of the protocol ({version}).").format(
-                    version=event.get("protocol")
-                ),
-                resumable=False,
-            )
+            words = _("The engine speaks another version of the protocol ({version}). Restart 3D Slicer.")
+            self._fail(words.format(version=event.get("protocol")), resumable=False)
         found = event.get("devices")
         if isinstance(found, list):
             self.devices = [one for one in found if isinstance(one, dict)]

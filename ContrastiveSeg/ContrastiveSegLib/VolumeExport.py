@@ -160,7 +160,7 @@ class VolumeExport:
                 _("No segment of '{name}' is painted on a slice that counts.").format(
                     name=segmentationNode.GetName()
                 ),
-                _("Paint the structure completely on about three slices in the Segment Editor."),
+                _("Paint the structure completely on about three slices."),
             )
         files, former = [], []
         voxels = volumeNode.GetImageData()

@@ -260,7 +260,7 @@ class VolumeSection(Section):
         self._parameters.segmentation = SegmentationMaker.make(volume)
         self.panel.say(
             _(
-                "Now press 'Paint in the Segment Editor' and paint a structure, such as the ventricles, on "
-                "three or more slices."
+                "Paint a structure now, such as the ventricles, completely on three or more slices, with the "
+                "tools under Annotate."
             )
         )
