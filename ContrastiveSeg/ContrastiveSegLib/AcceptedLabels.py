@@ -213,10 +213,17 @@ class AcceptedLabels:
         grid.moveInto(image, self._owner)
         return image
 
+    @staticmethod
+    def tidy() -> None:
+        """Removes copies whose segmentations are gone: nobody sees them, and they would be saved."""
+        nodes = list(slicer.util.getNodesByClass("vtkMRMLSegmentationNode"))
+        needed = [one.GetNodeReference(_ROLE) for one in nodes]  # by a copy of a segmentation, too
+        for one in nodes:
+            if one.GetAttribute(_ROLE) and not any(one is other for other in needed):
+                slicer.mrmlScene.RemoveNode(one)
+
     def _made(self) -> Any:
-        for other in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
-            if other.GetAttribute(_ROLE) and other.GetNodeReference(_OWNER) is None:
-                slicer.mrmlScene.RemoveNode(other)  # its segmentation is gone
+        self.tidy()
         node = slicer.vtkMRMLSegmentationNode()
         name = _("{name} (as accepted)").format(name=self._owner.GetName())
         node.SetName(slicer.mrmlScene.GenerateUniqueName(name))

@@ -6,6 +6,7 @@ import pytest
 import slicer
 from scene_parts import add_segmentation, add_volume, ball, only_slices, paint, predict_ball, wait_until
 
+from ContrastiveSegLib.AcceptedLabels import AcceptedLabels
 from ContrastiveSegLib.PredictionLogic import PredictionLogic
 from slicer_harness.views import SliceView
 
@@ -80,3 +81,22 @@ def test_a_volume_that_is_removed_leaves_memory_though_the_scene_goes_on(a_panel
     settle()
     assert not [name for name in watched.left if name.endswith("Anna")]
     assert len(watched.left) == 4
+
+
+def test_what_was_accepted_goes_with_its_segmentation_also_while_another_module_is_shown(a_panel):
+    add_patient(Watched(), "Anna")
+    choose(a_panel, "Anna")
+    a_panel.ui.acceptButton.click()
+    wait_until(lambda: "Accepted" in a_panel.ui.statusLabel.text, 20)
+    segmentation = slicer.util.getFirstNodeByName("Anna painted")
+    accepted = AcceptedLabels(segmentation).node
+    clone = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Clone")
+    clone.CopyContent(segmentation)
+    clone.CopyReferences(segmentation)
+    a_panel.exit()
+    slicer.mrmlScene.RemoveNode(segmentation)
+    settle()
+    assert AcceptedLabels(clone).node is accepted  # from it is told what was painted in the clone
+    slicer.mrmlScene.RemoveNode(clone)
+    settle()
+    assert not slicer.mrmlScene.IsNodePresent(accepted)
