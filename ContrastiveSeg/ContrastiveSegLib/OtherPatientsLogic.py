@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import uuid
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from ContrastiveSegLib.SlabCopy import SlabCopy
 from ContrastiveSegLib.UserError import UserError
 from ContrastiveSegLib.VolumeGrid import VolumeGrid
 from ContrastiveSegLib.WorkerProcess import WorkerProcess
+from ContrastiveSegLib.WorkFolder import WorkFolder
 
 _FOR_ALL = ("disk-full", "no-write-permission", "bad-installation", "bad-checkpoint", "no-checkpoint")
 
@@ -101,8 +101,7 @@ class OtherPatientsLogic:
         former = self.viewer
         self._forgetWork()
         self.results = PatientResults(segmentationNode, values, self._made)
-        self.work = Path(slicer.app.temporaryPath) / f"ContrastiveSeg-{uuid.uuid4().hex}"
-        RunFolder(self.work).create()
+        self.work = WorkFolder.make()
         self.viewer = PatientViewer(self.channel, self.work, self.results, sequence, former)
         self.viewer.said.connect(self.said.emit)
         self.viewer.loaded.connect(self.loaded.emit)

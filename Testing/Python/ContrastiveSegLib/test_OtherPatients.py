@@ -1,10 +1,13 @@
 """Parts of the section Other patients that need no process."""
 
+import os
+import subprocess
+
 import numpy as np
 import pytest
 import slicer
 import slicer.util
-from scene_parts import add_segmentation, add_transform, add_volume, ball, paint, wait_until
+from scene_parts import add_segmentation, add_transform, add_volume, ball, paint, python_program, wait_until
 
 from ContrastiveSegLib.CaseTable import CaseTable
 from ContrastiveSegLib.DicomSegExport import DicomSegExport
@@ -23,6 +26,7 @@ from ContrastiveSegLib.SlabCopy import SlabCopy
 from ContrastiveSegLib.UserError import UserError
 from ContrastiveSegLib.VolumeExport import VolumeExport
 from ContrastiveSegLib.VolumeGrid import VolumeGrid
+from ContrastiveSegLib.WorkFolder import WorkFolder
 from slicer_harness.views import SliceView
 
 pytestmark = pytest.mark.usefixtures("a_scene")
@@ -269,3 +273,21 @@ def test_an_image_that_is_read_late_does_not_push_aside_the_patient_chosen_since
         assert view.composite.GetBackgroundVolumeID() == shown.GetID() and viewer.isAway == (shown is other)
     viewer.show(slow, [slow, quick])  # now it is there
     assert view.composite.GetBackgroundVolumeID() == slow.loadedId
+
+
+def test_folders_that_a_killed_application_has_left_are_removed_and_no_others(tmp_path, monkeypatch):
+    monkeypatch.setattr(slicer.app, "temporaryPath", str(tmp_path))
+    ended = subprocess.Popen([python_program(), "-c", ""])
+    ended.wait()
+    number = "0123456789abcdef" * 2
+    names = [
+        f"ContrastiveSeg-{ended.pid}-{number}",
+        f"ContrastiveSeg-{os.getpid()}-{number}",
+        "ContrastiveSeg-1",
+    ]
+    for name in names:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "image-0001.npy").write_bytes(b"voxels")
+    made = WorkFolder.make()
+    assert {one.name for one in tmp_path.iterdir()} == {*names[1:], made.name}
+    assert (tmp_path / names[1] / "image-0001.npy").is_file()  # another batch of this application
