@@ -17,6 +17,7 @@ from ContrastiveSegLib.SequenceLogic import SequenceLogic
 from ContrastiveSegLib.Signal import Signal
 from ContrastiveSegLib.SlabCopy import SlabCopy
 from ContrastiveSegLib.UserError import UserError
+from ContrastiveSegLib.ViewMemory import PATIENT, ViewMemory
 from ContrastiveSegLib.VolumeGrid import VolumeGrid
 
 
@@ -94,6 +95,23 @@ class PatientViewer:
             if node is not None and node.GetDisplayNode() is not None:
                 node.GetDisplayNode().SetVisibility(True)
         self._hidden = []
+
+    @staticmethod
+    def isAnyAway(viewer: PatientViewer | None) -> bool:
+        """The same; also in a scene that was saved meanwhile and opened again, where there is no viewer."""
+        laid = any(memory.laid is not None for _view, memory in ViewMemory.ofAll(PATIENT))
+        return laid or (viewer is not None and viewer.isAway)
+
+    @staticmethod
+    def goBack(viewer: PatientViewer | None, volumeNode: Any, segmentationNode: Any) -> None:
+        """As :meth:`back`; in such a scene nobody knows any more what was hidden beside the painting."""
+        if viewer is not None and viewer.isAway:
+            viewer.back(volumeNode)
+            return
+        PatientResults.lookBack(volumeNode)
+        display = segmentationNode.GetDisplayNode() if segmentationNode is not None else None
+        if display is not None:
+            display.SetVisibility(True)
 
     def cancel(self) -> None:
         """Stops reading."""

@@ -12,6 +12,7 @@ import pytest
 import qt
 import SimpleITK as sitk
 import slicer
+import vtk
 from contrastive_seg_phantom import dice, two_organs
 from patients_parts import BLUE, another, labels_of, learnt_nodes, section_of, states, wait_for_end
 from scene_parts import add_segmentation, add_transform, is_alive, tip_of, wait_until
@@ -19,8 +20,10 @@ from scene_parts import add_segmentation, add_transform, is_alive, tip_of, wait_
 from contrastive_seg.finetuning.checkpoint import load_state
 from ContrastiveSegLib.CaseTable import CaseTable
 from ContrastiveSegLib.PatientCase import PatientCase
+from ContrastiveSegLib.PatientResults import PatientResults
 from ContrastiveSegLib.PatientState import PatientState
 from ContrastiveSegLib.PatientTarget import PatientTarget
+from ContrastiveSegLib.PatientViewer import PatientViewer
 from ContrastiveSegLib.PredictionLogic import PredictionLogic
 from ContrastiveSegLib.RunFolder import RunFolder
 from ContrastiveSegLib.SetUp.Condition import Condition
@@ -360,3 +363,31 @@ def test_go_on_says_why_it_cannot_be_pressed(a_panel):
     machine.go(State.Starting)
     assert not a_panel.ui.patientsGoOnButton.enabled and "Wait" in tip_of(a_panel.ui.patientsGoOnButton)
     machine.go(State.Empty)
+
+
+def test_the_way_back_is_there_also_in_a_scene_that_was_saved_and_opened_again(
+    a_painted_scene, a_panel, tmp_path
+):
+    volume, segmentation = a_painted_scene
+    other, _truth = another(3, "Other")
+    view = SliceView()
+    view.show(volume)
+    results = PatientResults(segmentation, {"Ball": 1})
+    section_of(a_panel).logic.viewer = PatientViewer(
+        section_of(a_panel).logic.channel, tmp_path, results, None
+    )
+    case = PatientCase("0001", "Other", volumeId=other.GetID())
+    section_of(a_panel).logic.viewer.show(case, [case])
+    assert not segmentation.GetDisplayNode().GetVisibility()
+    assert slicer.mrmlScene.WriteToMRB(str(tmp_path / "scene.mrb"), vtk.vtkImageData())
+    slicer.mrmlScene.Clear(0)
+    relist(a_panel)
+    assert a_panel.ui.patientsBackButton.isHidden()
+    assert slicer.mrmlScene.ReadFromMRB(str(tmp_path / "scene.mrb"), True)
+    relist(a_panel)
+    volume, segmentation = a_panel.panel.nodes()
+    assert not segmentation.GetDisplayNode().GetVisibility()
+    assert not a_panel.ui.patientsBackButton.isHidden()
+    a_panel.ui.patientsBackButton.click()
+    assert segmentation.GetDisplayNode().GetVisibility() and a_panel.ui.patientsBackButton.isHidden()
+    assert SliceView().composite.GetBackgroundVolumeID() == volume.GetID()

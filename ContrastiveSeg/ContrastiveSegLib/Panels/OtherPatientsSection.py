@@ -19,6 +19,7 @@ from ContrastiveSegLib.Panels.Section import Section
 from ContrastiveSegLib.PatientCase import PatientCase
 from ContrastiveSegLib.PatientState import PatientState
 from ContrastiveSegLib.PatientTarget import FORMATS, SCENE, PatientTarget
+from ContrastiveSegLib.PatientViewer import PatientViewer
 from ContrastiveSegLib.Readiness import Readiness
 from ContrastiveSegLib.SceneVolumes import SceneVolumes
 from ContrastiveSegLib.SequenceLogic import ImageSequence, SequenceLogic
@@ -255,8 +256,7 @@ class OtherPatientsSection(Section):
             if learning
             else _("Does the rest of what was stopped.")
         )
-        viewer = self.logic.viewer
-        ui.patientsBackButton.visible = viewer is not None and viewer.isAway
+        ui.patientsBackButton.visible = PatientViewer.isAnyAway(self.logic.viewer)
         ui.patientsBackButton.toolTip = _("Shows the volume that was learnt again, with its painting.")
         done = any(one.state is PatientState.Done for one in self.logic.cases)
         ui.patientsReportButton.enabled = done and not running
@@ -371,11 +371,11 @@ class OtherPatientsSection(Section):
 
     def _onBack(self, checked: bool = False) -> None:
         with self._told():
-            volume = self.panel.nodes()[0]
+            volume, segmentation = self.panel.nodes()
             if self._learnt is not None and slicer.mrmlScene.IsNodePresent(self._learnt):
                 volume = self._learnt  # another one may be chosen by now
-            if self.logic.viewer is not None and volume is not None:
-                self.logic.viewer.back(volume)
+            if volume is not None:
+                PatientViewer.goBack(self.logic.viewer, volume, segmentation)
 
     def _onReport(self, checked: bool = False) -> None:
         with self._told():
