@@ -23,6 +23,7 @@ _ROLE = "ContrastiveSegPrediction"
 _VOLUME_ROLE = "ContrastiveSegVolume"
 _OWNER_ROLE = "ContrastiveSegOwner"
 _ATTRIBUTE = "ContrastiveSeg.Prediction"
+_GRID = "ContrastiveSeg.Grid"
 
 
 class PredictionLogic:
@@ -93,6 +94,7 @@ class PredictionLogic:
                 segment.AddRepresentation(name, image)
         finally:
             node.EndModify(modifying)
+        node.SetAttribute(_GRID, grid.kind())
         image.Modified()  # slices are drawn anew, and the surfaces of the former mask go
         if renew:
             cls.makeSurfaces(node)
@@ -174,6 +176,19 @@ class PredictionLogic:
             and node.GetNodeReference(_VOLUME_ROLE) is volumeNode
             and node.GetSegmentation().GetNumberOfSegments() > 0
         )
+
+    @classmethod
+    def isOnGrid(cls, volumeNode: Any, segmentationNode: Any) -> bool:
+        """Whether the volume still has the voxels for which the prediction was made.
+
+        One that was cropped or resampled has others: the mask lies where it was, but what was said of slices
+        and voxels by their number means others.
+        """
+        node = cls.predicted(segmentationNode)
+        kind = node.GetAttribute(_GRID) if node is not None else None
+        if not kind:  # of an earlier release
+            return True
+        return volumeNode.GetImageData() is not None and VolumeGrid(volumeNode).isOfKind(kind)
 
     @classmethod
     def setVisible(cls, segmentationNode: Any, visible: bool) -> None:

@@ -9,7 +9,6 @@ from ContrastiveSegLib.SliceRule import Slice
 from ContrastiveSegLib.VolumeGrid import VolumeGrid
 
 _LETTERS = "kji"
-_SAME_SPACING = 0.01
 
 
 class SliceMarks:
@@ -29,7 +28,7 @@ class SliceMarks:
 
     def __init__(self, segmentationNode: Any, name: str, grid: VolumeGrid | None = None) -> None:
         self._node, self._name = segmentationNode, name
-        self._kind = "" if grid is None else grid.kind()
+        self._grid = grid
 
     def read(self) -> list[Slice]:
         """The slices that are marked on the grid, sorted."""
@@ -37,7 +36,7 @@ class SliceMarks:
 
     def write(self, slices: list[Slice]) -> None:
         """Marks these slices of the grid and no others of it; marks of other grids stay."""
-        kind = f"@{self._kind}" if self._kind else ""
+        kind = f"@{self._grid.kind()}" if self._grid is not None else ""
         words = [f"{_LETTERS[axis]}{index}{kind}" for axis, index in sorted(set(slices))]
         words += [word for word, _one, isHere in self._words() if not isHere]
         # an attribute that is None is removed
@@ -48,14 +47,5 @@ class SliceMarks:
         for word in (self._node.GetAttribute(self._name) or "").split():
             index, _at, kind = word.partition("@")
             if index and index[0] in _LETTERS and index[1:].isdigit():
-                isHere = not kind or not self._kind or self._isSame(kind)
+                isHere = not kind or self._grid is None or self._grid.isOfKind(kind)
                 yield word, (_LETTERS.index(index[0]), int(index[1:])), isHere
-
-    def _isSame(self, kind: str) -> bool:
-        """Whether a grid is like this one; files round its spacing in different ways."""
-        try:
-            (sizes, spacing, planes), own = kind.split("/"), self._kind.split("/")
-            pairs = zip(map(float, spacing.split("x")), map(float, own[1].split("x")), strict=True)
-            return [sizes, planes] == own[::2] and all(abs(a - b) <= _SAME_SPACING * b for a, b in pairs)
-        except ValueError:
-            return False

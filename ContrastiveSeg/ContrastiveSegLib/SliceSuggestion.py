@@ -56,7 +56,8 @@ class SliceSuggestion:
     @classmethod
     def stored(cls, volumeNode: Any, segmentationNode: Any) -> list[SliceSuggestion]:
         """What was suggested for these nodes; what cannot be understood is left out."""
-        if not PredictionLogic.isFor(volumeNode, segmentationNode):
+        isFor = PredictionLogic.isFor(volumeNode, segmentationNode)
+        if not isFor or not PredictionLogic.isOnGrid(volumeNode, segmentationNode):
             return []
         try:
             given = json.loads(PredictionLogic.predicted(segmentationNode).GetAttribute(_ATTRIBUTE) or "[]")

@@ -12,6 +12,8 @@ from vtk.util import numpy_support
 
 from ContrastiveSegLib.UserError import UserError
 
+_SAME_SPACING = 0.01
+
 
 class VolumeGrid:
     """The voxel grid of a volume node.
@@ -132,6 +134,15 @@ class VolumeGrid:
         planes = "".join("SCA"[one] for one in self._across(self.ijkToLocal))
         sizes = "x".join(str(n) for n in self.shape[::-1])
         return f"{sizes}/{'x'.join(f'{one:.4g}' for one in spacing)}/{planes}"
+
+    def isOfKind(self, kind: str) -> bool:
+        """Whether a grid whose :meth:`kind` was noted is like this one; files round its spacing."""
+        try:
+            (sizes, spacing, planes), own = kind.split("/"), self.kind().split("/")
+            pairs = zip(map(float, spacing.split("x")), map(float, own[1].split("x")), strict=True)
+            return [sizes, planes] == own[::2] and all(abs(a - b) <= _SAME_SPACING * b for a, b in pairs)
+        except ValueError:
+            return False
 
     @staticmethod
     def _across(toSpace: np.ndarray) -> tuple[int, int, int]:

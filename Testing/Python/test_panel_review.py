@@ -12,6 +12,7 @@ from ContrastiveSegLib.LabelledSegment import LabelledSegment
 from ContrastiveSegLib.Panels import ResultSection as result_module
 from ContrastiveSegLib.PredictionLogic import PredictionLogic
 from ContrastiveSegLib.ReviewRecord import ReviewRecord
+from ContrastiveSegLib.SliceSuggestion import SliceSuggestion
 from slicer_harness.views import SliceView
 
 SHAPE = (12, 30, 40)
@@ -341,3 +342,19 @@ def test_a_segment_that_is_renamed_is_called_so_in_the_review_too(a_reviewed_sce
     wait_until(lambda: table_texts(a_panel.ui)[0][0] == "Left atrium", 5)
     predicted = PredictionLogic.predicted(segmentation).GetSegmentation()
     assert [predicted.GetSegment(one).GetName() for one in ("Ball", "Spot")] == ["Left atrium", "Spot"]
+
+
+def test_where_the_volume_was_cropped_no_place_and_no_slice_of_the_former_one_is_gone_to(
+    a_reviewed_scene, a_panel
+):
+    volume, segmentation = a_reviewed_scene
+    SliceSuggestion.store(segmentation, [SliceSuggestion((0, 5), "far", 0.1, 4.0, "Ball")])
+    a_panel.panel.update()
+    assert a_panel.ui.doubtfulButton.enabled and a_panel.ui.suggestionLabel.text.startswith("Next: axial")
+    slicer.util.updateVolumeFromArray(volume, np.ascontiguousarray(slicer.util.arrayFromVolume(volume)[2:]))
+    volume.SetOrigin(0.0, 0.0, 4.0)
+    a_panel.panel.update()
+    assert not a_panel.ui.doubtfulButton.enabled
+    assert not a_panel.ui.suggestionLabel.text.startswith("Next: axial")
+    assert a_panel.ui.volumeTable.rowCount == 2 and a_panel.ui.acceptButton.enabled  # the mask lies right
+    assert mask(PredictionLogic.predicted(segmentation), volume, "Ball")[4].any()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,8 @@ class ReviewSection(Section):
             self._wasThere = isFor
             self.ui.resultCollapsibleButton.collapsed = not isFor
         record = ReviewRecord.stored(segmentation) if isFor else ReviewRecord()
+        if isFor and not PredictionLogic.isOnGrid(volume, segmentation):
+            record = replace(record, places=[])
         if record.places != self._record.places:
             self._at = -1
             self._say("")
