@@ -44,8 +44,10 @@ class SliceMarks:
 
     def _words(self) -> Iterator[tuple[str, Slice, bool]]:
         """Each mark that can be read, its slice, and whether it is one of the grid."""
+        same = {"": True}  # hundreds of marks are of few grids
         for word in (self._node.GetAttribute(self._name) or "").split():
             index, _at, kind = word.partition("@")
             if index and index[0] in _LETTERS and index[1:].isdigit():
-                isHere = not kind or self._grid is None or self._grid.isOfKind(kind)
-                yield word, (_LETTERS.index(index[0]), int(index[1:])), isHere
+                if kind not in same:
+                    same[kind] = self._grid is None or self._grid.isOfKind(kind)
+                yield word, (_LETTERS.index(index[0]), int(index[1:])), same[kind]
