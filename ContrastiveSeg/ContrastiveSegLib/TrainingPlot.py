@@ -23,8 +23,7 @@ class TrainingPlot:
     def __init__(self) -> None:
         self._nodes: list[Any] = []
         self._former: int | None = None
-        self._rows = 0
-        self._values: list[int] = []
+        self._series: dict[int, Any] = {}
         self.table: Any = None
         self.chart: Any = None
 
@@ -46,35 +45,38 @@ class TrainingPlot:
         del self._nodes[2:]
         self.chart.RemoveAllPlotSeriesNodeIDs()
         self.table.RemoveAllColumns()
-        self._rows = 0
-        self._values = list(structures)
         self._column("step")
-        self._series("loss", _("Loss"), _LOSS_COLOR)
-        for value, (name, color) in structures.items():
-            self._series(f"dice {value}", _("Dice of {name}").format(name=name), color)
+        self._draw(self._newSeries("loss", _("Loss"), _LOSS_COLOR))
+        self._series = {
+            value: self._newSeries(f"dice {value}", _("Dice of {name}").format(name=name), color)
+            for value, (name, color) in structures.items()
+        }
 
     def add(self, step: int, loss: float | None, dice: dict[int, float]) -> None:
-        """Adds a point; a value that is not known leaves a gap in its curve."""
+        """Adds a point; a value that is not known leaves a gap in its curve.
+
+        The Dice of a structure stands in the chart from its first value on: with few slices there is none.
+        """
         if self.table is None or not slicer.mrmlScene.IsNodePresent(self.table):
             return
-        numbers = [float(step), loss, *(dice.get(value) for value in self._values)]
+        numbers = [float(step), loss, *(dice.get(value) for value in self._series)]
         table = self.table.GetTable()
         row = table.InsertNextBlankRow()
         for column, number in enumerate(numbers):
             table.GetColumn(column).SetValue(row, math.nan if number is None else number)
             table.GetColumn(column).Modified()
-        self._rows += 1
         self.table.Modified()
+        for value in dice:
+            if value in self._series and not self.chart.HasPlotSeriesNodeID(self._series[value].GetID()):
+                self._draw(self._series[value])
 
     @property
     def isShown(self) -> bool:
         """Whether the plot has been put into the layout and is there still."""
-        layout = self._layout()
-        if self._former is None or layout is None:
+        layout, plots = self._layout(), getattr(slicer.modules, "plots", None)
+        if self._former is None or layout is None or plots is None:  # Slicer ends, and that module went first
             return False
-        return bool(
-            layout.GetViewArrangement() == slicer.modules.plots.logic().GetLayoutWithPlot(self._former)
-        )
+        return bool(layout.GetViewArrangement() == plots.logic().GetLayoutWithPlot(self._former))
 
     def toggle(self) -> None:
         """Shows the plot beside the slices, or goes back to the layout before."""
@@ -92,7 +94,7 @@ class TrainingPlot:
         for node in self._nodes:
             if slicer.mrmlScene.IsNodePresent(node):
                 slicer.mrmlScene.RemoveNode(node)
-        self._nodes, self.table, self.chart, self._rows, self._former = [], None, None, 0, None
+        self._nodes, self.table, self.chart, self._former = [], None, None, None
 
     @staticmethod
     def _layout() -> Any:
@@ -114,7 +116,10 @@ class TrainingPlot:
         column.SetName(name)
         self.table.AddColumn(column)
 
-    def _series(self, column: str, name: str, color: tuple[float, float, float]) -> None:
+    def _draw(self, series: Any) -> None:
+        self.chart.AddAndObservePlotSeriesNodeID(series.GetID())
+
+    def _newSeries(self, column: str, name: str, color: tuple[float, float, float]) -> Any:
         self._column(column)
         series = self._node("vtkMRMLPlotSeriesNode", name)
         series.SetName(name)  # as it stands in the legend
@@ -125,4 +130,4 @@ class TrainingPlot:
         series.SetMarkerStyle(series.MarkerStyleNone if column == "loss" else series.MarkerStyleCircle)
         series.SetLineStyle(series.LineStyleSolid)
         series.SetColor(*color)
-        self.chart.AddAndObservePlotSeriesNodeID(series.GetID())
+        return series

@@ -171,6 +171,7 @@ def test_the_curve_is_plotted_while_it_is_learnt_and_is_not_saved(a_phantom_scen
     found = columns(plot.table)
     assert list(found) == ["step", "loss", "dice 1"]
     assert found["step"][-1] == 2 and found["loss"][-1] > 0 and math.isnan(found["dice 1"][-1])
+    assert plot.chart.GetNumberOfPlotSeriesNodes() == 1, "no estimate of Dice from so few slices"
     a_panel.panel.learning.measured.emit(3, None, {1: 0.9})
     last = {name: values[-1] for name, values in columns(plot.table).items()}
     assert last["step"] == 3 and math.isnan(last["loss"]) and last["dice 1"] == 0.9
@@ -199,6 +200,18 @@ def test_curve_shows_the_plot_and_goes_back_to_the_layout_before(a_phantom_scene
     assert layout.GetViewArrangement() == layout.SlicerLayoutFourUpPlotView
     a_panel.ui.curveButton.click()
     assert layout.GetViewArrangement() == layout.SlicerLayoutFourUpView
+
+
+def test_a_shown_plot_is_no_trouble_when_slicer_ends_and_its_module_went_first(a_scene, monkeypatch):
+    layout = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLLayoutNode")
+    layout = layout or slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLayoutNode")
+    layout.SetViewArrangement(layout.SlicerLayoutFourUpView)
+    plot = TrainingPlot()
+    plot.begin({})
+    plot.toggle()
+    assert plot.isShown
+    monkeypatch.setattr(slicer, "modules", object())
+    assert not plot.isShown
 
 
 def test_a_plot_whose_nodes_were_removed_is_made_again(a_scene):
