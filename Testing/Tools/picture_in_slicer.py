@@ -58,9 +58,8 @@ def main() -> None:
     widget.ui.show3DCheckBox.checked = True
     _wait(lambda: False, 5)
     slicer.util.resetThreeDViews()
-    slicer.app.layoutManager().threeDWidget(
-        0
-    ).threeDView().renderWindow().GetRenderers().GetFirstRenderer().GetActiveCamera().Dolly(2.2)
+    for _time in range(4):
+        slicer.app.layoutManager().threeDWidget(0).threeDView().zoomIn()
     _aim(middle + 4)  # a slice that nobody painted
     _show(widget.ui.resultCollapsibleButton)
     _grab("slicer_found")
