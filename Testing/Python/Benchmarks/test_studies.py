@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,8 @@ import pytest
 import SimpleITK as sitk
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "Benchmarks"))
+import other_patients
+from benchmarklib.starts import SCRATCH
 from benchmarklib.studies import STUDIES, UNSAID, Study, cases_of, patient_of, split
 from starter_weights import RECIPES, WIDTH, files_of
 
@@ -45,6 +48,20 @@ def test_no_patient_is_on_both_sides(a_data_folder: Path, a_study: Study):
     assert len(tested) == 3 and len(files.tested) == 6 and not tested & others
     assert len(files.patients) == 5 and len(files.pretrained_on) == 5 * 2 + 3
     assert "patient099" not in tested | others
+
+
+def test_other_patients_are_not_pretrained_on_either(
+    a_data_folder: Path, a_study: Study, monkeypatch: pytest.MonkeyPatch
+):
+    seen: list[Path] = []
+    monkeypatch.setattr(other_patients, "pretrained", lambda start, study, files, *more: seen.extend(files))
+    args = argparse.Namespace(data=a_data_folder)
+    _painted, tested = other_patients.files_of(replace(a_study, tested=0), a_data_folder, 2)
+    assert other_patients.weights_of(SCRATCH, a_study, tested, args) is None and not seen
+    other_patients.weights_of("pcl", replace(a_study, tested=0), tested, args)
+    unseen = {patient_of(path) for path in tested}
+    assert len(unseen) == 6 and not unseen & {patient_of(path) for path in seen}
+    assert len(seen) == 2 * 2 + 3
 
 
 def test_all_methods_learn_from_the_same_patients(a_data_folder: Path, a_study: Study):
