@@ -128,15 +128,17 @@ def test_the_curve_of_one_patient_does_not_go_on_under_another(two_patients, a_p
     layout.SetViewArrangement(layout.SlicerLayoutFourUpView)
     ui, learning = a_panel.ui, begin(a_panel, anna)
     section = next(one for one in a_panel.panel.sections if type(one).__name__ == "CurveSection")
-    learning.measured.emit(1, 0.5, {})
+    learning.measured.emit(1, 0.5, {1: 0.8})
     ui.curveButton.click()
     name = section.plot.chart.GetNthPlotSeriesNode(1).GetName
     assert section.plot.table.GetNumberOfRows() == 1 and name() == "Dice of Tumour of Anna"
     choose(a_panel, bert)
     assert section.plot.table.GetNumberOfRows() == 0
-    assert section.plot.chart.GetNthPlotSeriesNode(1).GetName() == "Dice of Tumour of Bert"
-    learning.measured.emit(2, 0.4, {})
+    series = slicer.util.getNodesByClass("vtkMRMLPlotSeriesNode")
+    assert sorted(one.GetName() for one in series) == ["Dice of Tumour of Bert", "Loss"]
+    learning.measured.emit(2, 0.4, {1: 0.9})
     assert section.plot.table.GetNumberOfRows() == 0
+    assert section.plot.chart.GetNumberOfPlotSeriesNodes() == 1, "Anna's estimate is not Bert's"
     ui.curveButton.click()
     assert not ui.curveButton.enabled and "no learning curve" in tip_of(ui.curveButton)
 
