@@ -118,26 +118,24 @@ class AnnotationLogic:
         """Slices marked as complete although nothing is painted on them."""
         return SliceMarks(segmentationNode, _EMPTY, grid).read()
 
-    @classmethod
+    @staticmethod
     def setEmpty(
-        cls, segmentationNode: Any, one: Slice, empty: bool = True, grid: VolumeGrid | None = None
+        segmentationNode: Any, one: Slice, empty: bool = True, grid: VolumeGrid | None = None
     ) -> None:
         """Marks a slice as complete without any structure, or takes the mark away."""
-        marks = [other for other in cls.emptySlices(segmentationNode, grid) if other != one]
-        SliceMarks(segmentationNode, _EMPTY, grid).write([*marks, one] if empty else marks)
+        SliceMarks(segmentationNode, _EMPTY, grid).put(one, empty)
 
     @staticmethod
     def partialSlices(segmentationNode: Any, grid: VolumeGrid | None = None) -> list[Slice]:
         """Slices of which only what is painted counts, and nothing is said about the rest."""
         return SliceMarks(segmentationNode, _PARTIAL, grid).read()
 
-    @classmethod
+    @staticmethod
     def setPartial(
-        cls, segmentationNode: Any, one: Slice, partial: bool = True, grid: VolumeGrid | None = None
+        segmentationNode: Any, one: Slice, partial: bool = True, grid: VolumeGrid | None = None
     ) -> None:
         """Says whether only what is painted on a slice counts, or its background too."""
-        marks = [other for other in cls.partialSlices(segmentationNode, grid) if other != one]
-        SliceMarks(segmentationNode, _PARTIAL, grid).write([*marks, one] if partial else marks)
+        SliceMarks(segmentationNode, _PARTIAL, grid).put(one, partial)
 
     @staticmethod
     def recordManual(segmentationNode: Any, slices: list[Slice], grid: VolumeGrid | None = None) -> None:

@@ -42,6 +42,11 @@ class SliceMarks:
         # an attribute that is None is removed
         self._node.SetAttribute(self._name, " ".join(words) or None)
 
+    def put(self, one: Slice, isMarked: bool) -> None:
+        """Marks one slice of the grid, or takes its mark away."""
+        others = [other for other in self.read() if other != one]
+        self.write([*others, one] if isMarked else others)
+
     def _words(self) -> Iterator[tuple[str, Slice, bool]]:
         """Each mark that can be read, its slice, and whether it is one of the grid."""
         same = {"": True}  # hundreds of marks are of few grids

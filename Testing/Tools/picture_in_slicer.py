@@ -21,16 +21,16 @@ import numpy as np
 import qt
 import slicer
 import slicer.util
-import vtk
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / one) for one in ("Testing/Python", "Testing/Tools")]
+
+from painted_brain import CENTER, painted_brain  # noqa: E402
+
+from ContrastiveSegLib.VolumeGrid import VolumeGrid  # noqa: E402
+
 FOLDER = ROOT / "Resources" / "Screenshots"
 WINDOW = (1440, 900)
-COLORS = [(0.9, 0.63, 0.24), (0.31, 0.64, 0.88), (0.85, 0.33, 0.31), (0.61, 0.44, 0.82), (0.36, 0.72, 0.36),
-          (0.27, 0.78, 0.75)]  # fmt: skip
-CENTER = (16.0, 0.0, 8.0)
-"""MNI millimetres, through the deep structures."""
-SLICES = 5
 FIELD = 150.0
 """Millimetres from the left to the right of a slice view."""
 
@@ -41,7 +41,8 @@ def main() -> None:
     slicer.util.mainWindow().resize(*WINDOW)
     slicer.util.findChild(slicer.util.mainWindow(), "PanelDockWidget").setMinimumWidth(430)
     widget = slicer.util.getModuleWidget("ContrastiveSeg")
-    volume, segmentation, middle = _scene()
+    volume, segmentation, index = painted_brain()
+    middle = float((VolumeGrid(volume).ijkToWorld() @ np.array([0.0, index, 0.0, 1.0]))[1])
     parameters = widget.logic.getParameterNode()
     parameters.volume, parameters.segmentation = volume, segmentation
     slicer.app.layoutManager().setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
@@ -67,36 +68,6 @@ def main() -> None:
     _wait(lambda: False, 3)
     _show(widget.ui.learningCollapsibleButton)
     _grab("slicer_curve")
-
-
-def _scene() -> tuple[Any, Any, float]:
-    """The brain with five painted coronal slices, an empty one beyond each end; where the middle one is."""
-    from contrastive_seg import demo_data
-    from contrastive_seg.data.read import read_volume
-    from ContrastiveSegLib.AnnotationLogic import AnnotationLogic
-
-    root = demo_data._package_folder()
-    image = read_volume(root / demo_data._TEMPLATE)
-    truth = demo_data._structures(root / demo_data._ATLAS, root / demo_data._TEMPLATE)
-    volume = slicer.util.addVolumeFromArray(np.ascontiguousarray(image.array), name="MNI152 T1")
-    matrix = vtk.vtkMatrix4x4()
-    matrix.DeepCopy(np.asarray(image.ijk_to_ras, float).ravel())
-    volume.SetIJKToRASMatrix(matrix)
-    volume.CreateDefaultDisplayNodes()
-    segmentation = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Deep structures")
-    segmentation.CreateDefaultDisplayNodes()
-    segmentation.SetReferenceImageGeometryParameterFromVolumeNode(volume)
-    extent = np.flatnonzero((truth > 0).any(axis=(0, 2)))
-    inside = np.linspace(extent[0], extent[-1], SLICES + 2).round().astype(int)[1:-1]
-    for (value, name), color in zip(demo_data.STRUCTURES.items(), COLORS, strict=True):
-        kept = np.zeros(truth.shape, np.uint8)
-        kept[:, inside] = truth[:, inside] == value
-        segmentation.GetSegmentation().AddEmptySegment(name, name, color)
-        slicer.util.updateSegmentBinaryLabelmapFromArray(kept, segmentation, name, volume)
-    for index in (extent[0] - 1, extent[-1] + 1):
-        AnnotationLogic.setEmpty(segmentation, (1, int(index)))
-    middle = matrix.MultiplyPoint((0.0, float(inside[SLICES // 2]), 0.0, 1.0))[1]
-    return volume, segmentation, float(middle)
 
 
 def _aim(along: float) -> None:

@@ -24,16 +24,13 @@ slicer = slicer_harness.install()
 import numpy as np  # noqa: E402
 import vtk  # noqa: E402
 from more_pictures import MorePictures, a_folder_of_its_own  # noqa: E402
+from painted_brain import CENTER, painted_brain  # noqa: E402
 from PySide6.QtCore import QPoint, QRect, Qt  # noqa: E402
 from PySide6.QtGui import QColor, QFont, QImage, QPainter, QPixmap  # noqa: E402
 from PySide6.QtWidgets import QApplication  # noqa: E402
-from scene_parts import add_segmentation, add_volume, paint, wait_until  # noqa: E402
+from scene_parts import wait_until  # noqa: E402
 from section_pictures import SectionPictures, theme  # noqa: E402
 
-from contrastive_seg import demo_data  # noqa: E402
-from contrastive_seg.data.read import read_volume  # noqa: E402
-from contrastive_seg.demo_data import STRUCTURES  # noqa: E402
-from ContrastiveSegLib.AnnotationLogic import AnnotationLogic  # noqa: E402
 from ContrastiveSegLib.PredictionLogic import PredictionLogic  # noqa: E402
 from ContrastiveSegLib.State import State  # noqa: E402
 from slicer_harness.module_host import load_module  # noqa: E402
@@ -42,8 +39,6 @@ from slicer_harness.views import SliceView, ThreeDView, write_png  # noqa: E402
 PANEL = (400, 744)
 VIEW = 360
 ZOOM = 1.35
-COLORS = ["#e6a13c", "#4fa3e0", "#d9534f", "#9b6fd0", "#5cb85c", "#46c6c0"]
-SLICES = 5
 
 
 def main() -> int:
@@ -89,7 +84,7 @@ class Pictures:
     def draw(self) -> None:
         """Draws them all."""
         self._grab("panel_empty")
-        volume, segmentation, painted = self._scene()
+        volume, segmentation, painted = painted_brain()
         self._panel.enter()
         views = self._views(volume, painted)
         ready = self._grab("panel_ready")
@@ -121,31 +116,11 @@ class Pictures:
             more.models(folder)
         slicer.app.moduleManager().unload("ContrastiveSeg")
 
-    def _scene(self) -> tuple[Any, Any, int]:
-        """The brain with five coronal slices painted and an empty one beyond each end."""
-        # the whole head, of which the demo's sample is cut
-        root = demo_data._package_folder()
-        image = read_volume(root / demo_data._TEMPLATE)
-        truth = demo_data._structures(root / demo_data._ATLAS, root / demo_data._TEMPLATE)
-        volume = add_volume(image.array, image.ijk_to_ras, name="MNI152 T1")
-        segmentation = add_segmentation(volume, list(STRUCTURES.values()), name="Deep structures")
-        extent = np.flatnonzero((truth > 0).any(axis=(0, 2)))
-        inside = np.linspace(extent[0], extent[-1], SLICES + 2).round().astype(int)[1:-1]
-        for (value, name), color in zip(STRUCTURES.items(), COLORS, strict=True):
-            kept = np.zeros_like(truth)
-            kept[:, inside] = truth[:, inside] == value
-            paint(segmentation, name, kept, volume)
-            q = QColor(color)
-            segmentation.GetSegmentation().GetSegment(name).SetColor(q.redF(), q.greenF(), q.blueF())
-        for index in (extent[0] - 1, extent[-1] + 1):
-            AnnotationLogic.setEmpty(segmentation, (1, int(index)))
-        return volume, segmentation, int(inside[SLICES // 2])
-
     def _views(self, volume: Any, painted: int) -> list[SliceView]:
         """Axial, coronal and sagittal; the coronal one on a painted slice."""
         from ContrastiveSegLib.VolumeGrid import VolumeGrid
 
-        center = np.array([16.0, 0.0, 8.0, 1.0])  # MNI millimetres, through the deep structures
+        center = np.array([*CENTER, 1.0])
         center[1] = (VolumeGrid(volume).ijkToWorld() @ np.array([0.0, painted, 0.0, 1.0]))[1]
         views = []
         for name, orientation in (("Red", "Axial"), ("Green", "Coronal"), ("Yellow", "Sagittal")):

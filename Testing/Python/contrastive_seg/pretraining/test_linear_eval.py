@@ -117,37 +117,53 @@ def test_the_advice_for_labels_and_voxels_that_cannot_be_can_be_followed(pretrai
     assert json.loads(done.stdout)["tested_on"] == 1
 
 
-def test_the_command_compares_with_random_features(pretrained, cases, tmp_path: Path):
+@pytest.fixture
+def a_study(pretrained, cases, tmp_path: Path) -> Path:
+    """images/, labels/ and the weights in weights/."""
     save_weights(tmp_path / "weights" / "small.safetensors", pretrained, card())
     for number, case in enumerate(cases):
         for kind, array in (("images", case.volume.array), ("labels", case.labels)):
             (tmp_path / kind).mkdir(exist_ok=True)
             image = sitk.GetImageFromArray(np.asarray(array))
             sitk.WriteImage(image, str(tmp_path / kind / f"{number}.nii.gz"))
+    return tmp_path
+
+
+def test_the_command_compares_with_random_features(a_study: Path):
     done = run_command(
-        "linear-eval", tmp_path / "weights", "--data", tmp_path, "--steps", 5, "--device", "cpu", "--json"
+        "linear-eval",
+        a_study / "weights",
+        "--data",
+        a_study,
+        "--steps",
+        5,
+        "--device",
+        "cpu",
+        "--json",
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert set(found["mean"]) == {"small", "random"} and found["trained_on"] == 2 and found["tested_on"] == 1
-    assert run_command("linear-eval", "nowhere", "--data", tmp_path).returncode == 2
-    done = run_command("linear-eval", tmp_path / "weights", "--data", tmp_path, "--seed=-1")
+    assert run_command("linear-eval", "nowhere", "--data", a_study).returncode == 2
+    done = run_command("linear-eval", a_study / "weights", "--data", a_study, "--seed=-1")
     assert done.returncode == 2 and "The seed is -1" in done.stderr and "Traceback" not in done.stderr
 
 
-def test_a_stopped_evaluation_compares_nothing(pretrained, cases, tmp_path: Path, capsys, monkeypatch):
-    save_weights(tmp_path / "weights" / "small.safetensors", pretrained, card())
-    for number, case in enumerate(cases):
-        for kind, array in (("images", case.volume.array), ("labels", case.labels)):
-            (tmp_path / kind).mkdir(exist_ok=True)
-            image = sitk.GetImageFromArray(np.asarray(array))
-            sitk.WriteImage(image, str(tmp_path / kind / f"{number}.nii.gz"))
-
+def test_a_stopped_evaluation_compares_nothing(a_study: Path, capsys, monkeypatch):
     @contextmanager
     def stopped(on_first):
         yield lambda: True
 
     monkeypatch.setattr("contrastive_seg.commands.linear_eval.stop_on_interrupt", stopped)
-    command = ["linear-eval", tmp_path / "weights", "--data", tmp_path, "--steps", 2, "--device", "cpu"]
+    command = [
+        "linear-eval",
+        a_study / "weights",
+        "--data",
+        a_study,
+        "--steps",
+        2,
+        "--device",
+        "cpu",
+    ]
     status, out, _ = call(capsys, *command, "--json")
     assert status == 1 and json.loads(out) == {"stopped": True}
