@@ -20,6 +20,7 @@ from ContrastiveSegLib.SequenceFrame import SequenceFrame
 from ContrastiveSegLib.SliceRule import Slice
 from ContrastiveSegLib.State import State
 from ContrastiveSegLib.UserError import UserError
+from ContrastiveSegLib.ViewMemory import ViewMemory
 from ContrastiveSegLib.Words import Words
 
 _FEW_VOXELS = 500_000
@@ -81,9 +82,11 @@ class ResultSection:
 
     @staticmethod
     def _isHere(parameters: Parameters | None) -> bool:
-        """Whether the volume shows the frame of a sequence that the prediction was made for."""
+        """Whether the frame of a sequence is shown that the prediction was made for, and no other patient."""
         if parameters is None or parameters.segmentation is None:
             return True
+        if ViewMemory.otherPatient() not in (None, parameters.volume):
+            return False
         return not SequenceFrame.whyNotHere(parameters.volume, parameters.segmentation)
 
     @property
