@@ -14,6 +14,7 @@ from ContrastiveSegLib.AnnotationLogic import AnnotationLogic
 from ContrastiveSegLib.Chunks import Chunks
 from ContrastiveSegLib.LabelBounds import LabelBounds
 from ContrastiveSegLib.LabelBox import LabelBox
+from ContrastiveSegLib.LabelledSegment import LabelledSegment
 from ContrastiveSegLib.PlaneChoice import PlaneChoice
 from ContrastiveSegLib.RunFolder import RunFolder
 from ContrastiveSegLib.SegmentResampler import SegmentResampler
@@ -79,7 +80,7 @@ class AnnotationSummary:
         segmentation = segmentationNode.GetSegmentation()
         ids = list(segmentation.GetSegmentIDs())
         shown = AnnotationLogic.segmentIds(segmentationNode)
-        names = {one: segmentation.GetSegment(one).GetName() for one in shown}
+        names = {one: LabelledSegment.nameOf(segmentation.GetSegment(one), one) for one in shown}
         folder = RunFolder.existing(volumeNode, segmentationNode)
         values = folder.segmentValues(ids) if folder else {one: n + 1 for n, one in enumerate(ids)}
         labels = yield from AnnotationLogic.labelSteps(segmentationNode, grid, values)
@@ -98,7 +99,7 @@ class AnnotationSummary:
             yield
         resampler = SegmentResampler(segmentationNode, grid)
         left = [one for one in ids if one not in names and resampler.isPainted(one)]
-        hidden = tuple(segmentation.GetSegment(one).GetName() for one in left)
+        hidden = tuple(LabelledSegment.nameOf(segmentation.GetSegment(one), one) for one in left)
         return cls(slices, names, hidden, AnnotationLogic.isUnknown(segmentationNode))
 
     @staticmethod

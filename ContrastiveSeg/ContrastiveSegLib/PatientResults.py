@@ -11,6 +11,7 @@ import slicer.util
 import vtk
 from slicer.i18n import tr as _
 
+from ContrastiveSegLib.LabelledSegment import LabelledSegment
 from ContrastiveSegLib.PatientCase import PatientCase
 from ContrastiveSegLib.PredictionLogic import PredictionLogic
 from ContrastiveSegLib.SliceViews import SliceViews
@@ -50,7 +51,7 @@ class PatientResults:
             found.append(
                 {
                     "value": value,
-                    "name": segment.GetName() or "",
+                    "name": LabelledSegment.nameOf(segment, segmentId),
                     "colour": [float(one) for one in segment.GetColor()],
                     "terminology": str(tag),
                 }
@@ -116,6 +117,7 @@ class PatientResults:
                 source = self._source.GetSegmentation().GetSegment(segmentId)
                 if source is not None:
                     segment.DeepCopyMetadata(source)
+                    segment.SetName(LabelledSegment.nameOf(source, segmentId))
                 else:
                     segment.SetName(str(self._others[value]["name"]))
                     segment.SetColor(*self._others[value]["colour"])

@@ -11,6 +11,7 @@ from ContrastiveSegLib.AcceptLogic import AcceptLogic
 from ContrastiveSegLib.AnnotationLogic import AnnotationLogic
 from ContrastiveSegLib.AnnotationSummary import AnnotationSummary
 from ContrastiveSegLib.Chunks import Chunks
+from ContrastiveSegLib.LabelledSegment import LabelledSegment
 from ContrastiveSegLib.Parameters import Parameters
 from ContrastiveSegLib.PercentVolume import PercentVolume
 from ContrastiveSegLib.PlainText import PlainText
@@ -45,7 +46,7 @@ class ResultSection:
     def update(self, parameters: Parameters | None, state: State) -> None:
         """Enables what can be used, and says why the rest cannot."""
         segmentation = parameters.segmentation if parameters else None
-        PredictionLogic.takeNames(segmentation)
+        PredictionLogic.takeLook(segmentation)
         if self._isHere(parameters) is not self._wasHere:
             self.show(parameters)
         self._set(
@@ -188,7 +189,7 @@ class ResultSection:
         predicted = node.GetSegmentation() if node is not None else None
         ids = list(predicted.GetSegmentIDs()) if predicted is not None else []
         hidden = AnnotationLogic.hiddenIds(segmentationNode)
-        shut = [own.GetSegment(one).GetName() for one in ids if one in hidden]
+        shut = [LabelledSegment.nameOf(own.GetSegment(one), one) for one in ids if one in hidden]
         gone = [predicted.GetSegment(one).GetName() for one in ids if own.GetSegment(one) is None]
         words = [
             (_("Hidden, and so not accepted: {names}."), shut),
