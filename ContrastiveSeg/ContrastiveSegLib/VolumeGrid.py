@@ -155,7 +155,12 @@ class VolumeGrid:
         return best[2], best[1], best[0]
 
     def acquisitionAxis(self) -> int:
-        """The array axis across which the slices are thickest; 0 where all are about alike."""
+        """The array axis across which the slices are thickest; 0 where all are about alike.
+
+        Of a flat image it is the axis across its one slice, whatever its pixels are like.
+        """
+        if min(self.shape) == 1:
+            return self.shape.index(1)
         spacing = np.linalg.norm(self.ijkToLocal[:3, :3], axis=0)[::-1]
         axis = int(np.argmax(spacing))
         return axis if spacing[axis] > 1.2 * spacing[0] else 0
