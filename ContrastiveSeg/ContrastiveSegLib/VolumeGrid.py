@@ -31,7 +31,8 @@ class VolumeGrid:
     def __init__(self, volumeNode: Any) -> None:
         image = volumeNode.GetImageData() if volumeNode else None
         size = image.GetDimensions() if image else (0, 0, 0)
-        if min(size) < 1:
+        # tensors (DTI) are no numbers that anything here could look at
+        if min(size) < 1 or image.GetPointData().GetScalars() is None:
             name = volumeNode.GetName() if volumeNode else ""
             raise UserError(
                 _("The volume '{name}' holds no voxels.").format(name=name),
