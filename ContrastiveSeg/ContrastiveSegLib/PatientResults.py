@@ -13,6 +13,7 @@ from slicer.i18n import tr as _
 
 from ContrastiveSegLib.LabelledSegment import LabelledSegment
 from ContrastiveSegLib.PatientCase import PatientCase
+from ContrastiveSegLib.PatientTree import PatientTree
 from ContrastiveSegLib.PredictionLogic import PredictionLogic
 from ContrastiveSegLib.SliceViews import SliceViews
 from ContrastiveSegLib.UserError import UserError
@@ -97,6 +98,7 @@ class PatientResults:
             node.SetNodeReferenceID(PredictionLogic.VOLUME_ROLE, volumeNode.GetID())
             node.SetNodeReferenceID(_SOURCE_ROLE, self._source.GetID())
             node.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
+            PatientTree.putBeside(node, volumeNode)
         node.SetAndObserveTransformNodeID(volumeNode.GetTransformNodeID())
         self.fill(node, grid, labels, (start[0], start[1], start[2]))
         self._made[node.GetID()] = self._state(node)

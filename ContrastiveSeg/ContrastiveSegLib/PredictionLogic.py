@@ -13,6 +13,7 @@ from ContrastiveSegLib.Background import Background
 from ContrastiveSegLib.Drawing import Drawing
 from ContrastiveSegLib.LabelBox import LabelBox
 from ContrastiveSegLib.LabelledSegment import LabelledSegment
+from ContrastiveSegLib.PatientTree import PatientTree
 from ContrastiveSegLib.PercentVolume import PercentVolume
 from ContrastiveSegLib.PredictionFiles import PredictionFiles
 from ContrastiveSegLib.SurfaceMaker import SurfaceMaker
@@ -290,6 +291,7 @@ class PredictionLogic:
             display.SetOpacity2DFill(0.4)
             segmentationNode.SetNodeReferenceID(_ROLE, node.GetID())
             node.SetNodeReferenceID(_OWNER_ROLE, segmentationNode.GetID())
+            PatientTree.putBeside(node, volumeNode)
         if node.GetNodeReference(_VOLUME_ROLE) is not volumeNode:
             node.SetNodeReferenceID(_VOLUME_ROLE, volumeNode.GetID())
             node.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
