@@ -376,6 +376,7 @@ class OtherPatientsSection(Section):
                 volume = self._learnt  # another one may be chosen by now
             if volume is not None:
                 PatientViewer.goBack(self.logic.viewer, volume, segmentation, self.logic.hidden)
+                self.panel.result.lookAgain()
 
     def _onReport(self, checked: bool = False) -> None:
         with self._told():

@@ -141,6 +141,10 @@ class ResultSection:
         PercentVolume(segmentation, "uncertainty").setShown(mapWanted)
         self._mapShown = uncertainty if mapWanted else None
 
+    def lookAgain(self) -> None:
+        """Another one has hidden the prediction: the next update shows it as it is chosen."""
+        self._visible, self._wasHere = None, False
+
     def accept(
         self,
         parameters: Parameters,
