@@ -144,7 +144,9 @@ class ContrastiveSegLogic(ScriptedLoadableModuleLogic):
         """The panel's choices in this scene."""
         from ContrastiveSegLib.Parameters import Parameters
 
-        return Parameters(super().getParameterNode())
+        node = super().getParameterNode()
+        Parameters.forgetUnknown(node)
+        return Parameters(node)
 
     @staticmethod
     def chooseDefaults(parameters):

@@ -40,6 +40,8 @@ class AnnotationHint:
         if summary is None:
             return cls(_("Choose a volume and a segmentation first."))
         painted = [one.slice for one in summary.painted]
+        if not painted and summary.depth == 1:
+            return cls(_("Paint the structure completely: the image has one slice."))
         if not painted:
             return cls(
                 _("Step 1 of 4: go to the middle of the structure and paint it there completely. ")
@@ -48,6 +50,8 @@ class AnnotationHint:
         axes = [axis for axis, _index in painted]
         axis = max(set(axes), key=axes.count)
         inside = sorted(index for one, index in painted if one == axis)
+        if sum(one.slice[0] == axis for one in summary.slices) == summary.depth:
+            return cls(cls.whileLearning() if learning else cls._allSaid())
         if len(inside) == 1:
             return cls(_("Step 2 of 4: paint a slice near each end of the structure, in the same view."))
         ends = sorted(one.slice[1] for one in summary.slices if not one.segmentIds and one.slice[0] == axis)
@@ -57,7 +61,9 @@ class AnnotationHint:
                 _("Step 3 of 4: paint the slice in the middle between them, or another near an end."),
                 (axis, gap),
             )
-        below, above = any(one < inside[0] for one in ends), any(one > inside[-1] for one in ends)
+        # a structure that is cut off by the volume's border has no empty slice beyond it
+        below = inside[0] == 0 or any(one < inside[0] for one in ends)
+        above = inside[-1] == summary.depth - 1 or any(one > inside[-1] for one in ends)
         if not (below and above):
             return cls(
                 _(
@@ -75,6 +81,10 @@ class AnnotationHint:
     def whileLearning() -> str:
         """What there is to say while nothing need be painted."""
         return _("Learning. The slice that helps most is suggested here afterwards.")
+
+    @staticmethod
+    def _allSaid() -> str:
+        return _("Every slice is annotated: press Start. What is learnt can be used for Other patients.")
 
     @staticmethod
     def _widest(inside: list[int]) -> int:

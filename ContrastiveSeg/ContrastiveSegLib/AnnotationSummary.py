@@ -14,6 +14,7 @@ from ContrastiveSegLib.AnnotationLogic import AnnotationLogic
 from ContrastiveSegLib.Chunks import Chunks
 from ContrastiveSegLib.LabelBounds import LabelBounds
 from ContrastiveSegLib.LabelBox import LabelBox
+from ContrastiveSegLib.LabelledSegment import LabelledSegment
 from ContrastiveSegLib.PlaneChoice import PlaneChoice
 from ContrastiveSegLib.RunFolder import RunFolder
 from ContrastiveSegLib.SegmentResampler import SegmentResampler
@@ -54,12 +55,14 @@ class AnnotationSummary:
         names: Names of the segments that take part, by ID.
         hidden: Names of those that are painted but hidden, and so left out.
         isUnknown: Whether painting cannot be told from what was accepted.
+        depth: How many slices the volume has in the plane that is painted; 1 of a flat image.
     """
 
     slices: list[AnnotatedSlice]
     names: dict[str, str]
     hidden: tuple[str, ...] = ()
     isUnknown: bool = False
+    depth: int = 0
 
     @classmethod
     def of(cls, volumeNode: Any, segmentationNode: Any, planes: PlaneChoice) -> AnnotationSummary:
@@ -79,7 +82,7 @@ class AnnotationSummary:
         segmentation = segmentationNode.GetSegmentation()
         ids = list(segmentation.GetSegmentIDs())
         shown = AnnotationLogic.segmentIds(segmentationNode)
-        names = {one: segmentation.GetSegment(one).GetName() for one in shown}
+        names = {one: LabelledSegment.nameOf(segmentation.GetSegment(one), one) for one in shown}
         folder = RunFolder.existing(volumeNode, segmentationNode)
         values = folder.segmentValues(ids) if folder else {one: n + 1 for n, one in enumerate(ids)}
         labels = yield from AnnotationLogic.labelSteps(segmentationNode, grid, values)
@@ -98,8 +101,13 @@ class AnnotationSummary:
             yield
         resampler = SegmentResampler(segmentationNode, grid)
         left = [one for one in ids if one not in names and resampler.isPainted(one)]
-        hidden = tuple(segmentation.GetSegment(one).GetName() for one in left)
-        return cls(slices, names, hidden, AnnotationLogic.isUnknown(segmentationNode))
+        hidden = tuple(LabelledSegment.nameOf(segmentation.GetSegment(one), one) for one in left)
+        axes = [one.slice[0] for one in slices if one.segmentIds]
+        if not axes:
+            axis = planes.axis(grid.across())
+            axes = [grid.acquisitionAxis() if axis is None else axis]
+        depth = grid.shape[max(set(axes), key=axes.count)]
+        return cls(slices, names, hidden, AnnotationLogic.isUnknown(segmentationNode), depth)
 
     @staticmethod
     def stamp(volumeNode: Any, segmentationNode: Any, planes: PlaneChoice) -> tuple[Any, ...]:
@@ -157,6 +165,11 @@ class AnnotationSummary:
         """Those on which something is painted."""
         return [one for one in self.slices if one.segmentIds]
 
+    @property
+    def enough(self) -> int:
+        """How many painted slices a good result needs, where the volume has as many."""
+        return min(ENOUGH, self.depth)
+
     def sentence(self) -> str:
         """How many slices there are, and of which planes."""
         if not self.slices:
@@ -185,18 +198,20 @@ class AnnotationSummary:
                 "What was accepted here is not in this scene, so slices painted since then cannot be told "
                 "from it; Start asks which of them count."
             )
+        if not painted and self.depth == 1:
+            return _("Paint each structure completely: the image has one slice.")
         if not painted:
-            return _("Paint each structure completely on at least {count} slices.").format(count=ENOUGH)
-        if len(painted) < ENOUGH:
+            return _("Paint each structure completely on at least {count} slices.").format(count=self.enough)
+        if len(painted) < self.enough:
             return _(
                 "That is very little: paint at least {count} slices, spread from one end of the "
                 "structure to the other."
-            ).format(count=ENOUGH)
+            ).format(count=self.enough)
         missing = [name for one, name in self.names.items() if self._count(one) == 0]
         if missing:
             return _("Not painted yet, and so not learnt: {names}.").format(names=Words.listed(missing))
         single = [name for one, name in self.names.items() if self._count(one) == 1]
-        if single:
+        if single and self.depth > 1:
             return _("Painted on one slice only: {names}. Paint a second one.").format(
                 names=Words.listed(single)
             )

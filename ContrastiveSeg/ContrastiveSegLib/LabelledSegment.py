@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -18,3 +19,8 @@ class LabelledSegment:
     value: int
     segmentId: str
     name: str
+
+    @staticmethod
+    def nameOf(segment: Any, segmentId: str) -> str:
+        """What to call a segment: those that scripts and other programs make may have no name."""
+        return str(segment.GetName() or segmentId)

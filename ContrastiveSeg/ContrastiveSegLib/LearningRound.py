@@ -78,7 +78,10 @@ class LearningRound:
         """What the structures are called, by label value; segments may have been renamed meanwhile."""
         segments = self.segmentation.GetSegmentation()
         named = [(one, segments.GetSegment(one.segmentId)) for one in self.segments]
-        return {one.value: one.name if now is None else str(now.GetName()) for one, now in named}
+        return {
+            one.value: one.name if now is None else LabelledSegment.nameOf(now, one.segmentId)
+            for one, now in named
+        }
 
     def isOf(self, volumeNode: Any, segmentationNode: Any) -> bool:
         """Whether these nodes are learnt, and not those of another patient."""

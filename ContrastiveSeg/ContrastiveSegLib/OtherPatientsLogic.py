@@ -53,6 +53,7 @@ class OtherPatientsLogic:
         self._folder: Path | None = None
         self._apart: list[str] = []
         self._deaths = 0
+        self.hidden: list[str] = []
         self._made: dict[str, int] = {}
         self._copy: SlabCopy | None = None
         self.channel.ready.connect(self._onReady)
@@ -102,7 +103,7 @@ class OtherPatientsLogic:
         self._forgetWork()
         self.results = PatientResults(segmentationNode, values, self._made)
         self.work = WorkFolder.make()
-        self.viewer = PatientViewer(self.channel, self.work, self.results, sequence, former)
+        self.viewer = PatientViewer(self.channel, self.work, self.results, sequence, former, self.hidden)
         self.viewer.said.connect(self.said.emit)
         self.viewer.loaded.connect(self.loaded.emit)
         self.sequence, self._toFiles, self._folder = sequence, target.isFiles, folder
@@ -165,8 +166,12 @@ class OtherPatientsLogic:
         elif self.isRunning:
             self._next()
 
-    def show(self, case: PatientCase) -> None:
+    def show(self, case: PatientCase, segmentationNode: Any = None) -> None:
         """Shows a case in the slice views, with its segmentation; a file is read first, in the background.
+
+        Args:
+            case: Segmented or not.
+            segmentationNode: What is painted, and would lie over a case that nothing was learnt for yet.
 
         Raises:
             UserError: It is gone, or has no result.
@@ -174,7 +179,7 @@ class OtherPatientsLogic:
         if self.viewer is not None and any(one is case for one in self.cases):
             self.viewer.show(case, self.cases)
         elif case.volumeId:
-            PatientResults.lookAt(case, case.neededVolume())
+            PatientViewer.lookAt(case, case.neededVolume(), [segmentationNode], self.hidden)
 
     def saveReport(self, path: Path) -> None:
         """Writes a report about all that is done, in the background; ``said`` tells when it is there.
@@ -197,6 +202,7 @@ class OtherPatientsLogic:
         self.isRunning = False
         self.cases, self.results, self.sequence = [], None, None
         self._made.clear()
+        self.hidden.clear()
         self._forgetWork()
 
     def _onReady(self) -> None:

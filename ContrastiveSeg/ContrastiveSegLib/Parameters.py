@@ -1,6 +1,6 @@
 """What the user has chosen in the panel; saved with the scene."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode
 from slicer.parameterNodeWrapper import WithinRange, parameterNodeWrapper
@@ -9,6 +9,8 @@ from ContrastiveSegLib.Budget import Budget
 from ContrastiveSegLib.Drawing import Drawing
 from ContrastiveSegLib.LearningMethod import LearningMethod
 from ContrastiveSegLib.PlaneChoice import PlaneChoice
+
+_CHOICES = {"budget": Budget, "method": LearningMethod, "planes": PlaneChoice, "drawing": Drawing}
 
 
 @parameterNodeWrapper
@@ -42,3 +44,13 @@ class Parameters:
     opacity: Annotated[int, WithinRange(0, 100)] = 40
     drawing: Drawing = Drawing.Both
     showUncertainty: bool = False
+
+    @staticmethod
+    def forgetUnknown(parameterNode: Any) -> None:
+        """Takes choices out of a scene that this release does not have, as a later one may save them.
+
+        Otherwise the panel could not be opened with such a scene at all; so it has its defaults.
+        """
+        for name, kind in _CHOICES.items():
+            if parameterNode.GetParameter(name) not in kind.__members__:
+                parameterNode.UnsetParameter(name)

@@ -11,7 +11,9 @@ import slicer.util
 import vtk
 from slicer.i18n import tr as _
 
+from ContrastiveSegLib.LabelledSegment import LabelledSegment
 from ContrastiveSegLib.PatientCase import PatientCase
+from ContrastiveSegLib.PatientTree import PatientTree
 from ContrastiveSegLib.PredictionLogic import PredictionLogic
 from ContrastiveSegLib.SliceViews import SliceViews
 from ContrastiveSegLib.UserError import UserError
@@ -50,7 +52,7 @@ class PatientResults:
             found.append(
                 {
                     "value": value,
-                    "name": segment.GetName() or "",
+                    "name": LabelledSegment.nameOf(segment, segmentId),
                     "colour": [float(one) for one in segment.GetColor()],
                     "terminology": str(tag),
                 }
@@ -96,6 +98,7 @@ class PatientResults:
             node.SetNodeReferenceID(PredictionLogic.VOLUME_ROLE, volumeNode.GetID())
             node.SetNodeReferenceID(_SOURCE_ROLE, self._source.GetID())
             node.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
+            PatientTree.putBeside(node, volumeNode)
         node.SetAndObserveTransformNodeID(volumeNode.GetTransformNodeID())
         self.fill(node, grid, labels, (start[0], start[1], start[2]))
         self._made[node.GetID()] = self._state(node)
@@ -116,6 +119,7 @@ class PatientResults:
                 source = self._source.GetSegmentation().GetSegment(segmentId)
                 if source is not None:
                     segment.DeepCopyMetadata(source)
+                    segment.SetName(LabelledSegment.nameOf(source, segmentId))
                 else:
                     segment.SetName(str(self._others[value]["name"]))
                     segment.SetColor(*self._others[value]["colour"])

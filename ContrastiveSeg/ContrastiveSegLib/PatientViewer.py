@@ -31,7 +31,8 @@ class PatientViewer:
         work: Folder of the batch.
         results: Makes the segmentations.
         sequence: Whose frames the cases are; None for anything else.
-        former: That of the batch before: what it has hidden is still hidden.
+        former: That of the batch before: its patient may still be shown.
+        hidden: IDs of the nodes that are hidden while another patient is shown; filled and emptied here.
     """
 
     def __init__(
@@ -41,13 +42,14 @@ class PatientViewer:
         results: PatientResults,
         sequence: SequenceLogic | None,
         former: PatientViewer | None = None,
+        hidden: list[str] | None = None,
     ) -> None:
         self.said, self.loaded = Signal("said"), Signal("loaded")
         self._channel, self._work = channel, work
         self._results, self._sequence = results, sequence
         self._copy: SlabCopy | None = None
         self._cases: list[PatientCase] = []
-        self._hidden: list[str] = former._hidden if former is not None else []
+        self._hidden: list[str] = [] if hidden is None else hidden
         self._wanted: PatientCase | None = None
         self._isAway = former is not None and former.isAway
 
@@ -68,17 +70,29 @@ class PatientViewer:
         volume = volume or case.neededVolume()
         if case.result and slicer.mrmlScene.GetNodeByID(case.nodeId or "") is None:
             self._results.show(case, PatientResults.read(self._work, case), volume)
-        self._hideLearnt()
-        PatientResults.lookAt(case, volume)
+        self.lookAt(case, volume, self._results.learntNodes(), self._hidden)
         self._isAway = True
 
-    def _hideLearnt(self) -> None:
-        """Hides what belongs to the patient that was learnt on: it would lie over another one."""
-        for node in self._results.learntNodes():
+    @staticmethod
+    def lookAt(case: PatientCase, volumeNode: Any, learntNodes: list[Any], hidden: list[str]) -> None:
+        """Shows a case, and hides what belongs to the patient that was learnt on: it would lie over this one.
+
+        Args:
+            case: What is to be shown.
+            volumeNode: Its image.
+            learntNodes: What is hidden; each may be None.
+            hidden: Gets the IDs of those that were not hidden before.
+        """
+        PatientViewer._hide(learntNodes, hidden)
+        PatientResults.lookAt(case, volumeNode)
+
+    @staticmethod
+    def _hide(nodes: list[Any], hidden: list[str]) -> None:
+        for node in nodes:
             display = node.GetDisplayNode() if node is not None else None
             if display is not None and display.GetVisibility():
                 display.SetVisibility(False)
-                self._hidden.append(node.GetID())
+                hidden.append(node.GetID())
 
     @property
     def isAway(self) -> bool:
@@ -90,11 +104,16 @@ class PatientViewer:
         SequenceFrame.goBack(volumeNode, self._results.learntNodes()[0])
         PatientResults.lookBack(volumeNode)
         self._isAway, self._wanted = False, None
-        for one in self._hidden:
+        self.showAgain(self._hidden)
+
+    @staticmethod
+    def showAgain(hidden: list[str]) -> None:
+        """Shows the nodes that were hidden, and forgets them."""
+        for one in hidden:
             node = slicer.mrmlScene.GetNodeByID(one)
             if node is not None and node.GetDisplayNode() is not None:
                 node.GetDisplayNode().SetVisibility(True)
-        self._hidden = []
+        hidden.clear()
 
     @staticmethod
     def isAnyAway(viewer: PatientViewer | None) -> bool:
@@ -103,7 +122,9 @@ class PatientViewer:
         return laid or (viewer is not None and viewer.isAway)
 
     @staticmethod
-    def goBack(viewer: PatientViewer | None, volumeNode: Any, segmentationNode: Any) -> None:
+    def goBack(
+        viewer: PatientViewer | None, volumeNode: Any, segmentationNode: Any, hidden: list[str]
+    ) -> None:
         """As :meth:`back`; in such a scene nobody knows any more what was hidden beside the painting."""
         if viewer is not None and viewer.isAway:
             viewer.back(volumeNode)
@@ -112,6 +133,7 @@ class PatientViewer:
         display = segmentationNode.GetDisplayNode() if segmentationNode is not None else None
         if display is not None:
             display.SetVisibility(True)
+        PatientViewer.showAgain(hidden)
 
     def cancel(self) -> None:
         """Stops reading."""
@@ -123,7 +145,7 @@ class PatientViewer:
         if self._sequence is None or case.frame is None:
             return
         self._sequence.show(case.frame)
-        self._hideLearnt()
+        self._hide(self._results.learntNodes(), self._hidden)
         if self._sequence.proxy is not None:
             PatientResults.lookAt(case, self._sequence.proxy, self._sequence.resultProxy)
             self._isAway = True

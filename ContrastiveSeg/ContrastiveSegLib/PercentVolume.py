@@ -10,6 +10,7 @@ import slicer.util
 import vtk
 from vtk.util import numpy_support
 
+from ContrastiveSegLib.PatientTree import PatientTree
 from ContrastiveSegLib.ViewMemory import PATIENT, ViewMemory
 from ContrastiveSegLib.VolumeGrid import VolumeGrid
 
@@ -67,6 +68,7 @@ class PercentVolume:
             self._display(node)  # before there are voxels, which it would look through for a window
             self._owner.SetNodeReferenceID(self._role, node.GetID())
             node.SetNodeReferenceID(_OWNER_ROLE, self._owner.GetID())
+            PatientTree.putBeside(node, grid.node)
         modifying = node.StartModify()
         try:
             node.SetAndObserveImageData(self._image(array))

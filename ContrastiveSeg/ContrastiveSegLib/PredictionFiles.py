@@ -23,17 +23,17 @@ class PredictionFiles:
 
     @staticmethod
     def boxed(labels: np.ndarray, values: list[int]) -> LabelBox:
-        """The same of an array (z, y, x) of integers."""
+        """The same of an array (z, y, x) of integers; less than 0 is nothing."""
         if labels.ndim != 3:
             raise ValueError(f"{labels.ndim} dimensions")
         kind = np.dtype(np.uint8 if max(values, default=0) < 256 else np.int16)
         seen = [np.zeros(n, bool) for n in labels.shape]
         for z, plane in enumerate(labels):
-            rows = (plane != 0).any(axis=1)
+            rows = (plane > 0).any(axis=1)
             if rows.any():
                 seen[0][z] = True
                 seen[1] |= rows
-                seen[2] |= (plane != 0).any(axis=0)
+                seen[2] |= (plane > 0).any(axis=0)
         bounds = []
         for one in seen:
             found = np.flatnonzero(one)

@@ -13,6 +13,7 @@ from ContrastiveSegLib.Background import Background
 from ContrastiveSegLib.Drawing import Drawing
 from ContrastiveSegLib.LabelBox import LabelBox
 from ContrastiveSegLib.LabelledSegment import LabelledSegment
+from ContrastiveSegLib.PatientTree import PatientTree
 from ContrastiveSegLib.PercentVolume import PercentVolume
 from ContrastiveSegLib.PredictionFiles import PredictionFiles
 from ContrastiveSegLib.SurfaceMaker import SurfaceMaker
@@ -158,14 +159,19 @@ class PredictionLogic:
         return segmentationNode is not None and bool(segmentationNode.GetAttribute(_ATTRIBUTE))
 
     @classmethod
-    def takeNames(cls, segmentationNode: Any) -> None:
-        """Calls the predicted segments as the user's are called now: they may have been renamed since."""
+    def takeLook(cls, segmentationNode: Any) -> None:
+        """Gives the predicted segments the names and colours that the user's have now."""
         node = cls.predicted(segmentationNode)
         for segmentId in node.GetSegmentation().GetSegmentIDs() if node is not None else []:
             own = segmentationNode.GetSegmentation().GetSegment(segmentId)
             segment = node.GetSegmentation().GetSegment(segmentId)
-            if own is not None and own.GetName() != segment.GetName():
-                segment.SetName(own.GetName())
+            if own is None:
+                continue
+            name = LabelledSegment.nameOf(own, segmentId)
+            if name != segment.GetName():
+                segment.SetName(name)
+            if own.GetColor() != segment.GetColor():
+                segment.SetColor(*own.GetColor())
 
     @classmethod
     def isFor(cls, volumeNode: Any, segmentationNode: Any) -> bool:
@@ -285,6 +291,7 @@ class PredictionLogic:
             display.SetOpacity2DFill(0.4)
             segmentationNode.SetNodeReferenceID(_ROLE, node.GetID())
             node.SetNodeReferenceID(_OWNER_ROLE, segmentationNode.GetID())
+            PatientTree.putBeside(node, volumeNode)
         if node.GetNodeReference(_VOLUME_ROLE) is not volumeNode:
             node.SetNodeReferenceID(_VOLUME_ROLE, volumeNode.GetID())
             node.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
@@ -315,4 +322,5 @@ class PredictionLogic:
                 segmentation.AddSegment(segment, one.segmentId)
                 segment = segmentation.GetSegment(one.segmentId)
             if source is not None:
-                segment.DeepCopyMetadata(source)  # name, colour, terminology
+                segment.DeepCopyMetadata(source)  # colour, terminology
+                segment.SetName(LabelledSegment.nameOf(source, one.segmentId))

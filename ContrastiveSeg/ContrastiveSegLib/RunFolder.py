@@ -14,6 +14,7 @@ from typing import Any
 import slicer
 import slicer.util
 
+from ContrastiveSegLib.LabelledSegment import LabelledSegment
 from ContrastiveSegLib.SequenceFrame import SequenceFrame
 from ContrastiveSegLib.UserError import UserError
 
@@ -113,7 +114,8 @@ class RunFolder:
         look = {}
         for segmentId in segmentation.GetSegmentIDs():
             segment = segmentation.GetSegment(segmentId)
-            look[segmentId] = {"name": segment.GetName(), "color": [round(c, 4) for c in segment.GetColor()]}
+            name = LabelledSegment.nameOf(segment, segmentId)
+            look[segmentId] = {"name": name, "color": [round(c, 4) for c in segment.GetColor()]}
         self._write(segments=look)
 
     def look(self) -> dict[str, dict[str, Any]]:

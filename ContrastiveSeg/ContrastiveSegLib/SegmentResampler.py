@@ -16,6 +16,7 @@ from vtk.util import numpy_support
 from ContrastiveSegLib.Chunks import Chunks
 from ContrastiveSegLib.LabelBounds import LabelBounds
 from ContrastiveSegLib.LabelBox import LabelBox
+from ContrastiveSegLib.LabelledSegment import LabelledSegment
 from ContrastiveSegLib.LabelmapSource import LabelmapSource
 from ContrastiveSegLib.UserError import UserError
 from ContrastiveSegLib.VolumeGrid import VolumeGrid
@@ -175,7 +176,7 @@ class SegmentResampler:
                 continue
             array = numpy_support.vtk_to_numpy(image.GetPointData().GetScalars()).reshape(shape)
             segment = segmentation.GetSegment(segmentId)
-            name, value = segment.GetName(), segment.GetLabelValue()
+            name, value = LabelledSegment.nameOf(segment, segmentId), segment.GetLabelValue()
             shared = sharing[image] > _FEW_SEGMENTS
             toVolume = self._toVolumeMatrix(image)
             found.append(_Source(segmentId, name, value, image, array, shared, toVolume))

@@ -8,6 +8,7 @@ import slicer
 import slicer.util
 from slicer.i18n import tr as _
 
+from ContrastiveSegLib.PatientTree import PatientTree
 from ContrastiveSegLib.SliceViews import SliceViews
 from ContrastiveSegLib.UserError import UserError
 from ContrastiveSegLib.VolumeGrid import VolumeGrid
@@ -24,6 +25,7 @@ class SegmentationMaker:
         node.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
         node.SetAndObserveTransformNodeID(volumeNode.GetTransformNodeID())
         node.GetSegmentation().AddEmptySegment()
+        PatientTree.putBeside(node, volumeNode)
         return node
 
     @staticmethod

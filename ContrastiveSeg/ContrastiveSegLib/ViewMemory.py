@@ -32,6 +32,14 @@ class ViewMemory:
         views = slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")
         return [(view, ViewMemory(view, purpose)) for view in views]
 
+    @staticmethod
+    def otherPatient() -> Any:
+        """The volume that is shown in place of the one learnt on; None where none is."""
+        for view, memory in ViewMemory.ofAll(PATIENT):
+            if memory.laid is not None and view.GetBackgroundVolumeID() == memory.laid.GetID():
+                return memory.laid
+        return None
+
     @property
     def laid(self) -> Any:
         """What was laid into the view after it was remembered; None where nothing was, or that is gone."""

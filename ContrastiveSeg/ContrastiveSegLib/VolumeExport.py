@@ -181,7 +181,9 @@ class VolumeExport:
         files.append((labelsName, grid.shape, np.dtype(np.int16), sparse))
         segmentation = segmentationNode.GetSegmentation()
         segments = [
-            LabelledSegment(value, segmentId, segmentation.GetSegment(segmentId).GetName())
+            LabelledSegment(
+                value, segmentId, LabelledSegment.nameOf(segmentation.GetSegment(segmentId), segmentId)
+            )
             for segmentId, value in values.items()
             if value not in hidden
         ]

@@ -31,7 +31,8 @@ class VolumeGrid:
     def __init__(self, volumeNode: Any) -> None:
         image = volumeNode.GetImageData() if volumeNode else None
         size = image.GetDimensions() if image else (0, 0, 0)
-        if min(size) < 1:
+        # tensors (DTI) are no numbers that anything here could look at
+        if min(size) < 1 or image.GetPointData().GetScalars() is None:
             name = volumeNode.GetName() if volumeNode else ""
             raise UserError(
                 _("The volume '{name}' holds no voxels.").format(name=name),
@@ -155,7 +156,12 @@ class VolumeGrid:
         return best[2], best[1], best[0]
 
     def acquisitionAxis(self) -> int:
-        """The array axis across which the slices are thickest; 0 where all are about alike."""
+        """The array axis across which the slices are thickest; 0 where all are about alike.
+
+        Of a flat image it is the axis across its one slice, whatever its pixels are like.
+        """
+        if min(self.shape) == 1:
+            return self.shape.index(1)
         spacing = np.linalg.norm(self.ijkToLocal[:3, :3], axis=0)[::-1]
         axis = int(np.argmax(spacing))
         return axis if spacing[axis] > 1.2 * spacing[0] else 0

@@ -294,6 +294,19 @@ def test_choices_are_saved_with_the_scene_and_come_back(a_painted_scene, a_panel
     assert a_panel.ui.volumeSelector.currentNode() is a_panel.panel._parameters.volume
 
 
+def test_a_scene_with_choices_of_a_later_release_is_opened_with_the_defaults(a_painted_scene, a_panel):
+    a_panel.onSceneStartClose()
+    node = a_panel.logic.getParameterNode().parameterNode
+    for name in ("budget", "method", "planes", "drawing"):
+        assert node.HasParameter(name)
+        node.SetParameter(name, "OfALaterRelease")
+    node.SetParameter("opacity", "70")
+    a_panel.onSceneEndClose()
+    assert a_panel.ui.budgetSelector.currentText == "Quick (1 minute)"
+    assert a_panel.ui.opacitySlider.value == 70  # what is known stays
+    assert a_panel.ui.startButton.enabled
+
+
 def test_a_closed_scene_leaves_an_empty_panel(a_painted_scene, a_panel):
     slicer.mrmlScene.Clear(0)
     assert a_panel.ui.volumeSelector.currentNode() is None

@@ -72,6 +72,39 @@ def test_the_hint_leads_from_the_middle_to_the_ends(a_volume_to_paint, a_panel):
     assert "press Start" in label.text
 
 
+def test_of_a_structure_that_the_border_cuts_off_no_empty_slice_is_asked_for_there(
+    a_volume_to_paint, a_panel
+):
+    volume, segmentation = a_volume_to_paint
+    label = a_panel.ui.suggestionLabel
+    tube = np.zeros(SHAPE, np.uint8)
+    tube[:, 10:20, 10:20] = 1
+    paint(segmentation, "Ball", only_slices(tube, 0, [0, 4, 8]), volume)
+    a_panel.enter()
+    assert "Step 4" in label.text and "the other end" in label.text
+    paint(segmentation, "Ball", only_slices(tube, 0, [0, 4, 8, 11]), volume)
+    a_panel.enter()
+    assert "press Start" in label.text
+
+
+@pytest.mark.parametrize("shape", [(1, 30, 40), (2, 30, 40), (30, 1, 40)])
+def test_of_a_flat_image_no_more_slices_are_asked_for_than_it_has(a_panel, shape):
+    ui, count = a_panel.ui, min(shape)
+    spacing = [3.0, 3.0, 1.0, 1.0] if count == 1 else [1.0, 1.0, 5.0, 1.0]
+    volume = add_volume(np.full(shape, 100, np.int16), np.diag(spacing))
+    segmentation = add_segmentation(volume, ["Left ventricle"])
+    a_panel.enter()
+    asked = "one slice" if count == 1 else "at least 2 slices"
+    assert asked in ui.annotationLabel.text and "3 slices" not in ui.annotationLabel.text
+    painted = np.zeros(shape, np.uint8)
+    painted[tuple(slice(None) if n <= 2 else slice(10, 20) for n in shape)] = 1
+    paint(segmentation, "Left ventricle", painted, volume)
+    a_panel.enter()
+    assert ui.annotationLabel.text.startswith(f"{count} annotated slice"), ui.annotationLabel.text
+    assert "little" not in ui.annotationLabel.text and "second one" not in ui.annotationLabel.text
+    assert ui.suggestionLabel.text.startswith("Every slice is annotated: press Start.")
+
+
 def test_before_a_learning_the_widest_gap_can_be_gone_to(a_volume_to_paint, a_panel):
     volume, segmentation = a_volume_to_paint
     paint(segmentation, "Ball", only_slices(ball(SHAPE, 0.45), 0, [2, 9]), volume)

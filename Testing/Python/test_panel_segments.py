@@ -9,6 +9,7 @@ from scene_parts import (
     ball,
     only_slices,
     paint,
+    predict_ball,
     share_one_image,
     tip_of,
     wait_until,
@@ -16,7 +17,10 @@ from scene_parts import (
 
 from ContrastiveSegLib.LabelledSegment import LabelledSegment
 from ContrastiveSegLib.PredictionLogic import PredictionLogic
+from ContrastiveSegLib.ReviewRecord import ReviewRecord
+from ContrastiveSegLib.RunFolder import RunFolder
 from ContrastiveSegLib.SegmentResampler import SegmentResampler
+from ContrastiveSegLib.VolumeExport import VolumeExport
 from ContrastiveSegLib.VolumeGrid import VolumeGrid
 
 SHAPE = (12, 30, 40)
@@ -53,6 +57,37 @@ def test_hiding_an_accepted_segment_annotates_nothing(a_painted_scene, a_panel):
         a_panel.enter()
         assert ("Hidden" in a_panel.ui.annotationLabel.text) is not visible
         assert a_panel.ui.sliceTable.rowCount == len(PAINTED)
+
+
+def test_a_segment_without_a_name_is_called_by_its_id_everywhere(a_panel, a_volume_node, tmp_path):
+    segmentation = add_segmentation(a_volume_node, [])
+    segmentation.GetSegmentation().AddSegment(slicer.vtkSegment(), "Segment_7")  # as scripts make them
+    paint(segmentation, "Segment_7", only_slices(ball(SHAPE), 0, PAINTED), a_volume_node)
+    assert not segmentation.GetSegmentation().GetSegment("Segment_7").GetName()
+    a_panel.enter()
+    ui = a_panel.ui
+    assert ui.startButton.enabled and ui.sliceTable.item(0, 2).text() == "Segment_7"
+    exported = VolumeExport(tmp_path).export(a_volume_node, segmentation, {"Segment_7": 1})
+    assert [one.name for one in exported.segments] == ["Segment_7"]
+    PredictionLogic.update(a_volume_node, segmentation, ball(SHAPE), exported.segments)
+    ReviewRecord(volumes={1: 4.0}).store(segmentation)
+    a_panel.enter()
+    assert ui.volumeTable.item(0, 0).text() == "Segment_7"
+    folder = RunFolder.of(a_volume_node, segmentation).create()
+    folder.keepLook(segmentation)
+    assert folder.look()["Segment_7"]["name"] == "Segment_7"
+
+
+def test_the_prediction_follows_when_a_segment_is_renamed_or_recoloured(a_painted_scene, a_panel):
+    volume, segmentation = a_painted_scene
+    predict_ball(volume, segmentation)
+    a_panel.enter()
+    own = segmentation.GetSegmentation().GetSegment("Ball")
+    predicted = PredictionLogic.predicted(segmentation).GetSegmentation().GetSegment("Ball")
+    own.SetName("Cyst")
+    own.SetColor(0.1, 0.9, 0.2)
+    wait_until(lambda: predicted.GetName() == "Cyst", 5)
+    assert predicted.GetColor() == pytest.approx((0.1, 0.9, 0.2))
 
 
 @pytest.fixture

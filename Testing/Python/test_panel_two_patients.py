@@ -175,6 +175,29 @@ def test_what_is_hidden_while_another_patient_is_looked_at_stays_so(two_patients
     assert display.GetVisibility()
 
 
+def test_nothing_of_the_learnt_patient_lies_over_one_that_is_only_looked_at(two_patients, a_panel):
+    anna, bert = two_patients
+    view, ui = SliceView(), a_panel.ui
+    view.show(anna[0])
+    ui.patientsCollapsibleButton.collapsed = False
+    painted = anna[1].GetDisplayNode()
+    ui.patientsTable.cellClicked.emit(0, 0)  # before anything was segmented
+    assert view.composite.GetBackgroundVolumeID() == bert[0].GetID() and not painted.GetVisibility()
+    predict_ball(*anna)  # the first preview of a learning that goes on
+    predicted = PredictionLogic.predicted(anna[1])
+    a_panel.panel.learning.predicted.emit(predicted)
+    assert not predicted.GetDisplayNode().GetVisibility()
+    ui.patientsBackButton.click()
+    assert view.composite.GetBackgroundVolumeID() == anna[0].GetID() and ui.patientsBackButton.isHidden()
+    assert painted.GetVisibility() and predicted.GetDisplayNode().GetVisibility()
+    ui.patientsTable.cellClicked.emit(0, 0)
+    assert not painted.GetVisibility() and not predicted.GetDisplayNode().GetVisibility()
+    choose(a_panel, bert)  # who is learnt now, and no longer another one
+    choose(a_panel, anna)
+    ui.patientsBackButton.click()
+    assert painted.GetVisibility() and predicted.GetDisplayNode().GetVisibility()
+
+
 def test_the_uncertainty_goes_with_its_volume_and_its_segmentation(two_patients, a_panel):
     anna, bert = two_patients
     predict_ball(*anna)

@@ -8,7 +8,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import numpy as np
 import pytest
 import slicer
-from scene_parts import add_segmentation, add_volume, ball, only_slices, paint, tip_of, wait_until
+from runs_parts import IMAGE, RED, SHAPE, make_run, mask, painted_scene
+from scene_parts import add_segmentation, add_volume, ball, paint, tip_of, wait_until
 
 from ContrastiveSegLib.AnnotationLogic import AnnotationLogic
 from ContrastiveSegLib.AnnotationSummary import AnnotationSummary
@@ -19,11 +20,6 @@ from ContrastiveSegLib.RunFolder import RunFolder
 from ContrastiveSegLib.Runs.RunRestorer import RunRestorer
 from ContrastiveSegLib.Samples.SampleVolume import SampleVolume
 from ContrastiveSegLib.State import State
-from ContrastiveSegLib.VolumeExport import VolumeExport
-
-SHAPE = (12, 30, 40)
-IMAGE = (ball(SHAPE) * 300 + np.arange(40)).astype(np.int16)
-RED = (0.9, 0.1, 0.1)
 
 
 @pytest.fixture(autouse=True)
@@ -38,45 +34,10 @@ def a_section(a_panel):
     return section
 
 
-def painted_scene():
-    volume = add_volume(IMAGE, name="Image")
-    segmentation = add_segmentation(volume, ["Ball"], name="Painting")
-    segmentation.GetSegmentation().GetSegment("Ball").SetName("Liver")
-    segmentation.GetSegmentation().GetSegment("Ball").SetColor(*RED)
-    paint(segmentation, "Ball", only_slices(ball(SHAPE), 0, [3, 6, 8]), volume)
-    AnnotationLogic.setEmpty(segmentation, (0, 0))
-    return volume, segmentation
-
-
-def make_run(volume, segmentation, *, predicted=True, learning=False):
-    """What a learning leaves in its folder, written as the panel and the worker write it."""
-    folder = RunFolder.of(volume, segmentation).create()
-    values = folder.segmentValues(["Ball"])
-    exported = VolumeExport(folder.path).export(volume, segmentation, values)
-    job = {
-        "format": 1,
-        "cases": [{key: exported.case[key] for key in ("image", "labels", "ijk_to_ras")}],
-        "settings": {},
-        "segments": [{"value": one.value, "name": one.name} for one in exported.segments],
-    }
-    (folder.path / "job.json").write_text(json.dumps(job), "utf-8")
-    folder.keepLook(segmentation)
-    folder.setLearning(learning)
-    (folder.path / "checkpoint.safetensors").write_bytes(b"x")
-    if predicted:
-        np.save(folder.path / "prediction-0.npy", ball(SHAPE))
-        np.save(folder.path / "uncertainty-0.npy", np.full(SHAPE, 7, np.uint8))
-    return folder
-
-
 def lines(ui):
     return [
         [ui.runTable.item(row, column).text() for column in range(3)] for row in range(ui.runTable.rowCount)
     ]
-
-
-def mask(segmentation, volume, name="Ball"):
-    return slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, name, volume) > 0
 
 
 def test_without_earlier_work_nothing_is_said_about_it(a_section, a_panel):

@@ -6,6 +6,7 @@ from typing import Any
 
 from slicer.i18n import tr as _
 
+from ContrastiveSegLib.LabelledSegment import LabelledSegment
 from ContrastiveSegLib.Panels.Section import Section
 from ContrastiveSegLib.Readiness import Readiness
 from ContrastiveSegLib.RunFolder import RunFolder
@@ -100,7 +101,7 @@ class CurveSection(Section):
         )
         return {
             value: (
-                names.get(value) or segments.GetSegment(one).GetName(),
+                names.get(value) or LabelledSegment.nameOf(segments.GetSegment(one), one),
                 segments.GetSegment(one).GetColor(),
             )
             for one, value in values.items()

@@ -375,7 +375,8 @@ class OtherPatientsSection(Section):
             if self._learnt is not None and slicer.mrmlScene.IsNodePresent(self._learnt):
                 volume = self._learnt  # another one may be chosen by now
             if volume is not None:
-                PatientViewer.goBack(self.logic.viewer, volume, segmentation)
+                PatientViewer.goBack(self.logic.viewer, volume, segmentation, self.logic.hidden)
+                self.panel.result.lookAgain()
 
     def _onReport(self, checked: bool = False) -> None:
         with self._told():
@@ -395,4 +396,4 @@ class OtherPatientsSection(Section):
     def _onClicked(self, row: int, column: int) -> None:
         with self._told():
             if row < len(self.table.cases) and self.table.cases[row].state is not PatientState.Failed:
-                self.logic.show(self.table.cases[row])
+                self.logic.show(self.table.cases[row], self.panel.nodes()[1])

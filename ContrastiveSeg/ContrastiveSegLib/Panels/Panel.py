@@ -199,8 +199,8 @@ class Panel(VTKObservationMixin):
             self._warmUp()
         elif self._entered and self._parameters is not None:
             self._lookAgain.start()
-        self.result.show(self._parameters)
         self._showState()
+        self.result.show(self._parameters)  # last: an editor with another volume clears what lies over it
 
     def _observe(self, volume: Any, segmentation: Any) -> None:
         self._watching.removeObservers()

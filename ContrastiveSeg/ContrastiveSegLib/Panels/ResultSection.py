@@ -11,6 +11,7 @@ from ContrastiveSegLib.AcceptLogic import AcceptLogic
 from ContrastiveSegLib.AnnotationLogic import AnnotationLogic
 from ContrastiveSegLib.AnnotationSummary import AnnotationSummary
 from ContrastiveSegLib.Chunks import Chunks
+from ContrastiveSegLib.LabelledSegment import LabelledSegment
 from ContrastiveSegLib.Parameters import Parameters
 from ContrastiveSegLib.PercentVolume import PercentVolume
 from ContrastiveSegLib.PlainText import PlainText
@@ -20,6 +21,7 @@ from ContrastiveSegLib.SequenceFrame import SequenceFrame
 from ContrastiveSegLib.SliceRule import Slice
 from ContrastiveSegLib.State import State
 from ContrastiveSegLib.UserError import UserError
+from ContrastiveSegLib.ViewMemory import ViewMemory
 from ContrastiveSegLib.Words import Words
 
 _FEW_VOXELS = 500_000
@@ -44,7 +46,7 @@ class ResultSection:
     def update(self, parameters: Parameters | None, state: State) -> None:
         """Enables what can be used, and says why the rest cannot."""
         segmentation = parameters.segmentation if parameters else None
-        PredictionLogic.takeNames(segmentation)
+        PredictionLogic.takeLook(segmentation)
         if self._isHere(parameters) is not self._wasHere:
             self.show(parameters)
         self._set(
@@ -81,9 +83,11 @@ class ResultSection:
 
     @staticmethod
     def _isHere(parameters: Parameters | None) -> bool:
-        """Whether the volume shows the frame of a sequence that the prediction was made for."""
+        """Whether the frame of a sequence is shown that the prediction was made for, and no other patient."""
         if parameters is None or parameters.segmentation is None:
             return True
+        if ViewMemory.otherPatient() not in (None, parameters.volume):
+            return False
         return not SequenceFrame.whyNotHere(parameters.volume, parameters.segmentation)
 
     @property
@@ -137,6 +141,10 @@ class ResultSection:
         PercentVolume(segmentation, "uncertainty").setShown(mapWanted)
         self._mapShown = uncertainty if mapWanted else None
 
+    def lookAgain(self) -> None:
+        """Another one has hidden the prediction: the next update shows it as it is chosen."""
+        self._visible, self._wasHere = None, False
+
     def accept(
         self,
         parameters: Parameters,
@@ -185,7 +193,7 @@ class ResultSection:
         predicted = node.GetSegmentation() if node is not None else None
         ids = list(predicted.GetSegmentIDs()) if predicted is not None else []
         hidden = AnnotationLogic.hiddenIds(segmentationNode)
-        shut = [own.GetSegment(one).GetName() for one in ids if one in hidden]
+        shut = [LabelledSegment.nameOf(own.GetSegment(one), one) for one in ids if one in hidden]
         gone = [predicted.GetSegment(one).GetName() for one in ids if own.GetSegment(one) is None]
         words = [
             (_("Hidden, and so not accepted: {names}."), shut),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import slicer
 import slicer.util
 from slicer.i18n import tr as _
 
+from ContrastiveSegLib.Chunks import Chunks
 from ContrastiveSegLib.LabelmapSource import LabelmapSource
 from ContrastiveSegLib.Panels.Section import Section
 from ContrastiveSegLib.Parameters import Parameters
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from ContrastiveSegLib.Panels.Panel import Panel
 
 _ROW_HEIGHT, _MOST_ROWS = 22, 4
+_FEW_VOXELS = 2_000_000
 _NEVER = object()
 
 
@@ -35,7 +38,7 @@ class VolumeSection(Section):
     def __init__(self, panel: Panel) -> None:
         super().__init__(panel)
         self.sample = SampleVolume()
-        self._finder = RunFinder()
+        self._finder, self._opening = RunFinder(), Chunks()
         self._parameters: Parameters | None = None
         self._runs: list[RunSummary] = []
         self._lookedAt: Any = _NEVER
@@ -84,6 +87,7 @@ class VolumeSection(Section):
     def forgetScene(self) -> None:
         """Lets go of the nodes."""
         self._lookedAt, self._runs = _NEVER, []
+        self._opening.forget()
         self.sample.stop()
 
     def close(self) -> None:
@@ -92,6 +96,7 @@ class VolumeSection(Section):
             sender.disconnect(signal, receiver)
         for signal, receiver in self._signals():
             signal.disconnect(receiver)
+        self._opening.forget()
         self.sample.stop(wait=True)
 
     def update(self) -> None:
@@ -168,6 +173,7 @@ class VolumeSection(Section):
         run, busy = self._chosen(), self.panel.learning.machine.state.isBusy
         isOpen = run is not None and self._isOpen(run)
         wait = _("Wait until the learning has finished, or press Stop.") if busy else ""
+        wait = _("Wait until the earlier work is open.") if self._opening.isBusy else wait
         whyNot = wait or ("" if run is not None else _("Choose a line of the list first."))
         self._set(
             self.ui.continueButton,
@@ -197,8 +203,28 @@ class VolumeSection(Section):
             run, (volume, _segmentation) = self._chosen(), self.panel.nodes()
             if run is None or self._parameters is None:
                 return
-            node = RunRestorer(volume).restore(run)
-            self._parameters.segmentation = node
+            self.panel.say(_("Opening the work of {date}.").format(date=run.date))
+            self._open(volume, run)
+
+    def _open(self, volume: Any, run: RunSummary) -> None:
+        """Reads the work while the application goes on, at once where it is small, and shows it."""
+        found: list[Any] = []
+
+        def steps() -> Iterator[None]:
+            found.append((yield from RunRestorer(volume).steps(run)))
+
+        def failed(error: Exception) -> None:
+            with self.panel.explained():
+                raise error
+
+        isSmall = volume.GetImageData().GetNumberOfPoints() < _FEW_VOXELS
+        self._opening.run(steps(), lambda: self._show(volume, found[0], run), failed, atOnce=isSmall)
+
+    def _show(self, volume: Any, segmentation: Any, run: RunSummary) -> None:
+        with self.panel.explained():
+            if self._parameters is None:
+                return
+            self._parameters.volume, self._parameters.segmentation = volume, segmentation
             self._parameters.showPrediction = True
             self.panel.chooseDefaults()
             self.panel.update()

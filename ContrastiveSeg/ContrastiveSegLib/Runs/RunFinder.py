@@ -37,7 +37,8 @@ class RunFinder:
     def of(self, volumeNode: Any) -> list[RunSummary]:
         """The runs of a volume, the latest first."""
         root = self._root or RunFolder.root()
-        if volumeNode is None or volumeNode.GetImageData() is None or not root.is_dir():
+        image = volumeNode.GetImageData() if volumeNode is not None else None
+        if image is None or image.GetPointData().GetScalars() is None or not root.is_dir():
             return []
         # a sequence has one number, and each of its frames other voxels
         isFrame = SequenceFrame.keeper(volumeNode) is not volumeNode

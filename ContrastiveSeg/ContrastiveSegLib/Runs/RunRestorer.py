@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Generator
 from typing import Any
 
 import numpy as np
+import slicer
 import slicer.util
 from slicer.i18n import tr as _
 
 from ContrastiveSegLib.AnnotationLogic import AnnotationLogic
-from ContrastiveSegLib.LabelBox import LabelBox
+from ContrastiveSegLib.Chunks import Chunks
 from ContrastiveSegLib.LabelledSegment import LabelledSegment
 from ContrastiveSegLib.PredictionLogic import PredictionLogic
 from ContrastiveSegLib.RunFolder import RunFolder
-from ContrastiveSegLib.Runs.RunFinder import latest
+from ContrastiveSegLib.Runs.RunPainting import RunPainting
+from ContrastiveSegLib.Runs.RunResult import RunResult
 from ContrastiveSegLib.Runs.RunSummary import RunSummary
 from ContrastiveSegLib.SegmentationMaker import SegmentationMaker
 from ContrastiveSegLib.SequenceFrame import SequenceFrame
@@ -33,20 +36,36 @@ class RunRestorer:
         self._volume = volumeNode
 
     def restore(self, run: RunSummary) -> Any:
-        """Gives the segmentation of a run, made anew where it is not in the scene.
+        """Gives the segmentation of a run, at once; :meth:`steps` tells the rest."""
+        return Chunks.finish(self.steps(run))
+
+    def steps(self, run: RunSummary) -> Generator[None, None, Any]:
+        """Gives the segmentation of a run, made anew where it is not in the scene; reads in a thread.
 
         Raises:
-            UserError: The run's files cannot be read or do not fit the volume.
+            UserError: The run's files cannot be read or do not fit the volume, or that was removed.
         """
-        node = self.segmentation(run)
+        node, values = self.segmentation(run), sorted(run.structures)
         if node is None:
-            node = self._make(run)
+            read = yield from Chunks.beside(lambda: RunPainting.read(run.path, values))
+            self._checkPresent()
+            node = self._make(run, read)
+            yield
         RunFolder.setNumber(self._volume, run.volumeNumber)
         RunFolder.setNumber(node, run.segmentationNumber)
         SequenceFrame.claim(self._volume, node)
         if not PredictionLogic.isFor(self._volume, node):
-            self._predict(run, node)
+            result = yield from Chunks.beside(lambda: RunResult.read(run.path, values))
+            self._checkPresent(node)
+            if result is not None:
+                PredictionLogic.update(self._volume, node, result.labels, self._segments(run))
+                yield
+                PredictionLogic.updateMaps(self._volume, node, result.maps)
         return node
+
+    def _checkPresent(self, *others: Any) -> None:
+        if not all(slicer.mrmlScene.IsNodePresent(one) for one in (self._volume, *others)):
+            raise UserError(_("The volume or the segmentation was removed from the scene."))
 
     @staticmethod
     def segmentation(run: RunSummary) -> Any:
@@ -71,16 +90,19 @@ class RunRestorer:
                 _("Restart 3D Slicer and delete it then."),
             ) from error
 
-    def _make(self, run: RunSummary) -> Any:
+    def _make(self, run: RunSummary, painting: RunPainting | None) -> Any:
         """The painting as the last round had it: its segments, its slices, its empty slices."""
         grid = VolumeGrid(self._volume)
-        path = latest(run.path, "labels")
-        labels = None if path is None else PredictionLogic.read(path)
-        if labels is not None:
-            PredictionLogic.checkShape(labels.shape, grid)
+        if painting is not None:
+            PredictionLogic.checkShape(painting.labels.shape, grid)
         node = SegmentationMaker.make(self._volume)
         segmentation = node.GetSegmentation()
         segmentation.RemoveAllSegments()
+        name = slicer.vtkSegmentationConverter.GetSegmentationBinaryLabelmapRepresentationName()
+        image = None
+        if painting is not None and painting.labels.array.size:
+            # shared by all segments, as Slicer itself keeps those that do not overlap
+            image = grid.orientedImage(painting.labels.array, painting.labels.start)
         for one in self._segments(run):
             look = RunFolder(run.path).look().get(one.segmentId, {})
             color = look.get("color")
@@ -88,46 +110,24 @@ class RunRestorer:
                 segmentation.AddEmptySegment(one.segmentId, one.name, [float(c) for c in color])
             else:
                 segmentation.AddEmptySegment(one.segmentId, one.name)
-            mask = None if labels is None else labels == one.value
-            if mask is not None and mask.any():
-                slicer.util.updateSegmentBinaryLabelmapFromArray(
-                    mask.astype(np.uint8), node, one.segmentId, self._volume
-                )
-        if labels is not None:
-            self._markEmpty(node, labels, grid)
-            self._markPartial(node, labels, grid, {one.segmentId: one.value for one in self._segments(run)})
+            if image is not None:
+                segmentation.GetSegment(one.segmentId).SetLabelValue(one.value)
+                segmentation.GetSegment(one.segmentId).AddRepresentation(name, image)
+        if painting is not None:
+            values = {one.segmentId: one.value for one in self._segments(run)}
+            self._mark(node, painting, grid, values)
         return node
 
     @staticmethod
-    def _markEmpty(node: Any, labels: np.ndarray, grid: VolumeGrid) -> None:
-        """Slices of which everything was said, although nothing is painted on them."""
-        for axis in range(3):
-            others = tuple(a for a in range(3) if a != axis)
-            complete = labels.min(axis=others) >= 0
-            painted = labels.max(axis=others) > 0
-            for index in np.flatnonzero(complete & ~painted):
-                AnnotationLogic.setEmpty(node, (axis, int(index)), grid=grid)
-
-    @staticmethod
-    def _markPartial(node: Any, labels: np.ndarray, grid: VolumeGrid, values: dict[str, int]) -> None:
-        """Painted slices of which not everything was said."""
-        painted = LabelBox.of(np.maximum(labels, 0))
-        for axis, index in AnnotationLogic.annotatedSlices(node, painted, grid, values=values):
-            if labels.take(index, axis).min() < 0:
+    def _mark(node: Any, painting: RunPainting, grid: VolumeGrid, values: dict[str, int]) -> None:
+        """Marks empty slices of which everything was said, and painted ones of which it was not."""
+        for axis, said in enumerate(painting.complete):
+            for index in np.flatnonzero(said):
+                if not painting.labels.isPainted(axis, int(index)):
+                    AnnotationLogic.setEmpty(node, (axis, int(index)), grid=grid)
+        for axis, index in AnnotationLogic.annotatedSlices(node, painting.labels, grid, values=values):
+            if not painting.complete[axis][index]:
                 AnnotationLogic.setPartial(node, (axis, index), grid=grid)
-
-    def _predict(self, run: RunSummary, node: Any) -> None:
-        path = run.path / "prediction-0.npy"
-        if not path.is_file():
-            return
-        labels = PredictionLogic.read(path)
-        PredictionLogic.update(self._volume, node, labels, self._segments(run))
-        maps = {}
-        for kind in ("probability", "uncertainty"):
-            stored = run.path / f"{kind}-0.npy"
-            if stored.is_file():
-                maps[kind] = PredictionLogic.read(stored)
-        PredictionLogic.updateMaps(self._volume, node, maps)
 
     @staticmethod
     def _segments(run: RunSummary) -> list[LabelledSegment]:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import slicer
+import vtk
 from scene_parts import add_segmentation, add_volume, ball, only_slices, paint, predict_ball
 
 from ContrastiveSegLib.AnnotationSummary import AnnotationSummary
@@ -95,3 +96,12 @@ def test_to_look_at_a_run_that_cannot_be_written_is_no_error(a_run):
     (folder.path / "panel.json.part").mkdir()  # as on a full disk, or in a folder that is only for reading
     summary = AnnotationSummary.of(volume, segmentation, PlaneChoice.Automatic)
     assert [one.slice for one in summary.slices] == [(0, 2), (0, 3)]
+
+
+def test_of_a_volume_of_tensors_no_run_is_looked_for(a_run):
+    (a_run[2].path.parent / "0123456789abcdef0123456789abcdef").mkdir()
+    image = vtk.vtkImageData()
+    image.SetDimensions(4, 5, 6)  # and no scalars
+    volume = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLDiffusionTensorVolumeNode", "DTI")
+    volume.SetAndObserveImageData(image)
+    assert RunFinder().of(volume) == []

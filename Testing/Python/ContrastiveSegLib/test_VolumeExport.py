@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import slicer
+import vtk
 from scene_parts import add_segmentation, add_transform, add_volume, ball, only_slices, paint
 
 from ContrastiveSegLib.AnnotationLogic import AnnotationLogic
@@ -114,6 +115,20 @@ def test_a_volume_without_voxels_is_explained(an_export, a_scene):
     other = add_volume(ball(SHAPE))
     with pytest.raises(UserError, match="'Nothing' holds no voxels"):
         an_export[0].export(empty, add_segmentation(other, ["Ball"]), {"Ball": 1})
+
+
+def test_a_volume_of_tensors_holds_nothing_to_learn_from(an_export, a_scene):
+    image, tensors = vtk.vtkImageData(), vtk.vtkFloatArray()
+    image.SetDimensions(4, 5, 6)
+    tensors.SetNumberOfComponents(9)
+    tensors.SetNumberOfTuples(120)
+    tensors.Fill(1.0)
+    image.GetPointData().SetTensors(tensors)
+    volume = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLDiffusionTensorVolumeNode", "DTI")
+    volume.SetAndObserveImageData(image)
+    other = add_volume(ball(SHAPE))
+    with pytest.raises(UserError, match="'DTI' holds no voxels"):
+        an_export[0].export(volume, add_segmentation(other, ["Ball"]), {"Ball": 1})
 
 
 def test_a_folder_that_cannot_be_written_is_named(a_volume_node, a_painted_node, tmp_path):

@@ -74,6 +74,13 @@ class SegmentEditor(QtWidgets.QWidget):
     def setSourceVolumeNode(self, node: Any) -> None:
         if self._node is not None:
             self._node.SetAndObserveSourceVolumeNode(node)
+        import slicer.util
+
+        for view in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode") if node is not None else []:
+            if node.GetID() not in (view.GetBackgroundVolumeID(), view.GetForegroundVolumeID()):
+                view.SetBackgroundVolumeID(node.GetID())
+                view.SetForegroundVolumeID(None)
+                view.SetLabelVolumeID(None)
 
     def sourceVolumeNode(self) -> Any:
         return self._node.GetSourceVolumeNode() if self._node is not None and self._scene else None
