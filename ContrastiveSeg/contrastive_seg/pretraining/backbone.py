@@ -46,12 +46,15 @@ class Backbone(nn.Module):
         return self.forward(images).mean(dim=(2, 3))
 
 
-def mlp(dimensions: tuple[int, ...], *, norm: bool = False, last_bias: bool = True) -> nn.Sequential:
+def mlp(
+    dimensions: tuple[int, ...], *, norm: bool = False, bias: bool = True, last_bias: bool = True
+) -> nn.Sequential:
     """Linear layers with ReLU (after batch norm, where wanted) between them."""
     layers: list[nn.Module] = []
     last = len(dimensions) - 2
     for index in range(len(dimensions) - 1):
-        layers.append(nn.Linear(dimensions[index], dimensions[index + 1], bias=index < last or last_bias))
+        wanted = bias if index < last else last_bias
+        layers.append(nn.Linear(dimensions[index], dimensions[index + 1], bias=wanted))
         if index < last:
             layers += [nn.BatchNorm1d(dimensions[index + 1])] if norm else []
             layers.append(nn.ReLU())

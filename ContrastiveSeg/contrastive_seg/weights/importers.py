@@ -23,6 +23,8 @@ from contrastive_seg.weights.origins import ORIGINS, Origin, Tensors
 
 _CONTAINERS = ("net", "state_dict", "model_state_dict", "model")
 _NOT_STATED = "not stated by its authors"
+_LONGEST = 60
+"""Characters of a file's name that go into the name of its weights."""
 
 
 def import_checkpoint(
@@ -164,4 +166,4 @@ def _translated(origin: Origin, state: Tensors, path: Path) -> tuple[str, Tensor
 
 
 def _plain_name(path: Path) -> str:
-    return re.sub(r"[^\w+-]+", "-", path.stem).strip("-") or "weights"
+    return re.sub(r"[^\w+-]+", "-", path.stem)[:_LONGEST].strip("-") or "weights"

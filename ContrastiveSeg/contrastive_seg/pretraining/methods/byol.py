@@ -26,8 +26,8 @@ class BYOL(Method):
 
     def __init__(self, settings: PretrainSettings, processes: Processes | None = None) -> None:
         super().__init__(settings, processes)
-        self.projector = mlp((self.backbone.dimension, _HIDDEN, _OUTPUT), norm=True)
-        self.predictor = mlp((_OUTPUT, _HIDDEN, _OUTPUT), norm=True)
+        self.projector = mlp((self.backbone.dimension, _HIDDEN, _OUTPUT), norm=True, bias=False)
+        self.predictor = mlp((_OUTPUT, _HIDDEN, _OUTPUT), norm=True, bias=False)
         self.target_backbone = copy.deepcopy(self.backbone).requires_grad_(False)
         self.target_projector = copy.deepcopy(self.projector).requires_grad_(False)
         self.criterion = BYOLLoss()

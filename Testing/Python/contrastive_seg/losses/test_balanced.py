@@ -41,6 +41,16 @@ def test_the_published_value_is_met():
     assert float(BalancedContrastiveLoss(0.1)(features, labels)) == pytest.approx(5.773459, rel=1e-5)
 
 
+def test_labels_in_the_order_of_the_released_code_give_its_value():
+    """It takes features image by image, but labels row by row: most pixels get the label of another."""
+    generator = torch.Generator().manual_seed(0)
+    features = F.normalize(torch.randn(4, 8, 3, 3, generator=generator), dim=1)
+    labels = torch.randint(0, 4, (4, 3, 3), generator=generator)
+    vectors = features.movedim(1, -1).flatten(0, 2)
+    released = BalancedContrastiveLoss(0.1).pixels(vectors, labels.transpose(0, 1).flatten())
+    assert float(released) == pytest.approx(5.652613, rel=1e-5)
+
+
 @pytest.mark.parametrize("temperature", [0.05, 0.1, 0.5])
 def test_it_is_the_formula(temperature: float):
     torch.manual_seed(1)

@@ -216,14 +216,12 @@ from contrastive_seg.pretraining.settings import METHODS, settings_for
 
 data, found = SliceData(Path(sys.argv[1]), size=64), {}
 for method in METHODS:
-    settings = settings_for(
-        method, width=4, batch=8, device="cpu", threads=1, steps=4, optimizer="sgd", learning_rate=0.02
-    )
+    settings = settings_for(method, width=4, batch=8, device="cpu", threads=1, steps=20)
     job = Pretraining(data, settings, Path(sys.argv[2]))
     # In float64: the rounding of sums in another order soon changes which pixel a max pool takes.
     job.compute = type(job.compute)(job.compute.device)
     job.method.double()
-    losses = [job.train_step()["loss"] for _ in range(4)]
+    losses = [job.train_step()["loss"] for _ in range(20)]
     state = {name: value.double().abs().sum().item() for name, value in job.method.state_dict().items()}
     found[method] = {"losses": losses, "state": state}
 Path(f"{sys.argv[3]}-{job.processes.rank}").write_text(json.dumps(found))
@@ -251,4 +249,5 @@ def test_two_processes_train_as_one_whatever_the_method(a_folder_of_volumes, tmp
     for method in one:
         for rank in (first, second):
             assert rank[method]["losses"] == pytest.approx(one[method]["losses"], rel=1e-6), method
-            assert rank[method]["state"] == pytest.approx(one[method]["state"], rel=1e-6), method
+            # A bias before a batch norm has no gradient but rounding.
+            assert rank[method]["state"] == pytest.approx(one[method]["state"], rel=1e-6, abs=1e-8), method

@@ -94,6 +94,14 @@ def test_macl_brings_the_smaller_images_to_the_grid_of_the_larger_ones():
     assert decoded.shape[-2:] == module.backbone(images).shape[-2:]
 
 
+def test_byols_projector_and_predictor_have_the_published_size():
+    module = build_method(settings("byol", network="echo-unet", in_channels=3))
+    for mlp, size in ((module.projector, 512), (module.predictor, 256)):
+        # No bias before the batch norm, which has one of its own.
+        expected = size * 4096 + 2 * 4096 + 4096 * 256 + 256
+        assert sum(parameter.numel() for parameter in mlp.parameters()) == expected
+
+
 def test_byols_target_follows_and_ends_still():
     module = build_method(settings("byol"))
     with torch.no_grad():

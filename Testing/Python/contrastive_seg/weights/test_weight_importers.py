@@ -255,3 +255,9 @@ def refusal(origin: str, path: Path) -> ContrastiveSegError:
         import_checkpoint(origin, path)
     assert str(path) in refused.value.sentence and refused.value.what_to_do
     return refused.value
+
+
+def test_a_checkpoint_with_a_very_long_name_is_imported(tmp_path: Path) -> None:
+    path = saved(tmp_path / f"{'fold-1_' * 20}.pth", {"net": named("encoder.", PositionalEncoder(1, 4))})
+    card, _ = import_checkpoint("pcl", path)
+    assert card.name.startswith("pcl-fold-1_fold-1_")
