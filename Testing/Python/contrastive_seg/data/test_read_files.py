@@ -288,3 +288,11 @@ def test_voxels_that_are_missing_are_told_as_such(tmp_path: Path, name: str) -> 
         whole = (tmp_path / name).read_bytes()
         (tmp_path / name).write_bytes(whole[: int(len(whole) * 0.7)])
     assert "part of its voxels is missing" in refused(tmp_path / name).sentence
+
+
+@pytest.mark.parametrize("value", [np.nan, 1e300])
+def test_nobody_is_told_to_replace_what_cannot_be_replaced(tmp_path: Path, value: float) -> None:
+    sitk.WriteImage(sitk.GetImageFromArray(np.full((4, 5, 6), value)), str(tmp_path / "a.nrrd"))
+    with pytest.raises(ContrastiveSegError) as told:
+        read_volume(tmp_path / "a.nrrd", replace_nonfinite=True)
+    assert told.value.code == "nonfinite-voxels" and "--replace-nonfinite" not in told.value.what_to_do
