@@ -1,8 +1,8 @@
 """Whole-volume Dice from a few annotated slices: Slicer's own tools, a plain U-Net, and ours.
 
-    python Benchmarks/few_slices.py --data ../shared/data                # everything, for hours
-    python Benchmarks/few_slices.py --data ../shared/data --methods fill,grow
-    python Benchmarks/few_slices.py --data ../shared/data --cases la_020 --k 3 --methods ours
+    python Benchmarks/few_slices.py --data FOLDER                        # everything, for hours
+    python Benchmarks/few_slices.py --data FOLDER --methods fill,grow
+    python Benchmarks/few_slices.py --data FOLDER --cases la_020 --k 3 --methods ours
     python Benchmarks/few_slices.py --report                             # tables in Docs/benchmarks.md
 
 A user is simulated: K slices evenly placed strictly inside the structure's extent are annotated with

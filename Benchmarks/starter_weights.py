@@ -1,7 +1,7 @@
 """Makes the weights that come with the extension, from data whose licence allows it.
 
     python Benchmarks/starter_weights.py --data FOLDER                       # all of them
-    python Benchmarks/starter_weights.py --data FOLDER --only mr-head --device cuda --steps 20000
+    python Benchmarks/starter_weights.py --data FOLDER --only mr-brain --device cuda --steps 20000
 
 Interrupted, the same command goes on. The cards name data, licences, seed and command.
 """

@@ -1,8 +1,8 @@
 """Dice from 3 evenly placed slices and 3 suggested ones, against 6 evenly placed and 3 + 3 random ones.
 
-    python Benchmarks/suggestion.py --data ../shared/data                      # the 10 volumes, for hours
-    python Benchmarks/suggestion.py --data ../shared/data --steps 4            # the prior alone, for minutes
-    python Benchmarks/suggestion.py --data ../shared/data --cases la_030,la_031
+    python Benchmarks/suggestion.py --data FOLDER                              # the 10 volumes, for hours
+    python Benchmarks/suggestion.py --data FOLDER --steps 4                    # the prior alone, for minutes
+    python Benchmarks/suggestion.py --data FOLDER --cases la_030,la_031
     python Benchmarks/suggestion.py --report                                   # the tables, from the results
 
 All begin with the same slices: evenly placed strictly inside the structure, and one empty slice right

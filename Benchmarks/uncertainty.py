@@ -1,7 +1,7 @@
 """Whether what is said about errors is true: uncertainty map, probabilities, volumes, estimated Dice.
 
-    python Benchmarks/uncertainty.py --data ../shared/data                          # left atria, K = 3, 5
-    python Benchmarks/uncertainty.py --data ../shared/data --k 12 --datasets left_atrium
+    python Benchmarks/uncertainty.py --data FOLDER                                  # left atria, K = 3, 5
+    python Benchmarks/uncertainty.py --data FOLDER --k 12 --datasets left_atrium
     python Benchmarks/uncertainty.py --report
 
 K slices evenly placed within the structure are annotated with the truth, and one empty slice beyond

@@ -29,11 +29,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(weights_app, name="weights")
-app.command()(export)
-app.command()(pretrain)
-app.command("linear-eval")(linear_eval)
-app.command()(reproduce)
 
 Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
 Seed = Annotated[int, typer.Option(help="Seed of every random choice.")]
@@ -42,7 +37,7 @@ Budget = Annotated[str, typer.Option(help="quick (60 s), balanced (180 s), best 
 Threads = Annotated[
     int | None, typer.Option(min=1, help="CPU threads; if not given, as many as other programs leave cores.")
 ]
-Ignore = Annotated[int | None, typer.Option(help="Label value of voxels about which nothing is said.")]
+Ignore = Annotated[int | None, typer.Option(help="Label value that means: not annotated.")]
 Annotated_ = Annotated[
     list[str] | None,
     typer.Option(
@@ -51,7 +46,7 @@ Annotated_ = Annotated[
 ]
 Plane = Annotated[
     str | None,
-    typer.Option(help="axial, coronal or sagittal: along which plane the painted slices count."),
+    typer.Option(help="Plane in which the slices were painted: axial, coronal or sagittal."),
 ]
 Finite = Annotated[
     bool, typer.Option("--replace-nonfinite", help="Replace NaN and infinite voxels instead of refusing.")
@@ -181,7 +176,7 @@ def predict(
     annotated: Annotated_ = None,
     plane: Plane = None,
     mask_format: Annotated[
-        str, typer.Option("--format", help="Of the masks of a folder: nii.gz or seg.nrrd.")
+        str, typer.Option("--format", help="With a folder: format of the masks, nii.gz or seg.nrrd.")
     ] = "nii.gz",
     report: Annotated[
         Path | None, typer.Option(help="With a folder: HTML file with pictures and numbers of all.")
@@ -268,7 +263,7 @@ def info(
 @app.command()
 def demo(
     volume: Annotated[Path | None, typer.Option(help="Image; not given: the MNI152 sample.")] = None,
-    labels: Annotated[Path | None, typer.Option(help="Its full label map.")] = None,
+    labels: Annotated[Path | None, typer.Option(help="Full label map of that image.")] = None,
     slices: Annotated[int, typer.Option(min=1, help="How many slices are taken as annotated.")] = 5,
     plane: Plane = None,
     budget: Budget = "quick",
@@ -292,6 +287,14 @@ def demo(
         folder=output,
         output=Output(json),
     )
+
+
+# The help lists the commands in this order, the main job first.
+app.command()(export)
+app.command()(reproduce)
+app.command()(pretrain)
+app.command("linear-eval")(linear_eval)
+app.add_typer(weights_app, name="weights")
 
 
 def _names(texts: list[str]) -> dict[int, str]:

@@ -22,13 +22,15 @@ def export(
         Path | None,
         typer.Option(help="Image to compare the exported model on; not given: the run's own."),
     ] = None,
-    name: Annotated[str | None, typer.Option(help="Of the model; else that of the folder.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the model; not given: that of the folder.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
     events: Annotated[
         bool, typer.Option("--events", help="For programs: progress and result as lines of JSON.")
     ] = False,
 ) -> None:
-    """Hand the network of a run on to other programs; it is compared with the original first."""
+    """Write the network of a run for other programs, and compare it with the original first."""
     from contrastive_seg.commands.export import export as work
 
     work(run, format_, output, image, name, output_for("export", json, events))

@@ -59,13 +59,15 @@ def pretrain(
     size: Annotated[int, typer.Option(min=32, help="Pixels along each side of a slice.")] = 128,
     batch: Annotated[int | None, typer.Option(help="Slices a step, over all processes.")] = None,
     epochs: Annotated[float | None, typer.Option(help="Passes over the slices.")] = None,
-    steps: Annotated[int | None, typer.Option(help="Steps in all, instead of epochs.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Total number of steps, instead of epochs.")] = None,
     minutes: Annotated[
-        float | None, typer.Option(help="Train so long by the clock, instead of epochs.")
+        float | None, typer.Option(help="Train for so many minutes, instead of epochs.")
     ] = None,
     optimizer: Annotated[str | None, typer.Option(help="sgd or adam.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Highest learning rate.")] = None,
-    temperature: Annotated[float | None, typer.Option(help="Of the similarities.")] = None,
+    temperature: Annotated[
+        float | None, typer.Option(help="Temperature of the contrast; lower: only the hardest pairs count.")
+    ] = None,
     threshold: Annotated[
         float | None,
         typer.Option(help="Positions closer than this (in mm with --positions mm) are positives."),
@@ -83,11 +85,13 @@ def pretrain(
         int, typer.Option(min=1, help="Channels, an odd number: a slice and its neighbours.")
     ] = 1,
     neighbours: Annotated[
-        int, typer.Option(min=0, help="Frames away that the second view of a clip may be.")
+        int, typer.Option(min=0, help="Clips: the second view may be up to so many frames away.")
     ] = 0,
     replace_nonfinite: Finite = False,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse volumes that cannot be read.")] = False,
-    name: Annotated[str | None, typer.Option(help="Of the weights; else method and network.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the weights; not given: method and network.")
+    ] = None,
     modality: Annotated[str, typer.Option(help="For the card: MR, CT, US ...")] = "unknown",
     anatomy: Annotated[str, typer.Option(help="For the card: what the images show.")] = "unknown",
     licence: Annotated[str, typer.Option(help="For the card.")] = "unknown",
@@ -199,7 +203,7 @@ def linear_eval(
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,
 ) -> None:
-    """Ask frozen features what they know: a 1x1 convolution is trained on them, and on random ones."""
+    """Test weights without fine-tuning: train a 1x1 convolution on their features, and on random ones."""
     from contrastive_seg.commands.linear_eval import evaluate_features
 
     evaluate_features(

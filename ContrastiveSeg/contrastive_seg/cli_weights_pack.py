@@ -58,7 +58,7 @@ def pack(
 def archive(
     source: Annotated[Path, typer.Argument(help="Folder with an extension's CMakeLists.txt.")],
     output: Annotated[Path, typer.Option(help="Folder that gets the archive.")],
-    slicer_version: Annotated[str, typer.Option(help="Of 3D Slicer, such as 5.12.")],
+    slicer_version: Annotated[str, typer.Option(help="Version of 3D Slicer, such as 5.12.")],
     slicer_revision: Annotated[str, typer.Option(help="See Help > About 3D Slicer, such as 34045.")],
     system: Annotated[str, typer.Option("--os", help="linux, macosx or win.")],
     architecture: Annotated[str, typer.Option("--arch", help="amd64 or arm64.")] = "amd64",

@@ -17,11 +17,13 @@ from contrastive_seg.data.read import read_labels, read_volume
 from contrastive_seg.data.write import check_output, write_like
 from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.finetuning.events import Event, Progress
-from contrastive_seg.finetuning.for_others import WORSE, ForOthers
+from contrastive_seg.finetuning.for_others import ForOthers
 from contrastive_seg.finetuning.session import FinetuningSession
 from contrastive_seg.finetuning.settings import FinetuneSettings
 from contrastive_seg.inference.one_piece import said_of_elsewhere
-from contrastive_seg.patients.run_cases import as_long_as, for_others
+from contrastive_seg.patients.differences import Look, differences
+from contrastive_seg.patients.learnt import Learnt
+from contrastive_seg.patients.run_cases import as_long_as
 from contrastive_seg.runs import RunFolder
 from contrastive_seg.worker.outputs import volumes_ml, voxel_ml
 
@@ -59,7 +61,8 @@ def predict(
         raise ContrastiveSegError(
             "bad-job", f"There is no run '{run}'.", "Give the folder that finetune wrote (its --output)."
         )
-    session = FinetuningSession.resume(run, as_long_as(run, settings))
+    learnt = Learnt.load(run, settings, on_note=output.note) if labels is None else None
+    session = learnt.session if learnt else FinetuningSession.resume(run, as_long_as(run, settings))
     volume = read_volume(image, replace_nonfinite=reading.replace_nonfinite, on_note=output.note)
     for path in (mask, uncertainty):
         if path is not None:
@@ -83,16 +86,19 @@ def predict(
                 "painted, and looked for nowhere else."
             )
     clock = time.monotonic()
-    others = None if known is not None else for_others(run, session)
-    if others is not None:
-        tell_before(others, output)
+    different: list[str] = []
+    if learnt is not None:
+        tell_before(learnt.others, output)
+        different = differences(Look.of(volume), learnt.looks, learnt.axis)
+    if different:
+        output.note(f"This image differs much from those learnt on; look at the mask: {' '.join(different)}")
     with output.progress() as show:
 
         def sink(event: Event) -> None:
             if isinstance(event, Progress):
                 show(event.stage, event.fraction, event.seconds_left)
 
-        able = session if others is None else others.session(sink)
+        able = session if learnt is None else learnt.others.session(sink)
         prediction = able.predict(volume, known, sink)
     write_like(prediction.labels, volume, mask)
     if uncertainty is not None:
@@ -106,7 +112,8 @@ def predict(
         "image": str(image),
         "files": {"prediction": str(mask), **({"uncertainty": str(uncertainty)} if uncertainty else {})},
         "volume_ml": volumes_ml(prediction.labels, volume.ijk_to_ras, values),
-        "notes": [*([WORSE] if others is not None and others.warning else []), *elsewhere],
+        "differences": different,
+        "notes": [*(learnt.notes if learnt else []), *elsewhere],
         "seconds": round(time.monotonic() - clock, 2),
     }
     names = _names(run)

@@ -114,9 +114,8 @@ def pretrain(
             if found is not None and found.is_collapsed(settings.method) and late and not warned:
                 warned = True
                 output.note(
-                    f"Step {progress.step}: the features collapse (effective rank "
-                    f"{found.effective_rank:.1f}). Use a smaller learning rate, a larger batch "
-                    "or another method.",
+                    f"Step {progress.step}: the features collapse ({found.symptom(settings.method)}). "
+                    "Use a smaller learning rate, a larger batch or another method.",
                     "collapse",
                 )
 

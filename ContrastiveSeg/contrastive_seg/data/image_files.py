@@ -19,6 +19,8 @@ from contrastive_seg.errors import ContrastiveSegError
 
 _SHEAR = 1e-3
 _PERMISSIVE = "ITK_NIFTI_SFORM_PERMISSIVE"
+_VOXELS_MISSING = ("File cannot be read", "fread got only", "open the first datafile")
+"""What ITK (MetaImage) and Teem (NRRD) say of them, among what is for programmers."""
 _FORMATS = "NIfTI (.nii, .nii.gz), NRRD, MHA/MHD, DICOM, PNG, JPG and TIF"
 
 
@@ -204,6 +206,8 @@ def _as_unreadable(path: Path) -> Iterator[None]:
             ) from error
         if "Unable to determine ImageIO" in text:
             reason = f"it is damaged, or not one of the formats {_FORMATS}"
+        elif any(sign in text for sign in _VOXELS_MISSING):
+            reason = "part of its voxels is missing (the file was cut off, or its .raw file is not beside it)"
         elif "[nrrd]" in text:  # what Teem says is for programmers
             reason = "its NRRD header is damaged or cut off"
         else:

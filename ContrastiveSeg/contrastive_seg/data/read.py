@@ -192,8 +192,14 @@ def _finite(array: np.ndarray, on_note: Callable[[str], None], path: Path) -> np
         bad += int(part.size - np.count_nonzero(good))
         low = min(low, float(np.min(part, where=good, initial=np.inf)))
         high = max(high, float(np.max(part, where=good, initial=-np.inf)))
-    if bad == 0 or not np.isfinite(low):
+    if bad == 0:
         return array
+    if bad == array.size:
+        raise ContrastiveSegError(
+            "nonfinite-voxels",
+            f"No voxel of '{path.name}' is a finite 32-bit number, so there is nothing to replace them by.",
+            "Choose another image, or export it again with smaller values.",
+        )
     on_note(f"{bad} voxels of '{path.name}' are not numbers and were replaced by {low:g} or {high:g}.")
     replaced: np.ndarray = np.nan_to_num(array, nan=low, posinf=high, neginf=low)
     return replaced

@@ -22,6 +22,8 @@ All that they ask for is that features follow the position, which is a curve: an
 is what they are meant to end at.
 """
 
+_LEAST_DEVIATION = 1e-4
+
 
 def least_rank(method: str) -> float:
     """Effective rank below which the features of a method have collapsed."""
@@ -45,7 +47,15 @@ class Spectrum:
 
     def is_collapsed(self, method: str) -> bool:
         """Whether hardly any direction is left, for features of this method."""
-        return self.effective_rank < least_rank(method) or self.deviation < 1e-4
+        return bool(self.symptom(method))
+
+    def symptom(self, method: str) -> str:
+        """By what a collapse is seen, for a message; empty where there is none."""
+        if self.effective_rank < least_rank(method):
+            return f"effective rank {self.effective_rank:.1f}"
+        if self.deviation < _LEAST_DEVIATION:
+            return f"they are nearly the same for all images, with a deviation of {self.deviation:.0e}"
+        return ""
 
 
 def spectrum(features: torch.Tensor) -> Spectrum:

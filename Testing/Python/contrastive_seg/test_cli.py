@@ -118,6 +118,23 @@ def test_predict_works_without_any_labels_of_the_image(
     assert set(np.unique(array_of(tmp_path / "mask.nii.gz"))) <= {0, 1, 7}
 
 
+def test_predict_says_when_an_image_differs_much_from_those_learnt_on(
+    a_pair: dict[str, Path], a_finished_run: tuple[Path, Any], tmp_path: Path, capsys: Any
+) -> None:
+    other = sitk.ReadImage(str(a_pair["image"]))
+    other.SetSpacing([3 * mm for mm in other.GetSpacing()])
+    sitk.WriteImage(other, str(tmp_path / "coarse.nii.gz"))
+    notes = {}
+    for image in (a_pair["image"], tmp_path / "coarse.nii.gz"):
+        mask = tmp_path / f"mask of {image.name}"
+        status, out, err = call(capsys, "predict", a_finished_run[0], image, "--output", mask, "--json")
+        assert status == 0, err
+        notes[image] = json.loads(out)["differences"]
+        assert ("differs much from those learnt on" in err) == bool(notes[image])
+    assert notes[a_pair["image"]] == []
+    assert "Voxels of" in notes[tmp_path / "coarse.nii.gz"][0]
+
+
 def test_evaluate_scores_a_label_map_and_counts_nothing_where_the_truth_is_unknown(
     a_pair: dict[str, Path], a_finished_run: tuple[Path, Any], capsys: Any
 ) -> None:

@@ -276,3 +276,23 @@ def test_what_the_nrrd_library_says_is_translated(tmp_path: Path, header: str) -
     (tmp_path / "a.nrrd").write_bytes(f"NRRD0004\n{header}".encode() + b"\0" * 200)
     told = refused(tmp_path / "a.nrrd")
     assert "its NRRD header is damaged or cut off" in told.sentence and "[nrrd]" not in str(told)
+
+
+@pytest.mark.parametrize("name", ["a.nrrd", "a.mha", "a.nhdr", "a.mhd"])
+def test_voxels_that_are_missing_are_told_as_such(tmp_path: Path, name: str) -> None:
+    sitk.WriteImage(sitk.GetImageFromArray(VOXELS), str(tmp_path / name), useCompression=False)
+    raw = [path for path in tmp_path.iterdir() if path.name != name]
+    if raw:
+        raw[0].unlink()
+    else:
+        whole = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(whole[: int(len(whole) * 0.7)])
+    assert "part of its voxels is missing" in refused(tmp_path / name).sentence
+
+
+@pytest.mark.parametrize("value", [np.nan, 1e300])
+def test_nobody_is_told_to_replace_what_cannot_be_replaced(tmp_path: Path, value: float) -> None:
+    sitk.WriteImage(sitk.GetImageFromArray(np.full((4, 5, 6), value)), str(tmp_path / "a.nrrd"))
+    with pytest.raises(ContrastiveSegError) as told:
+        read_volume(tmp_path / "a.nrrd", replace_nonfinite=True)
+    assert told.value.code == "nonfinite-voxels" and "--replace-nonfinite" not in told.value.what_to_do

@@ -26,6 +26,15 @@ def test_features_that_are_all_the_same_are_collapsed():
     assert found.is_collapsed("pcl") and found.deviation == 0
 
 
+def test_a_collapse_is_told_by_what_it_is_seen_by():
+    torch.manual_seed(0)
+    many_directions = 1 + 1e-6 * torch.randn(200, 16)
+    found = spectrum(many_directions)
+    assert found.effective_rank > 10 and "nearly the same for all images" in found.symptom("simclr")
+    assert spectrum(torch.randn(200, 1) * torch.ones(16)).symptom("simclr") == "effective rank 1.0"
+    assert spectrum(torch.randn(200, 16)).symptom("simclr") == ""
+
+
 def test_singular_values_are_those_of_the_covariance():
     features = torch.randn(50, 5, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     covariance = torch.cov(features.T, correction=0)
