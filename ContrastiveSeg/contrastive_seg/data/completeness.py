@@ -60,6 +60,15 @@ def nifti_matrix(path: Path) -> list[list[float]] | None:
     return [*rows, [0.0, 0.0, 0.0, 1.0]]
 
 
+def is_nifti_2(path: Path) -> bool:
+    """Whether a file has the header of NIfTI-2, which ITK may not know."""
+    try:
+        with _open(path) as file:
+            return _nifti_layout(file.read(_NIFTI2))[1] == _NIFTI2
+    except (OSError, EOFError, zlib.error, IncompleteFileError):
+        return False
+
+
 def _open(path: Path) -> BinaryIO:
     with path.open("rb") as file:
         zipped = file.read(2) == b"\x1f\x8b"

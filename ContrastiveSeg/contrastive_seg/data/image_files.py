@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
-from contrastive_seg.data.completeness import IncompleteFileError, check_complete, nifti_matrix
+from contrastive_seg.data.completeness import IncompleteFileError, check_complete, is_nifti_2, nifti_matrix
 from contrastive_seg.data.dicom import choose_series
 from contrastive_seg.data.grids import largest_offset, matrix_from_itk, shear
 from contrastive_seg.errors import ContrastiveSegError
@@ -204,7 +204,10 @@ def _as_unreadable(path: Path) -> Iterator[None]:
                 f"There is not enough memory to read '{path}'.",
                 "Close other applications or crop the volume, and try again.",
             ) from error
-        if "Unable to determine ImageIO" in text:
+        advice = "Open it in another viewer to see whether it is intact, and export it again."
+        if "Unable to determine ImageIO" in text and is_nifti_2(path):
+            reason, advice = "it is a NIfTI-2 file", "Save it as NIfTI-1 (.nii.gz) or NRRD."
+        elif "Unable to determine ImageIO" in text:
             reason = f"it is damaged, or not one of the formats {_FORMATS}"
         elif any(sign in text for sign in _VOXELS_MISSING):
             reason = "part of its voxels is missing (the file was cut off, or its .raw file is not beside it)"
@@ -212,11 +215,8 @@ def _as_unreadable(path: Path) -> Iterator[None]:
             reason = "its NRRD header is damaged or cut off"
         else:
             reason = text.splitlines()[-1].strip() if text else "the reader failed"
-        raise ContrastiveSegError(
-            "unreadable-file",
-            f"'{path}' cannot be read: {reason.rstrip('.')}.",
-            "Open it in another viewer to see whether it is intact, and export it again.",
-        ) from error
+        sentence = f"'{path}' cannot be read: {reason.rstrip('.')}."
+        raise ContrastiveSegError("unreadable-file", sentence, advice) from error
 
 
 def _too_many_axes(path: Path, size: tuple[int, ...]) -> ContrastiveSegError:

@@ -130,6 +130,13 @@ def test_missing_files_and_empty_folders_are_named(tmp_path: Path) -> None:
     assert "no DICOM images" in refused(tmp_path).sentence
 
 
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
+def test_a_nifti_2_file_is_told_as_such(tmp_path: Path, name: str) -> None:
+    nibabel.save(nibabel.Nifti2Image(VOXELS.T, np.eye(4)), tmp_path / name)
+    error = refused(tmp_path / name)
+    assert "it is a NIfTI-2 file" in error.sentence and "NIfTI-1" in error.what_to_do
+
+
 def test_a_sheared_grid_is_refused_and_rounding_is_not(tmp_path: Path) -> None:
     affine = np.eye(4)
     affine[0, 1] = 0.3
