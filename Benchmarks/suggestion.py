@@ -14,6 +14,8 @@ steps in total, shared by its learnings, so that the speed of the machine does n
 - middle: 3 evenly placed, a learning, the middles of the widest gaps, a learning.
 - at-once: 3 evenly placed, a learning, the 3 that it suggests, a learning.
 - one-by-one: 3 evenly placed, then three times: a learning, the first that it suggests; a last learning.
+- oracle (only where --ways names it): 3 evenly placed, then three times that one of every third slice with
+  which the truth is met best, found by trying each of them: what choosing slice after slice could reach.
 
 Volumes from la_030 on were used to choose the criterion, the 10 before them were not.
 """
@@ -26,6 +28,7 @@ import statistics
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -38,8 +41,10 @@ from benchmarklib.placement import annotated_slices, dice_per_class, sparse_labe
 from benchmarklib.results import ResultsFile, Row, describe_machine, today  # noqa: E402
 
 RESULTS = ROOT / "Benchmarks" / "results" / "suggestion.csv"
-WAYS = {"even": 1, "random": 2, "middle": 2, "at-once": 2, "one-by-one": 4}
+WAYS = {"even": 1, "random": 2, "middle": 2, "at-once": 2, "one-by-one": 4, "oracle": 4}
 """Each way with the number of its learnings."""
+ORACLE_STRIDE = 3
+"""The oracle tries every third slice."""
 REPORTED = [f"la_{number:03d}" for number in range(20, 30)]
 FIRST, ADDED = 3, 3
 
@@ -93,19 +98,46 @@ def measure(case: BenchmarkCase, way: str, steps: int, seed: int, threads: int) 
                 order += _random(truth, axis, order, count, seed)
             elif way == "middle":
                 order += _middles(order, count)
+            elif way == "oracle":
+                order.append(_best(volume, truth, axis, order, settings))
             else:
                 found = session.suggest(0, 10)
                 order += [one.index for one in found if one.axis == axis][:count]
-    scores = dice_per_class(prediction.labels, truth, [int(v) for v in np.unique(truth) if v > 0])
-    return {"dice": statistics.fmean(scores.values()), "slices": [int(index) for index in order]}
+    return {"dice": _mean_dice(prediction.labels, truth), "slices": [int(index) for index in order]}
+
+
+def _mean_dice(labels: np.ndarray, truth: np.ndarray) -> float:
+    return statistics.fmean(
+        dice_per_class(labels, truth, [int(v) for v in np.unique(truth) if v > 0]).values()
+    )
+
+
+def _not_painted(truth: np.ndarray, axis: int, known: list[int]) -> list[int]:
+    """Slices of the structure's extent that are not painted."""
+    other = tuple(a for a in range(3) if a != axis)
+    return [int(i) for i in np.flatnonzero((truth > 0).any(axis=other)) if int(i) not in known]
 
 
 def _random(truth: np.ndarray, axis: int, known: list[int], count: int, seed: int) -> list[int]:
-    """Slices of the structure's extent that are not painted, drawn by the seed."""
-    other = tuple(a for a in range(3) if a != axis)
-    inside = [int(i) for i in np.flatnonzero((truth > 0).any(axis=other)) if int(i) not in known]
+    """Slices drawn by the seed."""
+    inside = _not_painted(truth, axis, known)
     drawn = np.random.default_rng((seed, int((truth > 0).sum()))).choice(inside, count, replace=False)
     return [int(index) for index in drawn]
+
+
+def _best(volume: Any, truth: np.ndarray, axis: int, known: list[int], settings: Any) -> int:
+    """The slice that, painted too, gives the best Dice; each is tried from the beginning."""
+    from contrastive_seg.data.sparse_labels import SparseLabels
+    from contrastive_seg.finetuning.session import Case, FinetuningSession
+
+    def dice(index: int) -> float:
+        with tempfile.TemporaryDirectory() as run:
+            session = FinetuningSession(Path(run), settings)
+            painted = sparse_labels(truth, axis, sorted([*known, index]))
+            session.set_cases([Case(volume, SparseLabels(painted))])
+            return _mean_dice(session.train()[0].labels, truth)
+
+    return max(_not_painted(truth, axis, known)[::ORACLE_STRIDE], key=dice)
 
 
 def _middles(known: list[int], count: int) -> list[int]:
@@ -209,7 +241,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder of data")
     parser.add_argument("--dataset", default="left_atrium")
     parser.add_argument("--cases", type=lambda text: text.split(","), default=None, help="default: the 10")
-    parser.add_argument("--ways", type=lambda text: text.split(","), default=list(WAYS), help=",".join(WAYS))
+    parser.add_argument("--ways", type=lambda text: text.split(","), help=",".join(WAYS))
     parser.add_argument("--steps", type=int, help="optimiser steps in total, default 400")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2, help="cores of the child process, default 2")
@@ -218,6 +250,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--report", action="store_true", help="print the table and do nothing else")
     parser.add_argument("--one", nargs=2, metavar=("CASE", "WAY"), help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
+    options.ways = options.ways or [way for way in WAYS if way != "oracle"]
     if options.steps is None and not options.report:
         options.steps = 400
     if unknown := [way for way in options.ways if way not in WAYS]:

@@ -62,3 +62,16 @@ def test_an_unknown_way_is_refused(benchmark_script, capsys):
     with pytest.raises(SystemExit):
         benchmark_script.main(["--ways", "guess"])
     assert "'guess' is none of" in capsys.readouterr().err
+
+
+def test_the_oracle_finds_the_slice_that_brings_most(benchmark_script):
+    from contrastive_seg.data.volume import Volume
+    from contrastive_seg.finetuning.settings import FinetuneSettings
+
+    truth = np.zeros((13, 32, 32), np.uint8)
+    truth[1:12, 12:18, 12:18] = 1
+    truth[5:10, 4:28, 4:28] = 1  # nobody would expect it from slices 2 and 10
+    image = np.random.default_rng(0).normal(truth * 5.0, 1.0).astype(np.float32)
+    settings = FinetuneSettings(device="cpu", threads=1, steps=1)
+    best = benchmark_script._best(Volume(image, np.eye(4)), truth, 0, [2, 10], settings)
+    assert 5 <= best <= 9
