@@ -87,6 +87,16 @@ def probe_folder(folder: Path) -> Path:
     return folder
 
 
+def probe_place(folder: Path) -> None:
+    """Checks that files can be made in a folder, without making the folder.
+
+    Raises:
+        ContrastiveSegError: ``disk-full`` or ``no-write-permission``, naming the folder or one above it.
+    """
+    there = next((one for one in (folder, *folder.parents) if one.exists()), folder)
+    probe_folder(there)
+
+
 @contextlib.contextmanager
 def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
     """A place beside ``path`` to write to; on success it takes the place of ``path``.

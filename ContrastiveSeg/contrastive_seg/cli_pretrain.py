@@ -136,11 +136,12 @@ def pretrain(
         method, preset, network, in_channels=context, seed=seed, device=device, threads=threads, **chosen
     )
     check_use(method, network, {**chosen, "positions": positions if positions == "mm" else None})
+    from contrastive_seg.atomic import probe_place
     from contrastive_seg.commands.pretrain import About, draft_card, refuse_finished
     from contrastive_seg.commands.pretrain import pretrain as work
     from contrastive_seg.compute import choose_compute
     from contrastive_seg.inference.scores import Stopped
-    from contrastive_seg.pretraining.checkpoint import refuse_unfinished
+    from contrastive_seg.pretraining.checkpoint import refuse_nothing_unfinished, refuse_unfinished
     from contrastive_seg.pretraining.data.slices import SliceData
     from contrastive_seg.pretraining.distributed import own_device
 
@@ -151,10 +152,13 @@ def pretrain(
     choose_compute(own_device(device), threads)  # a GPU that is missing is told before all volumes are read
     about = About(name or f"{method}-{network}", modality, anatomy, licence, "")
     draft_card(about, settings)
-    if not resume:
+    if resume:
+        refuse_nothing_unfinished(output)
+    else:
         refuse_unfinished(output)
         if not overwrite:
             refuse_finished(output, about.name)
+    probe_place(output)
 
     def read(done: int, count: int) -> None:
         show("reading", done / count, None)

@@ -22,6 +22,7 @@ from contrastive_seg.data.read import read_labels, read_volume
 from contrastive_seg.data.volume import Volume
 from contrastive_seg.data.write import write_like
 from contrastive_seg.errors import ContrastiveSegError
+from contrastive_seg.finetuning.checkpoint import load_state
 from contrastive_seg.finetuning.events import Event, Note, Progress
 from contrastive_seg.finetuning.for_others import ForOthers
 from contrastive_seg.finetuning.kept_labels import keep_labels
@@ -74,6 +75,8 @@ def finetune(
     """
     inputs = [path for pair in pairs for path in (pair.image, pair.labels) if path is not None]
     check_run_folder(run, inputs, resume=resume, overwrite=overwrite)
+    if resume:
+        load_state(run)  # before a folder is made and all inputs are read
     folder = RunFolder(run).create()
     labelled = [pair for pair in pairs if pair.labels is not None]
     others = [pair for pair in pairs if pair.labels is None]

@@ -67,7 +67,7 @@ def show_weights(store: Store, name: str, output: Output) -> dict[str, Any]:
     """Shows a card.
 
     Raises:
-        ContrastiveSegError: ``unknown-weights``, ``no-card`` or ``bad-card``.
+        ContrastiveSegError: ``unknown-weights``, ``pickle``, ``no-card`` or ``bad-card``.
     """
     found = store.find(name)
     if found.card is None:

@@ -74,6 +74,20 @@ def refuse_unfinished(folder: Path) -> None:
         )
 
 
+def refuse_nothing_unfinished(folder: Path) -> None:
+    """Says that there is nothing to go on with, before any volume is read.
+
+    Raises:
+        ContrastiveSegError: ``no-checkpoint`` where the folder holds no checkpoint.
+    """
+    if not (folder / NAME).is_file():
+        raise ContrastiveSegError(
+            "no-checkpoint",
+            f"'{folder}' holds no interrupted pretraining.",
+            "Leave --resume out to begin one.",
+        )
+
+
 def load_checkpoint(
     folder: Path,
     method: Method,
@@ -97,13 +111,8 @@ def load_checkpoint(
         ContrastiveSegError: ``no-checkpoint``, ``bad-checkpoint``, or ``other-settings`` or ``other-data``
             where the checkpoint belongs to a pretraining with other settings or of other volumes.
     """
+    refuse_nothing_unfinished(folder)
     path = folder / NAME
-    if not path.is_file():
-        raise ContrastiveSegError(
-            "no-checkpoint",
-            f"'{folder}' holds no interrupted pretraining.",
-            "Leave --resume out to begin one.",
-        )
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}

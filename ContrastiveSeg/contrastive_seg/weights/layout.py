@@ -10,7 +10,7 @@ from contrastive_seg import strict_json
 from contrastive_seg.errors import ContrastiveSegError
 
 _PICKLE_SUFFIXES = {".pth", ".pt", ".ckpt", ".pkl", ".pickle", ".bin", ".th", ".pyt", ".joblib"}
-_LENGTH = 8
+_LENGTH, _BEGINNING = 8, 512
 _LARGEST_HEADER = 100_000_000
 _MOST_AXES = 16
 _PICKLE = re.compile(rb"\x80[\x02-\x05]|\(?c[A-Za-z_][\w.]*\n\w+\n|[]})]q|\([dlit]")
@@ -18,12 +18,21 @@ _PICKLE = re.compile(rb"\x80[\x02-\x05]|\(?c[A-Za-z_][\w.]*\n\w+\n|[]})]q|\([dli
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 
 
+def beginning_of(path: Path) -> bytes:
+    """What :func:`refuse_pickle` looks at; nothing where the file cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(_BEGINNING)
+    except OSError:
+        return b""
+
+
 def refuse_pickle(path: Path, begin: bytes) -> None:
     """Refuses checkpoints that are pickles, whatever their name.
 
     Args:
         path: Of the file.
-        begin: Its first bytes, 512 where there are so many.
+        begin: Its first bytes, as :func:`beginning_of` gives them.
 
     Raises:
         ContrastiveSegError: ``pickle``.

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.weights.card import WeightCard
+from contrastive_seg.weights.layout import beginning_of, refuse_pickle
 from contrastive_seg.weights.sources import EXTENSION, FOLDER, FOLDER_VARIABLE, STARTER, Source, own_folders
 from contrastive_seg.weights.sources import sources as usual_sources
 
@@ -96,7 +97,7 @@ class Store:
         comes first.
 
         Raises:
-            ContrastiveSegError: ``unknown-weights``.
+            ContrastiveSegError: ``unknown-weights``, or ``pickle`` for the path of one.
         """
         text = str(name)
         if not isinstance(name, Path):
@@ -111,7 +112,9 @@ class Store:
                 return max(fitting, key=lambda one: (one.name == wanted, one.card is not None, _order(one)))
         path = Path(name)
         if _exists(path):
-            return _read(tensors_of(path))
+            tensors = tensors_of(path)
+            refuse_pickle(tensors, beginning_of(tensors))
+            return _read(tensors)
         raise self._unknown(text)
 
     def _unknown(self, text: str) -> ContrastiveSegError:

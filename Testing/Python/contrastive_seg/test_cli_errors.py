@@ -166,6 +166,8 @@ def test_options_that_make_no_sense_are_refused_in_a_sentence(
     labels = ["--ignore", 255] if options[0] != "--plane" else []
     command = ["finetune", a_pair["image"], a_pair["labels"], *labels, "--output", tmp_path / "run"]
     expect_error(call(capsys, *command, "--json", *QUICK, *options), code, said)
+    if code == "no-checkpoint":
+        assert not (tmp_path / "run").exists()
 
 
 def test_a_place_that_cannot_be_written_to_is_named_before_anything_is_learnt(

@@ -152,12 +152,15 @@ def test_a_picture_that_cannot_be_drawn_costs_no_weights(a_folder_of_volumes, tm
 def test_mistakes_end_with_a_sentence_and_status_2(a_folder_of_volumes, tmp_path):
     empty = tmp_path / "empty"
     empty.mkdir()
+    a_file = tmp_path / "a file"
+    a_file.touch()
     for arguments, word in (
         (("--data", empty), "empty"),
         (("--data", a_folder_of_volumes, "--method", "dino"), "dino"),
         (("--data", a_folder_of_volumes, "--batch", "64"), "batch"),
         (("--data", a_folder_of_volumes, "--threshold", "0"), "threshold"),
-        (("--data", a_folder_of_volumes, "--resume"), "resume"),
+        (("--data", tmp_path / "none", "--resume"), "holds no interrupted pretraining"),
+        (("--data", tmp_path / "none", "--output", a_file / "out"), "cannot be written"),
         (("--data", tmp_path / "none", "--method", "macl", "--size", "96"), "multiple of 64"),
         (("--data", tmp_path / "none", "--name", "../evil"), "--name"),
         (("--data", tmp_path / "none", "--positions", "mm"), "--threshold 5"),

@@ -101,6 +101,12 @@ def test_show_of_unknown_weights_is_a_mistake(my_weights: Path, capsys: pytest.C
     assert status == 2 and json.loads(out)["error"]["code"] == "unknown-weights" and "alpha" in err
 
 
+def test_show_of_a_checkpoint_names_the_pickle(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "model.pth").write_bytes(b"PK\x03\x04")
+    status, out, _ = call(capsys, "weights", "show", tmp_path / "model.pth", "--json")
+    assert status == 2 and json.loads(out)["error"]["code"] == "pickle"
+
+
 def test_verify_names_what_is_damaged_and_fails(my_weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, out, _ = call(capsys, "weights", "verify", "--json")
     assert status == 0 and json.loads(out)["ok"]
