@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "Benchmarks"), str(ROOT / "ContrastiveSeg")]
 
 from benchmarklib.cases import BenchmarkCase, find_cases  # noqa: E402
-from benchmarklib.ingredients import EVERYTHING, INGREDIENTS, without  # noqa: E402
+from benchmarklib.ingredients import EVERYTHING, FOR_OTHERS, INGREDIENTS, without  # noqa: E402
 from benchmarklib.placement import annotated_slices, dice_per_class, sparse_labels, two_planes  # noqa: E402
 from benchmarklib.results import ResultsFile, Row, describe_machine, today  # noqa: E402
 
@@ -152,7 +152,7 @@ def table(rows: list[Row]) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Command line."""
-    every = [*INGREDIENTS, *PAINTINGS]
+    every = [*(one for one in INGREDIENTS if one not in FOR_OTHERS), *PAINTINGS]
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

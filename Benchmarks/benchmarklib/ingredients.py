@@ -139,3 +139,6 @@ INGREDIENTS: dict[str, Callable[[], Patches]] = {
     "no deformation": _no_deformation,
     "no random convolutions": _no_convolutions,
 }
+
+FOR_OTHERS = ("no random convolutions",)
+"""Of what only learning for other patients has."""

@@ -7,6 +7,7 @@ of one process that sees the whole batch.
 
 from __future__ import annotations
 
+import atexit
 import os
 from dataclasses import dataclass
 from typing import Any
@@ -147,6 +148,12 @@ def _wanted() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
+def _leave() -> None:
+    """Closes the connections while Python still runs: their threads must not outlive it."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
 def join_processes(device: torch.device) -> Processes:
     """The group that ``torchrun`` has started; a single process where it has not."""
     if _wanted() == 1:
@@ -155,6 +162,7 @@ def join_processes(device: torch.device) -> Processes:
         torch.cuda.set_device(device)  # NCCL talks over the current one
     if not dist.is_initialized():
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        atexit.register(_leave)
     return Processes(dist.get_rank(), dist.get_world_size())
 
 

@@ -20,8 +20,9 @@ SMALL = (
     "no patches of whole slices",
     "no regions grown between the contours",
     "planes that know only their own slices",
+    *ablation.FOR_OTHERS,
 )
-"""Without these such a small volume, painted in one plane, stays as it is."""
+"""Without these such a small volume, painted in one plane and segmented itself, stays as it is."""
 
 
 @pytest.fixture(scope="module")
