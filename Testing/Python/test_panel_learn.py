@@ -116,6 +116,16 @@ def test_semi_supervised_learning_reaches_the_worker(a_phantom_scene, a_panel):
     assert job_of(volume, segmentation)["semi_supervised"] == "mcsc"
 
 
+def test_what_cannot_be_chosen_while_it_learns_says_why(a_phantom_scene, a_panel):
+    boxes = [getattr(a_panel.ui, f"{name}Selector") for name in ("budget", "method", "device")]
+    before = [box.toolTip for box in boxes]
+    a_panel.ui.startButton.click()
+    assert all(not box.enabled and "press Stop" in box.toolTip for box in boxes)
+    a_panel.ui.startButton.click()
+    wait_until(lambda: not a_panel.panel.learning.machine.state.isBusy, 60)
+    assert all(box.enabled for box in boxes) and [box.toolTip for box in boxes] == before
+
+
 def test_the_device_is_chosen_among_those_that_the_worker_has_found(a_phantom_scene, a_panel):
     volume, segmentation = a_phantom_scene
     box = a_panel.ui.deviceSelector

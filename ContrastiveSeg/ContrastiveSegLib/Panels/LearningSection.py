@@ -32,6 +32,7 @@ class LearningSection:
         self._ui, self._learning, self._machine = ui, learning, learning.machine
         self._nodes: tuple[Any, Any] = (None, None)
         self._said, self._dice = "", dict[int, float]()
+        self._budgetTip = ui.budgetSelector.toolTip
         ui.progressBar.setRange(0, _STEPS)
         self._showEstimate({}, {})
 
@@ -93,6 +94,8 @@ class LearningSection:
             tip = _("Learns from the annotated slices and segments the whole volume.")
             self._button(_("Start"), not whyNotStart, tip, whyNotStart)
         ui.budgetSelector.enabled = not state.isBusy
+        whyBusy = _("Wait until the learning has finished, or press Stop.")
+        ui.budgetSelector.toolTip = whyBusy if state.isBusy else self._budgetTip
         ui.progressBar.visible = state.isBusy
         if not state.isBusy:
             self.showProgress(0.0, None)
