@@ -93,7 +93,8 @@ def probe_place(folder: Path) -> None:
     Raises:
         ContrastiveSegError: ``disk-full`` or ``no-write-permission``, naming the folder or one above it.
     """
-    there = next((one for one in (folder, *folder.parents) if one.exists()), folder)
+    # os.path: Path.exists() raises where a folder above may not be looked into
+    there = next((one for one in (folder, *folder.parents) if os.path.exists(one)), folder)
     probe_folder(there)
 
 

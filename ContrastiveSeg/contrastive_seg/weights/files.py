@@ -14,7 +14,7 @@ from contrastive_seg.atomic import make_folder, replacing, write_error
 from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.weights.agreement import check_agreement, count_parameters
 from contrastive_seg.weights.card import WeightCard
-from contrastive_seg.weights.layout import check_layout, refuse_pickle
+from contrastive_seg.weights.layout import BEGINNING, check_layout, refuse_pickle
 from contrastive_seg.weights.store import CARD_SUFFIX, TENSORS_SUFFIX, Store, StoredWeights
 
 
@@ -172,7 +172,7 @@ def read_bytes(path: Path) -> bytes:
     """
     try:
         with path.open("rb") as file:
-            begin = file.read(512)
+            begin = file.read(BEGINNING)
             refuse_pickle(path, begin)
             return begin + file.read()
     except OSError as error:

@@ -10,7 +10,9 @@ from contrastive_seg import strict_json
 from contrastive_seg.errors import ContrastiveSegError
 
 _PICKLE_SUFFIXES = {".pth", ".pt", ".ckpt", ".pkl", ".pickle", ".bin", ".th", ".pyt", ".joblib"}
-_LENGTH, _BEGINNING = 8, 512
+_LENGTH = 8
+BEGINNING = 512
+"""Bytes by which a pickle is known."""
 _LARGEST_HEADER = 100_000_000
 _MOST_AXES = 16
 _PICKLE = re.compile(rb"\x80[\x02-\x05]|\(?c[A-Za-z_][\w.]*\n\w+\n|[]})]q|\([dlit]")
@@ -22,7 +24,7 @@ def beginning_of(path: Path) -> bytes:
     """What :func:`refuse_pickle` looks at; nothing where the file cannot be read."""
     try:
         with path.open("rb") as file:
-            return file.read(_BEGINNING)
+            return file.read(BEGINNING)
     except OSError:
         return b""
 
@@ -96,7 +98,7 @@ def check_header(path: Path, begin: bytes, size: int) -> dict[str, tuple[int, ..
     Raises:
         ContrastiveSegError: ``pickle``, ``truncated-weights`` or ``bad-weights``.
     """
-    refuse_pickle(path, begin[:512])
+    refuse_pickle(path, begin[:BEGINNING])
     if size < _LENGTH:
         raise _truncated(path, f"it has {size} bytes, not even a header's length")
     length = int.from_bytes(begin[:_LENGTH], "little")

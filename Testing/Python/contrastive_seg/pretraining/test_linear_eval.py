@@ -129,18 +129,12 @@ def a_study(pretrained, cases, tmp_path: Path) -> Path:
     return tmp_path
 
 
+def in_few_steps(study: Path) -> tuple:
+    return ("linear-eval", study / "weights", "--data", study, "--steps", 5, "--device", "cpu", "--json")
+
+
 def test_the_command_compares_with_random_features(a_study: Path):
-    done = run_command(
-        "linear-eval",
-        a_study / "weights",
-        "--data",
-        a_study,
-        "--steps",
-        5,
-        "--device",
-        "cpu",
-        "--json",
-    )
+    done = run_command(*in_few_steps(a_study))
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert set(found["mean"]) == {"small", "random"} and found["trained_on"] == 2 and found["tested_on"] == 1
@@ -155,15 +149,5 @@ def test_a_stopped_evaluation_compares_nothing(a_study: Path, capsys, monkeypatc
         yield lambda: True
 
     monkeypatch.setattr("contrastive_seg.commands.linear_eval.stop_on_interrupt", stopped)
-    command = [
-        "linear-eval",
-        a_study / "weights",
-        "--data",
-        a_study,
-        "--steps",
-        2,
-        "--device",
-        "cpu",
-    ]
-    status, out, _ = call(capsys, *command, "--json")
+    status, out, _ = call(capsys, *in_few_steps(a_study))
     assert status == 1 and json.loads(out) == {"stopped": True}
