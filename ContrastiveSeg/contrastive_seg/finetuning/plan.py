@@ -30,7 +30,7 @@ def planned_state(
         pixel: Size of the pixels of a new one in mm; asked only then.
     """
     if state is None:
-        network, width = settings.network, network_width(settings.budget)
+        network, width = settings.network, network_width(settings.seconds_for_one)
         if pretrained is not None:
             network, width = pretrained.card.network, pretrained.card.width or width
         state = RunState(Architecture(tuple(sorted(values)), width, pixel(), axes, network))

@@ -153,7 +153,7 @@ class FinetuningSession:
         axes = tuple(dict.fromkeys(p.axis for t in annotated for p in t[3]))
         self.state = planned_state(
             self.state, self.settings, self._pretrained, values, axes,
-            lambda: common_pixel(annotated, self.settings.budget),
+            lambda: common_pixel(annotated, self.settings.seconds_for_one),
         )  # fmt: skip
         self.state.one_piece = all(
             case.labels.is_complete and is_one_piece(case.labels.array) for case in self._cases

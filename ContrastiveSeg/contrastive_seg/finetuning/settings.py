@@ -15,6 +15,10 @@ BUDGETS = {"quick": 60.0, "balanced": 180.0, "best": 600.0}
 """Seconds from Start to the finished mask for each named budget."""
 
 
+_PARTNER_COST = 5
+"""How much longer a step takes with a second network, about (measured on a CPU)."""
+
+
 @dataclass(frozen=True)
 class FinetuneSettings:
     """What a user may choose; everything else follows from the data and the budget.
@@ -70,6 +74,16 @@ class FinetuneSettings:
                 f"The share of the training with a frozen encoder is {self.freeze}, but must be 0 to 1.",
                 "Use 0 to train the encoder from the beginning, 1 to leave it as it is.",
             )
+
+    @property
+    def seconds_for_one(self) -> float:
+        """The budget that a network learning alone would need for as many steps.
+
+        What can be trained in a time depends on what a step costs: with a partner that learns too, and twice
+        the patches, about five times as much. A network that is too large for that makes so few steps that
+        its masks are worse than the contours that it is told.
+        """
+        return self.budget / (_PARTNER_COST if self.semi_supervised else 1)
 
     def check_network(self, network: str) -> None:
         """Whether a network, such as that of pretrained weights, can do what is wanted.

@@ -41,6 +41,11 @@ class SharedProjection(nn.Module):
         )
         self.shared = nn.Conv2d(HIDDEN, OUTPUT, 1)
 
-    def forward(self, maps: Sequence[torch.Tensor]) -> torch.Tensor:
-        """(networks * n, 128, h, w) of maps (n, channels, h, w), network by network."""
-        return self.shared(torch.cat([first(one) for first, one in zip(self.first, maps, strict=True)]))  # type: ignore[no-any-return]
+    def forward(self, pixels: Sequence[torch.Tensor]) -> torch.Tensor:
+        """(all pixels, 128) of some pixels (m, channels) of each network's map, network by network.
+
+        A convolution of 1x1 looks at one pixel, so those that nobody asks about need not be brought along.
+        """
+        columns = [first(one.t()[None, :, :, None]) for first, one in zip(self.first, pixels, strict=True)]
+        found: torch.Tensor = self.shared(torch.cat(columns, dim=2))
+        return found[0, :, :, 0].t()

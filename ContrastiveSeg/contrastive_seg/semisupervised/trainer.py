@@ -18,7 +18,7 @@ from contrastive_seg.finetuning.model import Architecture
 from contrastive_seg.finetuning.samples import SliceSampler
 from contrastive_seg.finetuning.trainer import WEIGHT_DECAY, Trainer, learning_rate
 from contrastive_seg.networks.swin_unet import SwinUNet
-from contrastive_seg.semisupervised.blocks import BlockContrast
+from contrastive_seg.semisupervised.blocks import BlockContrast, places
 from contrastive_seg.semisupervised.cross_supervision import RAMP, consistency_weight, cross_loss
 from contrastive_seg.semisupervised.projection import SharedProjection
 
@@ -171,9 +171,31 @@ class CrossTrainer(Trainer):
         for project, contrast, mine, yours in zip(
             (self.high, self.low), self.contrasts, maps, others, strict=True
         ):
-            with self.compute.autocast():
-                features = project((mine[:use], yours[:use]))
-            size = (features.shape[-2], features.shape[-1])
+            size = (mine.shape[-2], mine.shape[-1])
             small = F.interpolate(both[:, None].float(), size, mode="nearest")[:, 0].long()
-            total = total + contrast(features.float(), small, generator)
+            chosen = contrast.choose(small, generator)
+            if chosen:
+                vectors = self._vectors(project, mine[:use], yours[:use], torch.cat(chosen), small)
+                total = total + contrast.of_pixels(vectors, small, chosen)
         return total
+
+    def _vectors(
+        self,
+        project: SharedProjection,
+        mine: torch.Tensor,
+        yours: torch.Tensor,
+        index: torch.Tensor,
+        labels: torch.Tensor,
+    ) -> torch.Tensor:
+        """Both networks' pixels in their common space, (pixels, 128), in the order of the indices."""
+        image, row, column = places(index, labels)
+        first, second = image < len(mine), image >= len(mine)
+        pixels = (
+            mine[image[first], :, row[first], column[first]],
+            yours[image[second] - len(mine), :, row[second], column[second]],
+        )
+        with self.compute.autocast():
+            found = project(pixels)
+        order = torch.cat([first.nonzero()[:, 0], second.nonzero()[:, 0]])
+        vectors: torch.Tensor = found.float()[order.argsort()]
+        return vectors

@@ -55,17 +55,27 @@ def test_maps_of_attention_are_normalised_place_by_place():
     torch.testing.assert_close(norm(map_).flatten(2).transpose(1, 2), expected)
     brighter = map_.clone()
     brighter[..., 0, 0] += 100  # one place says nothing about the others
-    torch.testing.assert_close(project([map_])[..., 1:], project([brighter])[..., 1:])
+    torch.testing.assert_close(project([pixels(map_)])[1:35], project([pixels(brighter)])[1:35])
     old = torch.nn.GroupNorm(1, 24).state_dict()  # checkpoints of earlier versions still fit
     assert {key: value.shape for key, value in norm.state_dict().items()} == {
         key: value.shape for key, value in old.items()
     }
 
 
-def test_maps_of_both_networks_come_into_one_space():
+def pixels(maps: torch.Tensor) -> torch.Tensor:
+    """All pixels, image by image."""
+    return maps.movedim(1, -1).flatten(0, 2)
+
+
+def test_pixels_of_both_networks_come_into_one_space_as_whole_maps_would():
     torch.manual_seed(0)
     project = SharedProjection((16, 24), (False, True))
     first, second = torch.randn(2, 16, 5, 6), torch.randn(2, 24, 5, 6)
-    both = project((first, second))
-    assert both.shape == (4, 128, 5, 6)
-    torch.testing.assert_close(both[2:], project((first, 7 * second + 3))[2:], rtol=1e-3, atol=1e-4)
+    both = project((pixels(first), pixels(second)))
+    assert both.shape == (120, 128)
+    whole = project.shared(torch.cat([project.first[0](first), project.first[1](second)]))
+    torch.testing.assert_close(both, pixels(whole))
+    other = project((pixels(first), pixels(7 * second + 3)))
+    torch.testing.assert_close(both[60:], other[60:], rtol=1e-3, atol=1e-4)
+    fewer = project((pixels(first)[:3], pixels(second)[10:12]))
+    torch.testing.assert_close(fewer, both[[0, 1, 2, 70, 71]])

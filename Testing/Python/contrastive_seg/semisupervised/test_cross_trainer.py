@@ -79,6 +79,22 @@ def test_beside_whole_volumes_they_do_so_along_all_planes(tmp_path: Path):
     assert axes == [0] * 16 + [1] * 24 + [2] * 32
 
 
+@pytest.mark.parametrize(("budget", "alone", "with_partner"), [(60, 16, 16), (600, 32, 16), (3000, 32, 32)])
+def test_the_network_is_one_that_can_be_trained_in_the_time_beside_its_partner(
+    tmp_path: Path, budget: float, alone: int, with_partner: int
+):
+    volume, truth = two_organs()
+    pixels = {}
+    for method, width in (("", alone), ("mcsc", with_partner)):
+        settings = FinetuneSettings(budget=budget, device="cpu", threads=1, semi_supervised=method)
+        session = FinetuningSession(tmp_path / (method or "alone"), settings)
+        session.set_cases([Case(volume, keep_slices(truth, SLICES))])
+        session._prepare(lambda: False)
+        assert session.state is not None and session.state.architecture.width == width
+        pixels[method] = session.state.architecture.pixel
+    assert pixels["mcsc"] >= pixels[""]
+
+
 def test_the_same_seed_gives_the_same_weights(tmp_path: Path):
     found = []
     for name in ("a", "b"):
