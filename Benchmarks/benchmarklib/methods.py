@@ -19,12 +19,14 @@ import SimpleITK as sitk
 from benchmarklib.cases import IGNORE_IN_FILE
 from benchmarklib.placement import IGNORE
 
-METHODS = ("fill", "grow", "unet", "ours")
+METHODS = ("fill", "grow", "unet", "ours", "mcsc")
+OURS = ("ours", "mcsc")  # the product's own command line
 TITLES = {
     "fill": "Fill between slices",
     "grow": "Grow from seeds",
     "unet": "Plain 2D U-Net",
     "ours": "ContrastiveSeg",
+    "mcsc": "ContrastiveSeg with MCSC",
 }
 
 
@@ -42,13 +44,15 @@ def child_arguments(
 ) -> tuple[list[str], Path]:
     """What follows ``python`` to run a method, and the file it will write.
 
-    ``ours`` is the product's own command line, the way a user's script would call it.
+    ``ours`` is the product's own command line, the way a user's script would call it; ``mcsc`` the same,
+    with the slices that nobody annotated for learning too.
     """
-    if method == "ours":
+    if method in OURS:
         run = folder / "run"
         arguments = ["-m", "contrastive_seg.cli", "finetune", str(image), str(labels)]
         arguments += ["--ignore", str(IGNORE_IN_FILE), "--output", str(run), "--budget", f"{budget:g}"]
         arguments += ["--seed", str(seed), "--device", device]
+        arguments += ["--semi-supervised", "mcsc"] if method == "mcsc" else []
         return arguments, run / "prediction.nii.gz"
     output = folder / "prediction.nii.gz"
     arguments = ["-m", "benchmarklib.methods", method, str(image), str(labels), str(output)]
@@ -60,7 +64,7 @@ def child_arguments(
 def main() -> None:
     """Runs one comparison method; prints the seconds that it took without imports and files."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("method", choices=[m for m in METHODS if m != "ours"])
+    parser.add_argument("method", choices=[m for m in METHODS if m not in OURS])
     parser.add_argument("image")
     parser.add_argument("labels")
     parser.add_argument("output")
