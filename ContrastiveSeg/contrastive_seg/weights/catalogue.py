@@ -88,9 +88,11 @@ class Entry:
 
 def default_manifest() -> str:
     """Which manifest is meant when none is named: the one of :data:`MANIFEST_VARIABLE`, else the one
-    that comes with the extension."""
+    that comes with the extension, or with an installed package."""
     named = os.environ.get(MANIFEST_VARIABLE, "").strip()
-    return named or str(Path(__file__).resolve().parents[2] / "Resources" / MANIFEST)
+    package = Path(__file__).resolve().parents[1]
+    places = [folder / "Resources" / MANIFEST for folder in (package.parent, package)]
+    return named or str(next((one for one in places if one.is_file()), places[0]))
 
 
 def is_remote(manifest: str | Path | None = None) -> bool:
