@@ -13,7 +13,7 @@ from rich.table import Table
 
 from contrastive_seg.commands.console import Output
 from contrastive_seg.commands.pairs import SUFFIXES, stem
-from contrastive_seg.data.grids import check_same_grid
+from contrastive_seg.data.common_grid import on_common_grid
 from contrastive_seg.data.read import read_label_map
 from contrastive_seg.data.sparse_labels import IGNORE
 from contrastive_seg.errors import ContrastiveSegError
@@ -135,7 +135,7 @@ def _scores(
     """Scores of the labels of the truth, and labels that it does not have."""
     second = read_label_map(truth, ignore=ignore, on_note=output.note)
     first = read_label_map(prediction, on_note=output.note)
-    check_same_grid(second, first)
+    first, second = on_common_grid(first, second, ignore)
     known = None
     if ignore is not None:
         known = np.asarray(second.array != IGNORE)

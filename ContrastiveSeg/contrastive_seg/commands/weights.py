@@ -10,7 +10,7 @@ from rich.table import Table
 
 from contrastive_seg.commands.console import Output
 from contrastive_seg.errors import ContrastiveSegError
-from contrastive_seg.weights.card import WeightCard
+from contrastive_seg.weights.card import WeightCard, check_name
 from contrastive_seg.weights.checksums import Checksums
 from contrastive_seg.weights.resolver import Entry, Resolver
 from contrastive_seg.weights.store import Store
@@ -154,9 +154,11 @@ def import_weights(
         half: Store a converted checkpoint in float16.
 
     Raises:
-        ContrastiveSegError: See :mod:`contrastive_seg.weights.archive` and
-            :mod:`contrastive_seg.weights.importers`.
+        ContrastiveSegError: ``bad-setting`` for a name that weights cannot have; see also
+            :mod:`contrastive_seg.weights.archive` and :mod:`contrastive_seg.weights.importers`.
     """
+    if name is not None:
+        check_name(name)
     from contrastive_seg.weights.archive import free_place
     from contrastive_seg.weights.archive import import_weights as take_in
 

@@ -41,6 +41,7 @@ class LinearProbe(nn.Module):
         network: Where there is no card: which one.
         width: Where there is no card: of the U-Net.
         in_channels: Where there is no card: image channels.
+        decodes: Where there is no card: whether the decoder's features count, too.
     """
 
     def __init__(
@@ -51,13 +52,15 @@ class LinearProbe(nn.Module):
         network: str = "unet",
         width: int | None = None,
         in_channels: int = 1,
+        decodes: bool = False,
     ) -> None:
         super().__init__()
         if card is not None:
             network, width, in_channels = card.network, card.width, card.in_channels
+            decodes = "decoder" in card.parts
         self.in_channels = in_channels
         self.body = build_network(network, in_channels, classes, width)
-        self.decodes = card is not None and "decoder" in card.parts
+        self.decodes = decodes
         if card is not None:
             load_into(self.body, card, tensors)
         self.body.requires_grad_(False)
@@ -164,12 +167,10 @@ def linear_eval(
     values = (0, *sorted(found))
     torch.manual_seed(seed)
     shape = card or like
-    probe = LinearProbe(
-        card,
-        tensors,
-        len(values),
-        *((shape.network, shape.width, shape.in_channels) if shape is not None else ()),
-    ).to(compute.device)
+    like_shape = (
+        (shape.network, shape.width, shape.in_channels, "decoder" in shape.parts) if shape is not None else ()
+    )
+    probe = LinearProbe(card, tensors, len(values), *like_shape).to(compute.device)
     prepared = shape.preprocessing if shape is not None else Preprocessing()
     seen = [_Seen.of(case, values, prepared) for case in train]
     optimizer = torch.optim.Adam(probe.head.parameters(), _RATE)

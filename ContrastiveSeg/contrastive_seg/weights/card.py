@@ -233,6 +233,22 @@ def _disagreements(values: dict[str, Any]) -> list[str]:
     return found
 
 
+def check_name(name: str) -> None:
+    """Says early that weights cannot be called so.
+
+    Raises:
+        ContrastiveSegError: ``bad-setting``.
+    """
+    wrong = problems(name, CARD_SCHEMA["properties"]["name"], "name")
+    if wrong or name.split(".")[0].strip().lower() in _RESERVED:
+        raise ContrastiveSegError(
+            "bad-setting",
+            f"Weights cannot be called '{name}'.",
+            "Use letters, digits, spaces and . + - _ within at most 100, and no name that a system keeps for "
+            "devices.",
+        )
+
+
 def _bad(source: str, found: list[str]) -> ContrastiveSegError:
     return ContrastiveSegError(
         "bad-card",

@@ -182,6 +182,22 @@ def test_evaluate_pairs_what_predict_has_written_with_the_truth(
     assert status == 2 and "no truth" in err and "'d.nii.gz'" in err
 
 
+def test_evaluate_takes_segmentations_that_were_cropped_when_they_were_saved(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = np.zeros((10, 20, 24), np.uint8)
+    whole[3:7, 5:15, 6:18] = 1
+    image = sitk.GetImageFromArray(whole)
+    image.SetSpacing((0.7, 0.8, 2.0))
+    paths = [tmp_path / name for name in ("a.nii.gz", "b.seg.nrrd", "c.seg.nrrd")]
+    for path, part in zip(paths, (image, image[4:20, 3:17, 2:8], image[6:18, 5:10, 3:7]), strict=True):
+        sitk.WriteImage(part, str(path))
+    for first, second, expected in ((0, 1, 1.0), (1, 0, 1.0), (1, 2, 2 / 3), (2, 1, 2 / 3), (2, 0, 2 / 3)):
+        status, out, err = call(capsys, "evaluate", paths[first], paths[second], "--json")
+        assert status == 0, err
+        assert json.loads(out)["mean"][0]["dice"] == pytest.approx(expected, abs=1e-5)
+
+
 def test_evaluate_tells_in_a_line_what_the_truth_does_not_have(
     a_pair: dict[str, Path], tmp_path: Path, capsys: Any
 ) -> None:

@@ -77,6 +77,21 @@ def test_the_decoder_is_asked_too_where_it_was_pretrained(pretrained):
     assert more == LinearProbe(card(), pretrained, 3).head.in_channels + 4
 
 
+def test_random_features_are_those_of_the_same_parts(pretrained, cases, monkeypatch):
+    made = []
+    before = LinearProbe.__init__
+
+    def noted(self, *arguments, **options):
+        before(self, *arguments, **options)
+        made.append(self)
+
+    monkeypatch.setattr(LinearProbe, "__init__", noted)
+    for parts in ({"encoder": "encoder."}, {"encoder": "encoder.", "decoder": "decoder."}):
+        linear_eval(None, {}, cases[:1], cases[1:], CPU, steps=1, like=card(parts=parts))
+    assert [one.decodes for one in made] == [False, True]
+    assert made[1].head.in_channels == made[0].head.in_channels + 4
+
+
 def test_images_are_prepared_as_the_card_says(cases):
     prepared = Preprocessing(None, (10.0, 90.0), 2.0, "sagittal", 64)
     view = _Seen.of(cases[0], (0, 1, 7), prepared).view

@@ -163,6 +163,15 @@ def test_options_for_checkpoints_need_their_origin(
     assert status == 2 and json.loads(out)["error"]["code"] == "usage" and "--modality" in err
 
 
+@pytest.mark.parametrize("name", ["a/b", "con", "", " x"])
+def test_a_name_that_weights_cannot_have_is_told_before_anything_is_read(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, _, err = call(capsys, "weights", "import", tmp_path / "none.zip", "--name", name)
+    told = " ".join(err.split())
+    assert status == 2 and f"Weights cannot be called '{name}'" in told and "letters, digits" in told
+
+
 def test_an_unknown_origin_is_a_mistake(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, _, err = call(capsys, "weights", "import", "--from", "vgg", tmp_path / "x.pth")
     assert status == 2 and "pcl, macl, echo, med-moco" in err
