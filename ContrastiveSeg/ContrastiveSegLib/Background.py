@@ -63,6 +63,10 @@ class Background:
     def forget(self) -> None:
         """Drops what waits, and the result of what runs; the running function itself goes on to its end."""
         self._waiting.clear()
+        if (
+            self._now is not None
+        ):  # or the thread might be the last to hold, and so delete, what belongs to Qt
+            self._now.done = self._now.failed = _nothing
         self._now = None
         self._timer.stop()
 
@@ -105,3 +109,7 @@ class Background:
         except Exception:
             logging.exception("ContrastiveSeg: what follows a background task failed")
         self._next()
+
+
+def _nothing(_value: Any) -> None:
+    pass

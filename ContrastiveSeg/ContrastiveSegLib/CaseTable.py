@@ -10,6 +10,7 @@ from slicer.i18n import tr as _
 
 from ContrastiveSegLib.PatientCase import PatientCase
 from ContrastiveSegLib.PatientState import PatientState
+from ContrastiveSegLib.PlainText import PlainText
 from ContrastiveSegLib.Words import Words
 
 _PLAIN, _THUMBNAIL, _MOST = 24, 56, 104  # pixels; the tooltip has all of a long text
@@ -72,15 +73,16 @@ class CaseTable:
         blocked = self._table.blockSignals(True)
         first = self._item(row, 0)
         first.setText(case.name)
-        first.setToolTip(_("{name}. Click to show it in the slice views.").format(name=case.name))
+        tip = _("{name}. Click to show it in the slice views.").format(name=case.name)
+        first.setToolTip(PlainText.shown(tip))
         thumbnail = str(case.result.get("thumbnail", ""))
         if thumbnail and work is not None and Path(thumbnail).name == thumbnail:
             first.setIcon(qt.QIcon(qt.QPixmap(str(work / thumbnail))))
         words = self.words(case, names)
         self._item(row, 1).setText(words)
-        self._item(row, 1).setToolTip(words)
+        self._item(row, 1).setToolTip(PlainText.shown(words))
         self._item(row, 2).setText(self.unsure(case))
-        self._item(row, 2).setToolTip(" ".join(case.first) or self._whatUnsureMeans(case))
+        self._item(row, 2).setToolTip(PlainText.shown(" ".join(case.first) or self._whatUnsureMeans(case)))
         bold = qt.QFont()
         bold.setBold(bool(case.first))
         self._item(row, 2).setFont(bold)

@@ -35,3 +35,14 @@ class FileQuestions:
     def newFolder(title: str, folder: Path | None = None) -> str:
         """A folder that is not there yet."""
         return str(qt.QFileDialog.getSaveFileName(slicer.util.mainWindow(), title, str(folder or "")) or "")
+
+    @staticmethod
+    def newFile(title: str, kinds: str, path: Path) -> str:
+        """A file to be written; the dialog asks before one that is there is replaced.
+
+        Args:
+            title: Of the dialog.
+            kinds: Such as ``Web pages (*.html)``.
+            path: What it proposes.
+        """
+        return str(qt.QFileDialog.getSaveFileName(slicer.util.mainWindow(), title, str(path), kinds) or "")

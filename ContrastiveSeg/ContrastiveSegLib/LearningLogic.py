@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from slicer.i18n import tr as _
@@ -14,13 +13,15 @@ from ContrastiveSegLib.LearningRound import LearningRound
 from ContrastiveSegLib.PredictionFiles import PredictionFiles
 from ContrastiveSegLib.PredictionLogic import PredictionLogic
 from ContrastiveSegLib.ReviewRecord import ReviewRecord
+from ContrastiveSegLib.RoundFiles import RoundFiles
 from ContrastiveSegLib.RunFolder import RunFolder
+from ContrastiveSegLib.SequenceFrame import SequenceFrame
 from ContrastiveSegLib.Signal import Signal
 from ContrastiveSegLib.SliceSuggestion import SliceSuggestion
 from ContrastiveSegLib.State import State
 from ContrastiveSegLib.StateMachine import StateMachine
 from ContrastiveSegLib.UserError import UserError
-from ContrastiveSegLib.VolumeExport import Exported, ExportJob, VolumeExport
+from ContrastiveSegLib.VolumeExport import Exported, VolumeExport
 from ContrastiveSegLib.WorkerProcess import WorkerProcess
 
 _SUGGESTIONS = 3
@@ -52,8 +53,7 @@ class LearningLogic:
         self.settings: dict[str, Any] = {}
         self.device = self._wanted = ""
         self._round: LearningRound | None = None
-        self._exports: dict[Path, VolumeExport] = {}
-        self._files = Background()
+        self._roundFiles, self._files = RoundFiles(), Background()
         handlers = {
             "hello": self._onHello,
             "status": self._onStatus,
@@ -109,11 +109,12 @@ class LearningLogic:
         if self.machine.state.isBusy:
             raise UserError(_("A learning is going on."), _("Press Stop first."))
         folder = RunFolder.of(volumeNode, segmentationNode).create()
-        export = self._exports.setdefault(folder.path, VolumeExport(folder.path))
         values = folder.segmentValues(list(segmentationNode.GetSegmentation().GetSegmentIDs()))
-        job = export.prepare(volumeNode, segmentationNode, values, axis=axis)
+        segments = VolumeExport.segments(segmentationNode, values)
         wanted = {"budget": budget, **({"weights": weights} if weights else {}), **settings, **self.settings}
-        now = LearningRound(volumeNode, segmentationNode, folder, job.exported.segments, budget, wanted, anew)
+        now = LearningRound(volumeNode, segmentationNode, folder, segments, budget, wanted, anew)
+        self._roundFiles.look(now, values, axis, lambda error: self._notWritten(now, error))
+        SequenceFrame.claim(volumeNode, segmentationNode)
         self._round = now
         if anew:
             folder.forgetLearnt()
@@ -128,13 +129,14 @@ class LearningLogic:
         except UserError as error:
             self._fail(str(error), resumable=False)
         if not self.machine.state.isBusy:  # some systems say at once that it cannot be started
+            self._roundFiles.forget()
             return
         self.said.emit(
             _("Going on from where it was interrupted.") if interrupted else _("Preparing the learning.")
         )
-        self._write(now, export, job)
+        self._write(now)
 
-    def _write(self, now: LearningRound, export: VolumeExport, job: ExportJob) -> None:
+    def _write(self, now: LearningRound) -> None:
         """Writes the arrays, and then lets the worker open them."""
 
         def written(exported: Exported) -> None:
@@ -144,14 +146,14 @@ class LearningLogic:
             elif self._round is now and self.machine.state is State.Stopping:
                 self._onIdle(now)
 
-        def failed(error: Exception) -> None:
-            words = export.explained(error if isinstance(error, OSError) else OSError(str(error)))
-            if self._round is now and self.machine.state.isBusy:
-                self._fail(str(words), resumable=False)
+        self._roundFiles.write(now, written, lambda error: self._notWritten(now, error))
 
-        self._files.run(job.write, written, failed)
+    def _notWritten(self, now: LearningRound, error: UserError) -> None:
+        if self._round is now and self.machine.state.isBusy:
+            self._fail(str(error), resumable=False)
 
     def _open(self, now: LearningRound, exported: Exported) -> None:
+        now.slices = frozenset(exported.slices)
         now.openId = self.worker.send(
             "open",
             run=str(now.folder.path),
@@ -186,7 +188,7 @@ class LearningLogic:
     def close(self, wait: bool = True) -> None:
         """Ends the worker; for the end of the module or of the application."""
         self._round = None
-        self._exports.clear()
+        self._roundFiles.forget()
         self._files.forget()
         self.worker.quit(wait=wait)
         self.machine.go(State.Empty)

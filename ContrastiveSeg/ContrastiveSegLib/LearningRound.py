@@ -13,6 +13,8 @@ from slicer.i18n import tr as _
 from ContrastiveSegLib.LabelledSegment import LabelledSegment
 from ContrastiveSegLib.RunFolder import RunFolder
 from ContrastiveSegLib.SequenceFrame import SequenceFrame
+from ContrastiveSegLib.SliceRule import Slice
+from ContrastiveSegLib.UserError import UserError
 from ContrastiveSegLib.VoxelMark import VoxelMark
 from ContrastiveSegLib.Words import Words
 
@@ -35,6 +37,7 @@ class LearningRound:
         hasResult: Whether there is a finished mask.
         isReading: Whether files are being read.
         afterReading: What waits for that.
+        slices: The annotated slices that it learns from, once they are known.
         mark: Of the voxels that are learnt from.
 
     Raises:
@@ -54,10 +57,13 @@ class LearningRound:
     hasResult: bool = False
     isReading: bool = False
     afterReading: list[Callable[[], None]] = field(default_factory=list)
+    slices: frozenset[Slice] = frozenset()
     mark: int = field(init=False)
 
     def __post_init__(self) -> None:
-        SequenceFrame.claim(self.volume, self.segmentation)
+        whyNot = SequenceFrame.whyNotHere(self.volume, self.segmentation)
+        if whyNot:
+            raise UserError(whyNot)
         self.mark = VoxelMark.of(self.volume)
 
     def whyNoResult(self) -> str:

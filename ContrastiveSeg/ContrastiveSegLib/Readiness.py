@@ -8,6 +8,7 @@ from slicer.i18n import tr as _
 
 from ContrastiveSegLib.AnnotationSummary import AnnotationSummary
 from ContrastiveSegLib.LabelmapSource import LabelmapSource
+from ContrastiveSegLib.LearningRound import LearningRound
 from ContrastiveSegLib.PredictionLogic import PredictionLogic
 from ContrastiveSegLib.RunFolder import RunFolder
 from ContrastiveSegLib.SequenceFrame import SequenceFrame
@@ -67,6 +68,26 @@ class Readiness:
         if volumeNode is None or not PredictionLogic.isFor(volumeNode, segmentationNode):
             return _("There is no prediction yet; press Start.")
         return SequenceFrame.whyNotHere(volumeNode, segmentationNode)
+
+    @staticmethod
+    def notLearntYet(now: LearningRound | None, summary: AnnotationSummary | None) -> str:
+        """What a person has annotated since Start and the network does not know; empty where nothing.
+
+        Args:
+            now: What was learnt last of the chosen nodes, None where nothing was in this session.
+            summary: Their annotated slices, None where they cannot be found.
+        """
+        if now is None or summary is None or not now.slices:
+            return ""
+        count = len({one.slice for one in summary.slices} - now.slices)
+        if not count:
+            return ""
+        words = (
+            _("A slice was annotated since Start.")
+            if count == 1
+            else _("{count} slices were annotated since Start.").format(count=count)
+        )
+        return words + " " + _("Press Start first, so that other patients are segmented with that, too.")
 
     @staticmethod
     def whyNotApply(volumeNode: Any, segmentationNode: Any) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from slicer.i18n import tr as _
 
 from ContrastiveSegLib.AcceptedLabels import AcceptedLabels
 from ContrastiveSegLib.AnnotationLogic import AnnotationLogic
+from ContrastiveSegLib.Chunks import Chunks
 from ContrastiveSegLib.LabelBox import LabelBox
 from ContrastiveSegLib.LabelledSegment import LabelledSegment
 from ContrastiveSegLib.SliceRule import Slice
@@ -113,26 +114,26 @@ class VolumeExport:
         *,
         axis: int | None = None,
     ) -> Exported:
-        """Writes both arrays, at once; :meth:`prepare` tells the arguments.
+        """Writes both arrays, at once; :meth:`prepareSteps` tells the arguments.
 
         Raises:
             UserError: Nothing is painted, a node holds no voxels, or a file cannot be written.
         """
-        job = self.prepare(volumeNode, segmentationNode, values, axis=axis)
+        job = Chunks.finish(self.prepareSteps(volumeNode, segmentationNode, values, axis=axis))
         try:
             return job.write()
         except OSError as error:
             raise self.explained(error) from error
 
-    def prepare(
+    def prepareSteps(
         self,
         volumeNode: Any,
         segmentationNode: Any,
         values: dict[str, int],
         *,
         axis: int | None = None,
-    ) -> ExportJob:
-        """Looks at the nodes; what is returned writes both arrays.
+    ) -> Generator[None, None, ExportJob]:
+        """Looks at the nodes in steps of some milliseconds each; what it returns writes both arrays.
 
         Args:
             volumeNode: The image; several components become grey.
@@ -148,9 +149,12 @@ class VolumeExport:
         values = dict(values)
         for segmentId in AnnotationLogic.hiddenIds(segmentationNode):  # no background, whoever exports
             values.setdefault(segmentId, max(values.values(), default=0) + 1)
-        box = AnnotationLogic.labelsOf(segmentationNode, grid, values)
         hidden = AnnotationLogic.hiddenValues(segmentationNode, values)
-        slices = AnnotationLogic.annotatedSlices(segmentationNode, box, grid, values=values, axis=axis)
+        segments = self.segments(segmentationNode, values)
+        box = yield from AnnotationLogic.labelSteps(segmentationNode, grid, values)
+        slices = yield from AnnotationLogic.annotatedSteps(
+            segmentationNode, box, grid, values=values, axis=axis
+        )
         partial, persons = AnnotationLogic.partialSlices(segmentationNode, grid), None
         if partial:
             under = AnnotationLogic.hiddenIds(segmentationNode)
@@ -179,14 +183,6 @@ class VolumeExport:
         former += old
         sparse = self._sparseSlices(box, slices, partial, hidden, persons)
         files.append((labelsName, grid.shape, np.dtype(np.int16), sparse))
-        segmentation = segmentationNode.GetSegmentation()
-        segments = [
-            LabelledSegment(
-                value, segmentId, LabelledSegment.nameOf(segmentation.GetSegment(segmentId), segmentId)
-            )
-            for segmentId, value in values.items()
-            if value not in hidden
-        ]
         case = {
             "image": self._imageName,
             "labels": labelsName,
@@ -194,6 +190,17 @@ class VolumeExport:
             "ijk_to_ras": [[float(number) for number in row] for row in grid.ijkToWorld()],
         }
         return ExportJob(Exported(case, segments, slices), files, former, self._folder)
+
+    @staticmethod
+    def segments(segmentationNode: Any, values: dict[str, int]) -> list[LabelledSegment]:
+        """The segments that take part, with their label values."""
+        segmentation = segmentationNode.GetSegmentation()
+        hidden = AnnotationLogic.hiddenIds(segmentationNode)
+        return [
+            LabelledSegment(value, one, LabelledSegment.nameOf(segmentation.GetSegment(one), one))
+            for one, value in values.items()
+            if one not in hidden
+        ]
 
     def explained(self, error: OSError) -> UserError:
         """A failed :meth:`ExportJob.write` in a sentence; the next export writes all anew."""

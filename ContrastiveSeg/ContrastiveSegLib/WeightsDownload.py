@@ -101,7 +101,7 @@ class WeightsDownload:
         """
         self._refuseWhileBusy()
         if not slicer.util.confirmYesNoDisplay(
-            PlainText.shown(self.question(entry, folder)), _("Download a model")
+            PlainText.shown(self.question(entry, folder)), _("Download weights")
         ):
             return False
         name = str(entry["id"])
@@ -116,7 +116,7 @@ class WeightsDownload:
         """What is asked before a download: what, how large, from where, under which licence."""
         where = folder or ", ".join(map(str, entry.get("hosts") or [])) or _("a folder")
         return _(
-            "Download the model '{name}' ({size}) from {where}?\n\nLicence: {licence}\n\n"
+            "Download the weights '{name}' ({size}) from {where}?\n\nLicence: {licence}\n\n"
             "Nothing of your data is sent. The file is checked before it is used, and can be deleted again."
         ).format(
             name=entry["id"],
@@ -165,8 +165,8 @@ class WeightsDownload:
         found = downloaded(store)
         names = ", ".join(one.name for one in found)
         if found and not slicer.util.confirmYesNoDisplay(
-            PlainText.shown(_("Delete these downloaded models: {names}?").format(names=names)),
-            _("Delete downloaded models"),
+            PlainText.shown(_("Delete these downloaded weights: {names}?").format(names=names)),
+            _("Delete downloaded weights"),
         ):
             return ""
         try:
@@ -174,7 +174,7 @@ class WeightsDownload:
         except ContrastiveSegError as error:
             raise UserError(error.sentence, error.what_to_do) from error
         if not found and not size:
-            return _("There are no downloaded models.")
+            return _("There are no downloaded weights.")
         return _("Deleted {names} ({size}).").format(
             names=names or _("what was left unfinished"), size=self.size(size)
         )

@@ -76,3 +76,17 @@ def test_what_is_accepted_after_a_conversion_is_what_is_saved(a_panel, monkeypat
     saved = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode")
     assert storage.WriteData(segmentation) and storage.ReadData(saved)
     assert (mask(saved, volume) == accepted).all()
+
+
+def test_a_name_with_tags_stands_in_tooltips_and_questions_as_it_is(a_panel, monkeypatch):
+    _volume, segmentation = surfaces()
+    segmentation.SetName("Plan <b>1</b>")
+    a_panel.enter()
+    a_panel.ui.segmentationSelector.setCurrentNode(segmentation)
+    shown = "Plan &lt;b&gt;1&lt;/b&gt;"
+    for name in ("startButton", "convertButton", "editorCollapsibleButton"):
+        assert shown in getattr(a_panel.ui, name).toolTip, name
+    asked = []
+    monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda text, *_: bool(asked.append(text)))
+    a_panel.ui.convertButton.click()
+    assert shown in asked[0]

@@ -108,7 +108,7 @@ def test_an_empty_catalogue_disables_the_button_and_says_how_to_choose_another(a
     assert not button.enabled and button.text == "Download..."
     assert "no weights in the catalogue" in tip_of(button) and "ContrastiveSeg/Manifest" in tip_of(button)
     assert not a_panel.ui.deleteDownloadedButton.enabled
-    assert "no downloaded models" in tip_of(a_panel.ui.deleteDownloadedButton)
+    assert "no downloaded weights" in tip_of(a_panel.ui.deleteDownloadedButton)
     assert a_panel.ui.modelDownloadProgressBar.isHidden() and a_panel.ui.modelDownloadLabel.isHidden()
 
 

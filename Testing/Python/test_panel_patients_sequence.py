@@ -117,6 +117,7 @@ def a_learnt_frame(a_panel, a_learnt_run):
     parameters.volume, parameters.segmentation = volume, segmentation
     folder = RunFolder.of(volume, segmentation).create()
     learnt = LearningRound(volume, segmentation, folder, [LabelledSegment(1, "Liver", "Liver")], "quick")
+    SequenceFrame.claim(volume, segmentation)
     shutil.copytree(a_learnt_run, folder.path, dirs_exist_ok=True)
     a_panel.panel.learning._round = learnt
     a_panel.panel.learning._show(learnt, (truths[0] == 1).astype(np.int16))

@@ -1,7 +1,9 @@
 """Nothing stands still: the event loop is watched while a volume goes to the worker and back."""
 
 import gc
+import threading
 import time
+import weakref
 
 import numpy as np
 import pytest
@@ -123,8 +125,6 @@ def test_the_watchdog_sees_a_block():
 
 
 def test_background_tasks_come_back_in_order_and_in_the_main_thread():
-    import threading
-
     background, seen = Background(), []
     for number in range(3):
         background.run(
@@ -176,3 +176,19 @@ def test_closing_the_scene_while_files_are_written_starts_no_learning(a_panel):
         time.sleep(0.01)
     assert "open" not in said and panel.learning.machine.state is State.Empty
     assert isinstance(panel.learning.worker, WorkerProcess)
+
+
+def test_a_task_that_is_forgotten_holds_nothing_that_belongs_to_the_panel():
+    class Owner:
+        """Stands for what has timers and processes, which only the main thread may delete."""
+
+    may, owner, background = threading.Event(), Owner(), Background()
+    gone = weakref.ref(owner)
+    background.run(lambda: may.wait(10), lambda _value, own=owner: None, lambda _error, own=owner: None)
+    thread = background._thread
+    background.forget()
+    del owner
+    assert gone() is None and thread.is_alive()
+    may.set()
+    thread.join(10)
+    assert not thread.is_alive()

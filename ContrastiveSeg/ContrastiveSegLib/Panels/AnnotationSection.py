@@ -142,7 +142,7 @@ class AnnotationSection:
                 "to take it back. One such slice beyond each end of a structure helps the learning."
             )
             if self.summary is not None
-            else words
+            else PlainText.shown(words)
         )
 
     def settle(self, parameters: Parameters) -> None:
@@ -157,7 +157,7 @@ class AnnotationSection:
             "Right only if nothing is left of what was accepted, or if you have checked all of it.\n\nNo: "
             "only the {count} slices that were annotated before Accept count, and what you paint from now on."
         ).format(name=node.GetName(), count=manual)
-        if slicer.util.confirmYesNoDisplay(text, _("Which slices count?")):
+        if slicer.util.confirmYesNoDisplay(PlainText.shown(text), _("Which slices count?")):
             AnnotationLogic.recordManual(node, [])
         else:
             AcceptedLabels(node).takeAtOnce(VolumeGrid(volume))

@@ -104,7 +104,8 @@ class DownloadSection(Section):
         else:
             reason, text = "", _("Read catalogue")
             tip = _("Looks which weights can be downloaded.")
-        button.text, button.enabled, button.toolTip = text, not reason, reason or tip
+        button.text = text
+        self.allow(button, reason, tip)
         ui.modelDownloadProgressBar.visible = isLoading
         reason = self._whyNotDelete()
         ui.deleteDownloadedButton.enabled = not reason
@@ -130,7 +131,7 @@ class DownloadSection(Section):
     def _whyNotDelete(self) -> str:
         if self.download.isBusy:
             return self.download.whyNot or _("The catalogue is being read.")
-        return "" if self.models.hasDownloaded else _("There are no downloaded models.")
+        return "" if self.models.hasDownloaded else _("There are no downloaded weights.")
 
     def _lookOnce(self) -> None:
         place = self.download.manifest()

@@ -8,6 +8,7 @@ import slicer
 import slicer.util
 
 from ContrastiveSegLib.Panels.Section import Section
+from ContrastiveSegLib.PlainText import PlainText
 from ContrastiveSegLib.Readiness import Readiness
 
 _TAG = "ContrastiveSegPaint"
@@ -132,4 +133,4 @@ class EditorSection(Section):
             self.editor.setSourceVolumeNode(volume)
         whyNot = whyNot or self.panel.result.whyBusy  # the nodes stay, and with them the editor's Undo
         self.ui.editorCollapsibleButton.enabled = not whyNot
-        self.ui.editorCollapsibleButton.toolTip = whyNot
+        self.ui.editorCollapsibleButton.toolTip = PlainText.shown(whyNot)

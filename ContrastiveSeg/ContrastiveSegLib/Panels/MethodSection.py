@@ -56,7 +56,7 @@ class MethodSection(Section):
             tip = _("Nothing has been learnt from this segmentation yet; press Start.")
         else:  # where Start cannot be pressed it says why
             tip = forgets if self.ui.startButton.enabled else self.ui.startButton.toolTip
-        self.ui.anewButton.toolTip = whyBusy or tip
+        self.ui.anewButton.toolTip = whyBusy or tip  # Start has made it plain already
         self.ui.changedLabel.visible = folder is not None and not isBusy and self._isChanged(folder)
 
     def learningSettings(self) -> dict[str, Any]:

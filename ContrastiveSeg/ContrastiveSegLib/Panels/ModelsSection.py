@@ -130,17 +130,17 @@ class ModelsSection(Section):
         """Enables what can be used, and says why the rest cannot."""
         ui, whyNot = self.ui, self._whyNotDelete()
         busy = _("Weights are being taken in.") if self._import is not None else ""
-        self._set(ui.deleteModelButton, busy or whyNot, _("Deletes the chosen weights, after asking."))
-        self._set(
+        self.allow(ui.deleteModelButton, busy or whyNot, _("Deletes the chosen weights, after asking."))
+        self.allow(
             ui.importModelButton,
             busy,
             _("Takes in a file of weights with its card (.zip, or .safetensors with .card.json beside it)."),
         )
         folder = str(WeightsFolders.user())
-        self._set(
+        self.allow(
             ui.openModelsFolderButton, "", _("Shows '{folder}' in the file browser.").format(folder=folder)
         )
-        self._set(
+        self.allow(
             ui.chooseModelsFolderButton,
             WeightsFolders.whyNotChoose() or self._whyNotNow(),
             _("Weights of your own are in '{folder}'. Takes another folder; nothing is moved.").format(
@@ -153,11 +153,6 @@ class ModelsSection(Section):
         if self.panel.learning.machine.state.isBusy:
             return _("Wait until the learning has finished, or press Stop.")
         return ""
-
-    @staticmethod
-    def _set(widget: Any, whyNot: str, tip: str) -> None:
-        widget.enabled = not whyNot
-        widget.toolTip = whyNot or tip
 
     def _whyNotDelete(self) -> str:
         chosen = self.chosen

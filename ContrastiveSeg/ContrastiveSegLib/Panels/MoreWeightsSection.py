@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from slicer.i18n import tr as _
 
 from ContrastiveSegLib.Panels.Section import Section
+from ContrastiveSegLib.PlainText import PlainText
 from ContrastiveSegLib.SourceWords import SourceWords
 from ContrastiveSegLib.UserError import UserError
 from ContrastiveSegLib.WeightsExtensions import OfferedExtension, WeightsExtensions
@@ -63,13 +64,12 @@ class MoreWeightsSection(Section):
             self.ui.moreWeightsSelector,
             self.ui.installWeightsButton,
         )
-        more.enabled = not reason
-        more.toolTip = reason or _("Asks the extension server of 3D Slicer which weights it has.")
+        self.allow(more, reason, _("Asks the extension server of 3D Slicer which weights it has."))
         selector.visible = install.visible = bool(self.offers)
         selector.enabled = install.enabled = bool(self.offers) and not reason
         install.toolTip = reason or _("Asks before anything is downloaded.")
         chosen = self._chosen()
-        selector.toolTip = reason or (chosen.name if chosen is not None else "")
+        selector.toolTip = PlainText.shown(reason or (chosen.name if chosen is not None else ""))
 
     def _chosen(self) -> OfferedExtension | None:
         index = self.ui.moreWeightsSelector.currentIndex

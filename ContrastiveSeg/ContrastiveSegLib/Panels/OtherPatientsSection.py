@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import qt
 import slicer
-import slicer.util
 from slicer.i18n import tr as _
 
 from ContrastiveSegLib.CaseTable import CaseTable
 from ContrastiveSegLib.DicomSegExport import DicomSegExport
+from ContrastiveSegLib.FileQuestions import FileQuestions
 from ContrastiveSegLib.OtherPatientsLogic import OtherPatientsLogic
 from ContrastiveSegLib.Panels.Section import Section
 from ContrastiveSegLib.PatientCase import PatientCase
@@ -243,11 +242,12 @@ class OtherPatientsSection(Section):
         ui.patientsMasksButton.toolTip = wait or _("Asks for the folder that gets the masks.")
         reason = "" if running else self.whyNotStart(learning)
         ui.patientsStartButton.text = _("Stop") if running else _("Segment")
-        ui.patientsStartButton.enabled = running or not reason
-        ui.patientsStartButton.toolTip = reason or (
+        self.allow(
+            ui.patientsStartButton,
+            reason,
             _("Ends at once; what is done stays.")
             if running
-            else _("Segments one volume after the other with what was learnt, in the background.")
+            else _("Segments one volume after the other with what was learnt, in the background."),
         )
         ui.patientsGoOnButton.visible = self.logic.canGoOn
         ui.patientsGoOnButton.enabled = self.logic.canGoOn and not learning
@@ -268,14 +268,19 @@ class OtherPatientsSection(Section):
         whyNotDicom = (
             DicomSegExport.whyNot(self.logic.cases) if not running else _("Wait until it has finished.")
         )
-        ui.patientsDicomButton.enabled = not whyNotDicom
-        ui.patientsDicomButton.toolTip = whyNotDicom or _("Writes the masks as DICOM segmentation objects.")
+        self.allow(ui.patientsDicomButton, whyNotDicom, _("Writes the masks as DICOM segmentation objects."))
         ui.patientsProgressBar.visible = running
         ui.patientsTable.visible = bool(self.table.cases)
         if running and learning:
             self._say(_("Waits until the learning has finished."))
         elif not running and not self.logic.cases:
-            self._say(reason or self._failure)
+            self._say(reason or self._failure or self._notLearntYet())
+
+    def _notLearntYet(self) -> str:
+        now, nodes = self.panel.learning.current, self.panel.nodes()
+        return Readiness.notLearntYet(
+            now if now is not None and now.isOf(*nodes) else None, self.panel.annotation.summary
+        )
 
     def _showProgress(self) -> None:
         cases = [one for one in self.logic.cases if one.state is not PatientState.Chosen]
@@ -330,20 +335,14 @@ class OtherPatientsSection(Section):
         self.update()
 
     def _onFolder(self, checked: bool = False) -> None:
-        chosen = self._ask(_("Folder with the images of the other patients"), self.folder)
+        chosen = FileQuestions.folder(_("Folder with the images of the other patients"), self.folder)
         if chosen:
             self.setFolder(Path(chosen))
 
     def _onMasksFolder(self, checked: bool = False) -> None:
-        chosen = self._ask(_("Folder for the masks"), self.masksFolder or self.folder)
+        chosen = FileQuestions.folder(_("Folder for the masks"), self.masksFolder or self.folder)
         if chosen:
             self.setMasksFolder(Path(chosen))
-
-    @staticmethod
-    def _ask(title: str, before: Path | None) -> str:
-        return str(
-            qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), title, str(before or "")) or ""
-        )
 
     def _onStart(self, checked: bool = False) -> None:
         with self._told():
@@ -380,16 +379,14 @@ class OtherPatientsSection(Section):
 
     def _onReport(self, checked: bool = False) -> None:
         with self._told():
-            start = str((self.masksFolder or self.folder or Path.home()) / "report.html")
-            path = qt.QFileDialog.getSaveFileName(
-                slicer.util.mainWindow(), _("Save the report"), start, _("Web pages (*.html)")
-            )
+            start = (self.masksFolder or self.folder or Path.home()) / "report.html"
+            path = FileQuestions.newFile(_("Save the report"), _("Web pages (*.html)"), start)
             if path:
-                self.logic.saveReport(Path(str(path)))
+                self.logic.saveReport(Path(path))
 
     def _onDicom(self, checked: bool = False) -> None:
         with self._told():
-            chosen = self._ask(_("Folder for the DICOM files"), self.masksFolder)
+            chosen = FileQuestions.folder(_("Folder for the DICOM files"), self.masksFolder)
             if chosen:
                 self._say(DicomSegExport.export(self.logic.cases, Path(chosen)))
 

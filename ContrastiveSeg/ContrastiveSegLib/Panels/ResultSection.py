@@ -12,9 +12,9 @@ from ContrastiveSegLib.AnnotationLogic import AnnotationLogic
 from ContrastiveSegLib.AnnotationSummary import AnnotationSummary
 from ContrastiveSegLib.Chunks import Chunks
 from ContrastiveSegLib.LabelledSegment import LabelledSegment
+from ContrastiveSegLib.Panels.Section import Section
 from ContrastiveSegLib.Parameters import Parameters
 from ContrastiveSegLib.PercentVolume import PercentVolume
-from ContrastiveSegLib.PlainText import PlainText
 from ContrastiveSegLib.PredictionLogic import PredictionLogic
 from ContrastiveSegLib.Readiness import Readiness
 from ContrastiveSegLib.SequenceFrame import SequenceFrame
@@ -49,7 +49,7 @@ class ResultSection:
         PredictionLogic.takeLook(segmentation)
         if self._isHere(parameters) is not self._wasHere:
             self.show(parameters)
-        self._set(
+        Section.allow(
             self._ui.acceptButton,
             self.whyNotAccept(parameters, state),
             _("Copies the prediction into '{name}'. What you painted on annotated slices stays.").format(
@@ -61,21 +61,23 @@ class ResultSection:
             or (_("Wait until the learning has finished, or press Stop.") if state.isBusy else "")
             or self._accepting.whyNoUndo(segmentation)
         )
-        self._set(
+        Section.allow(
             self._ui.undoButton,
             whyNotUndo,
             _("Brings back what was there before the last Accept; press again for the one before."),
         )
         there = PredictionLogic.predicted(segmentation) is not None
         none = _("There is no prediction yet; press Start.")
-        self._set(self._ui.showCheckBox, "" if there else none, _("Shows the prediction over the slices."))
+        Section.allow(
+            self._ui.showCheckBox, "" if there else none, _("Shows the prediction over the slices.")
+        )
         shown = there and parameters is not None and parameters.showPrediction
         hidden = "" if shown else (_("Switch on Show first.") if there else none)
-        self._set(self._ui.show3DCheckBox, hidden, _("Makes surfaces of the prediction for the 3D view."))
-        self._set(self._ui.opacitySlider, hidden, _("How much of the image the prediction covers."))
-        self._set(self._ui.drawingSelector, hidden, _("What of the prediction is drawn over the slices."))
+        Section.allow(self._ui.show3DCheckBox, hidden, _("Makes surfaces of the prediction for the 3D view."))
+        Section.allow(self._ui.opacitySlider, hidden, _("How much of the image the prediction covers."))
+        Section.allow(self._ui.drawingSelector, hidden, _("What of the prediction is drawn over the slices."))
         hasMap = segmentation is not None and PercentVolume(segmentation, "uncertainty").node is not None
-        self._set(
+        Section.allow(
             self._ui.uncertaintyCheckBox,
             "" if hasMap else _("There is no uncertainty map yet; it comes with the finished result."),
             _("Lays a map over the slices that is bright where the network is unsure."),
@@ -100,11 +102,6 @@ class ResultSection:
         volume = parameters.volume if parameters else None
         segmentation = parameters.segmentation if parameters else None
         return self.whyBusy or Readiness.whyNotAccept(state, volume, segmentation)
-
-    @staticmethod
-    def _set(widget: Any, whyNot: str, tip: str) -> None:
-        widget.enabled = not whyNot
-        widget.toolTip = PlainText.shown(whyNot or tip)
 
     def show(self, parameters: Parameters | None) -> None:
         """Applies the choices to the prediction's nodes; None shows nothing."""

@@ -68,24 +68,24 @@ class ReviewSection(Section):
         state = self.panel.learning.machine.state
         busy = _("Wait until the learning has finished, or press Stop.") if state.isBusy else ""
         noPlace = _("Nothing is in doubt here, or the prediction comes from an earlier release; press Start.")
-        self._set(
+        self.allow(
             self.ui.doubtfulButton,
             none or busy or ("" if self._left() else noPlace),
             _("Goes to the next place where the prediction is in doubt, the weightiest first."),
         )
-        self._set(
+        self.allow(
             self.ui.correctButton,
             none or busy,
             _("Opens the list of slices, so that you paint the slice shown; Start then goes on learning."),
         )
         whyNot = self.panel.result.whyNotAccept(self._parameters, state)
         pick = "" if self._table.selected else _("Select a structure in the table first.")
-        self._set(
+        self.allow(
             self.ui.acceptSegmentButton,
             whyNot or pick,
             _("Copies the structure selected in the table. What you painted on annotated slices stays."),
         )
-        self._set(
+        self.allow(
             self.ui.acceptSliceButton,
             whyNot,
             _("Copies all structures on the slice that is shown. What you painted on other slices stays."),
@@ -101,11 +101,6 @@ class ReviewSection(Section):
         for button, function in self._buttons():
             button.disconnect("clicked(bool)", function)
         self.ui.volumeTable.disconnect("itemSelectionChanged()", self._onSelected)
-
-    @staticmethod
-    def _set(widget: Any, whyNot: str, tip: str) -> None:
-        widget.enabled = not whyNot
-        widget.toolTip = whyNot or tip
 
     def _say(self, sentence: str) -> None:
         self.ui.doubtfulLabel.text = sentence

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ContrastiveSegLib.PlainText import PlainText
+
 if TYPE_CHECKING:
     from ContrastiveSegLib.Panels.Panel import Panel
     from ContrastiveSegLib.Parameters import Parameters
@@ -23,6 +25,18 @@ class Section:
     def __init__(self, panel: Panel) -> None:
         self.panel = panel
         self.ui: Any = panel.ui
+
+    @staticmethod
+    def allow(widget: Any, whyNot: str, tip: str) -> None:
+        """Enables a button or the like, or says in its tooltip why it cannot be used.
+
+        Args:
+            widget: Which.
+            whyNot: Why not; empty where it can be used.
+            tip: What it does.
+        """
+        widget.enabled = not whyNot
+        widget.toolTip = PlainText.shown(whyNot or tip)
 
     def setParameters(self, parameters: Parameters | None) -> None:
         """The choices of another scene; None while a scene is closed."""

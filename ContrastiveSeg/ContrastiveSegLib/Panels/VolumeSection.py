@@ -15,6 +15,7 @@ from ContrastiveSegLib.Chunks import Chunks
 from ContrastiveSegLib.LabelmapSource import LabelmapSource
 from ContrastiveSegLib.Panels.Section import Section
 from ContrastiveSegLib.Parameters import Parameters
+from ContrastiveSegLib.PlainText import PlainText
 from ContrastiveSegLib.PredictionLogic import PredictionLogic
 from ContrastiveSegLib.RunFolder import RunFolder
 from ContrastiveSegLib.Runs.RunFinder import RunFinder
@@ -126,13 +127,14 @@ class VolumeSection(Section):
         own = segmentation is not None and not PredictionLogic.isPrediction(segmentation)
         whyNot = LabelmapSource.whyNot(segmentation) if own else ""
         self.ui.convertButton.visible = bool(whyNot) and volume is not None
-        self.ui.convertButton.toolTip = _("{reason} Converts it, after asking.").format(reason=whyNot)
+        tip = _("{reason} Converts it, after asking.").format(reason=whyNot)
+        self.ui.convertButton.toolTip = PlainText.shown(tip)
 
     def _onConvert(self, checked: bool = False) -> None:
         with self.panel.explained():
             volume, node = self.panel.nodes()
             if LabelmapSource.isIn(node) or not slicer.util.confirmOkCancelDisplay(
-                LabelmapSource.question(node), _("Convert to a binary labelmap")
+                PlainText.shown(LabelmapSource.question(node)), _("Convert to a binary labelmap")
             ):
                 return
             LabelmapSource.makeSource(volume, node)
@@ -154,7 +156,7 @@ class VolumeSection(Section):
             words = _("being learnt") if busy and self._isOpen(run) else run.words
             for column, text in enumerate([run.date, words, run.names]):
                 item = qt.QTableWidgetItem(text)
-                item.setToolTip(", ".join(run.structures.values()))
+                item.setToolTip(PlainText.shown(", ".join(run.structures.values())))
                 self._items.append(item)
                 table.setItem(row, column, item)
         table.resizeColumnToContents(0)
@@ -175,12 +177,12 @@ class VolumeSection(Section):
         wait = _("Wait until the learning has finished, or press Stop.") if busy else ""
         wait = _("Wait until the earlier work is open.") if self._opening.isBusy else wait
         whyNot = wait or ("" if run is not None else _("Choose a line of the list first."))
-        self._set(
+        self.allow(
             self.ui.continueButton,
             whyNot or (_("This is the work that you see.") if isOpen else ""),
             _("Opens this work: its painting, its result, and what the network has learnt."),
         )
-        self._set(self.ui.deleteRunButton, whyNot, _("Deletes what was learnt, after asking. Nodes stay."))
+        self.allow(self.ui.deleteRunButton, whyNot, _("Deletes what was learnt, after asking. Nodes stay."))
 
     def _isOpen(self, run: RunSummary) -> bool:
         """Whether it is the run of the chosen volume and segmentation."""
@@ -188,11 +190,6 @@ class VolumeSection(Section):
         if volume is None or segmentation is None:
             return False
         return bool(RunFolder.numberOf(volume) + RunFolder.numberOf(segmentation) == run.path.name)
-
-    @staticmethod
-    def _set(widget: Any, whyNot: str, tip: str) -> None:
-        widget.enabled = not whyNot
-        widget.toolTip = whyNot or tip
 
     def _onDoubleClick(self, row: int, column: int) -> None:
         if self.ui.continueButton.enabled:
@@ -238,10 +235,12 @@ class VolumeSection(Section):
         with self.panel.explained():
             run = self._chosen()
             if run is None or not slicer.util.confirmOkCancelDisplay(
-                _(
-                    "Delete what was learnt on {date} about {names}? The nodes in the scene stay; the "
-                    "learning cannot be gone on with."
-                ).format(date=run.date, names=run.names),
+                PlainText.shown(
+                    _(
+                        "Delete what was learnt on {date} about {names}? The nodes in the scene stay; the "
+                        "learning cannot be gone on with."
+                    ).format(date=run.date, names=run.names)
+                ),
                 _("Delete earlier work"),
             ):
                 return

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import slicer.util
 
 from ContrastiveSegLib.RunFolder import RunFolder
 from ContrastiveSegLib.Runs.RunState import RunState
@@ -43,15 +44,14 @@ class RunFinder:
         # a sequence has one number, and each of its frames other voxels
         isFrame = SequenceFrame.keeper(volumeNode) is not volumeNode
         number = "" if isFrame else RunFolder.numberOf(volumeNode)
-        array = None
+        array = slicer.util.arrayFromVolume(volumeNode)
         found = []
         for path in root.iterdir():
             if not _NAME.fullmatch(path.name) or not path.is_dir():
                 continue
-            if not number or not path.name.startswith(number):
-                array = VolumeExport.imageArray(volumeNode) if array is None else array
-                if not _isImageOf(path, array):
-                    continue
+            isOwn = bool(number) and path.name.startswith(number)
+            if not isOwn and not _isImageOf(path, array):
+                continue
             summary = self.read(path)
             if summary is not None:
                 found.append(summary)
@@ -91,9 +91,13 @@ def _isImageOf(path: Path, array: np.ndarray) -> bool:
         image = np.load(stored, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError):
         return False
-    if image.shape != array.shape:
+    if image.shape != array.shape[:3]:
         return False
+    colours = array.ndim == 4
     # the middle first: outside of the body all volumes are alike
     middle = len(array) // 2
     some = {middle, *np.linspace(0, len(array) - 1, _SLICES_COMPARED).astype(int).tolist()}
-    return all(np.array_equal(image[k], array[k]) for k in sorted(some, key=lambda k: abs(k - middle)))
+    return all(
+        np.array_equal(image[k], VolumeExport.greyValues(array[k], colours))
+        for k in sorted(some, key=lambda k: abs(k - middle))
+    )

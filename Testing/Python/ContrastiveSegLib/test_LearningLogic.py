@@ -101,6 +101,21 @@ def test_a_result_becomes_nodes_an_estimate_and_a_sentence(make_logic, a_volume_
     assert "Finished." in logic.sentences[-1]
     assert any("Learning Ball on CPU." in one for one in logic.sentences)
     assert not RunFolder.of(a_volume_node, a_painted_node).wasInterrupted()
+    assert logic.current.slices == {(0, 4), (0, 7)}
+
+
+def test_stop_while_a_large_segmentation_is_looked_at_leaves_everything_ready(
+    make_logic, a_volume_node, a_painted_node, monkeypatch
+):
+    monkeypatch.setattr("ContrastiveSegLib.RoundFiles._FEW_VOXELS", 0)
+    monkeypatch.setattr("ContrastiveSegLib.Chunks._PIECE", 0.0)
+    logic = make_logic("pass" + _RESULT)
+    logic.start(a_volume_node, a_painted_node, "quick")
+    assert logic.machine.state is State.Starting
+    logic.stop()
+    assert ended(logic) is State.Ready
+    logic.start(a_volume_node, a_painted_node, "quick")
+    assert ended(logic) is State.Done, logic.sentences
 
 
 def test_a_result_of_voxels_that_were_replaced_meanwhile_is_refused(
