@@ -11,6 +11,8 @@ from typing import Any
 
 import qt
 
+from ContrastiveSegLib.OtherThread import OtherThread
+
 _LOOK_MS = 10
 
 
@@ -91,8 +93,7 @@ class Background:
             except Exception as error:
                 task.error = error
 
-        self._thread = threading.Thread(target=run, name="ContrastiveSeg", daemon=True)
-        self._thread.start()
+        self._thread = OtherThread.start(run)
         self._timer.start()
 
     def _look(self) -> None:
@@ -101,6 +102,7 @@ class Background:
             return
         self._now = None
         self._timer.stop()
+        OtherThread.look()
         try:
             if task.error is not None:
                 task.failed(task.error)

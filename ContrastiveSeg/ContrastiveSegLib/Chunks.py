@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from typing import TypeVar
 
 import qt
+
+from ContrastiveSegLib.OtherThread import OtherThread
 
 _PIECE = 0.015
 _JOIN = 0.005
@@ -84,11 +85,11 @@ class Chunks:
             except Exception as error:
                 failed.append(error)
 
-        thread = threading.Thread(target=run, name="ContrastiveSeg", daemon=True)
-        thread.start()
+        thread = OtherThread.start(run)
         while thread.is_alive():
             thread.join(_JOIN)  # lets it run: the application itself seldom lets go of the interpreter
             yield
+        OtherThread.look()
         if failed:
             raise failed[0]
         return found[0]
