@@ -6,7 +6,7 @@ import statistics
 from collections import defaultdict
 from pathlib import Path
 
-from benchmarklib.methods import METHODS, TITLES
+from benchmarklib.methods import METHODS, OURS, TITLES
 from benchmarklib.results import Row
 
 BEGIN = "<!-- few-slices: begin (written by Benchmarks/few_slices.py --report) -->"
@@ -41,7 +41,15 @@ def make_tables(rows: list[Row]) -> str:
         for placement in sorted({r.placement for r in chosen}):
             part = [r for r in chosen if r.placement == placement]
             title = DATASET_TITLES.get(dataset, dataset)
-            parts.append(f"### {title}, slices placed: {placement}\n\n{_table(part)}\n{_measured(part)}")
+            budgets = sorted({r.budget for r in part if r.budget}) or [0.0]
+            for budget in budgets:
+                # what does not learn has no budget, and stands beside the shortest one
+                rows_of = [r for r in part if r.budget == budget or (not r.budget and budget == budgets[0])]
+                words = "" if budget == budgets[0] else f", {budget:g} s"
+                parts.append(
+                    f"### {title}, slices placed: {placement}{words}\n\n{_table(rows_of)}\n"
+                    f"{_measured(rows_of)}"
+                )
     return "\n".join(parts)
 
 
@@ -75,19 +83,19 @@ def _lines(k: int, rows: list[Row]) -> list[str]:
         name = f"**{TITLES[method]}**" if method == "ours" else TITLES[method]
         lines.append(
             f"| {k} | {name} | {len(values)} | {statistics.fmean(values):.3f} | {deviation} "
-            f"| {wins} of {len(common)} | {_against(dice) if method == 'ours' else ''} "
+            f"| {wins} of {len(common)} | {_against(dice, method) if method in OURS else ''} "
             f"| {statistics.median(r.seconds for r in taken):.0f} | {max(r.peak_mb for r in taken):.0f} |"
         )
     return lines
 
 
-def _against(dice: dict[str, dict[str, float]]) -> str:
-    """The smallest mean paired difference of ours to another method."""
+def _against(dice: dict[str, dict[str, float]], ours: str) -> str:
+    """The smallest mean paired difference of one of ours to another method."""
     differences = []
     for method, theirs in dice.items():
-        both = set(theirs) & set(dice["ours"])
-        if method != "ours" and both:
-            differences.append(statistics.fmean(dice["ours"][case] - theirs[case] for case in both))
+        both = set(theirs) & set(dice[ours])
+        if method != ours and both:
+            differences.append(statistics.fmean(dice[ours][case] - theirs[case] for case in both))
     return f"{min(differences):+.3f}" if differences else ""
 
 
@@ -95,7 +103,7 @@ def _measured(rows: list[Row]) -> str:
     def listed(values: set[str]) -> str:
         return ", ".join(sorted(values))
 
-    budgets = listed({f"{r.budget:g} s" for r in rows if r.method in ("unet", "ours")}) or "not used"
+    budgets = listed({f"{r.budget:g} s" for r in rows if r.budget}) or "not used"
     sentences = [
         f"Measured {listed({r.date for r in rows})} on: {'; '.join(sorted({r.machine for r in rows}))}.",
         f"Budget of the trained methods: {budgets}; cores for each process: "
