@@ -10,6 +10,7 @@ from slicer.i18n import tr as _
 
 from ContrastiveSegLib.Background import Background
 from ContrastiveSegLib.LearningRound import LearningRound
+from ContrastiveSegLib.OtherThread import OtherThread
 from ContrastiveSegLib.PredictionFiles import PredictionFiles
 from ContrastiveSegLib.PredictionLogic import PredictionLogic
 from ContrastiveSegLib.ReviewRecord import ReviewRecord
@@ -191,6 +192,8 @@ class LearningLogic:
         self._roundFiles.forget()
         self._files.forget()
         self.worker.quit(wait=wait)
+        if wait:
+            OtherThread.end()
         self.machine.go(State.Empty)
 
     def abandon(self) -> None:

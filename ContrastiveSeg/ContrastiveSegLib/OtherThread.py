@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gc
 import threading
+import time
 from collections.abc import Callable
 
 import qt
 
 _LOOK_MS = 50
+_PATIENCE = 2.0
 
 
 class OtherThread:
@@ -55,3 +57,15 @@ class OtherThread:
         if cls._paused:
             cls._paused = False
             gc.enable()
+
+    @classmethod
+    def end(cls) -> None:
+        """Waits a moment for the threads, and lets the collector run again in any case.
+
+        For the end of the module: what is loaded again knows nothing of the threads of before.
+        """
+        ending = time.monotonic() + _PATIENCE
+        for one in cls._threads:
+            one.join(max(0.0, ending - time.monotonic()))
+        cls._threads = []
+        cls.look()

@@ -82,3 +82,14 @@ def test_a_collector_that_others_have_stopped_stays_so():
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+def test_at_the_end_of_the_module_the_collector_runs_again_whatever_threads_do(monkeypatch):
+    monkeypatch.setattr("ContrastiveSegLib.OtherThread._PATIENCE", 0.05)
+    may, background = threading.Event(), Background()
+    background.run(lambda: may.wait(10), lambda _value: None, lambda _error: None)
+    assert not gc.isenabled()
+    OtherThread.end()
+    assert gc.isenabled() and not OtherThread._threads
+    may.set()
+    background.wait()
