@@ -35,8 +35,14 @@ def the_collector_runs_again_afterwards():
 
 def test_without_care_the_thread_that_allocates_deletes():
     deleted = []
+    gc.disable()  # or the main thread might come first
     Ring(deleted)
-    thread = threading.Thread(target=allocate)
+
+    def work():
+        gc.enable()
+        allocate()
+
+    thread = threading.Thread(target=work)
     thread.start()
     thread.join()
     assert deleted == [thread], "else there would be nothing to take care of"
