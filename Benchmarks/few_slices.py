@@ -30,7 +30,7 @@ sys.path[:0] = [str(ROOT / "Benchmarks"), str(ROOT / "ContrastiveSeg")]
 
 from benchmarklib.cases import DATASETS, BenchmarkCase, find_cases, write_sparse_labels  # noqa: E402
 from benchmarklib.children import run_child  # noqa: E402
-from benchmarklib.methods import METHODS, OURS, child_arguments  # noqa: E402
+from benchmarklib.methods import METHODS, OURS, USUAL, child_arguments  # noqa: E402
 from benchmarklib.placement import PLACEMENTS, dice_per_class  # noqa: E402
 from benchmarklib.report import write_report  # noqa: E402
 from benchmarklib.results import ResultsFile, Row, describe_machine, today  # noqa: E402
@@ -85,7 +85,7 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--datasets", type=words, default=["left_atrium"], help=f"of {','.join(DATASETS)}")
     parser.add_argument("--cases", type=words, default=None, help="names, default all (e.g. la_020,la_021)")
     parser.add_argument("--k", type=numbers, default=[3, 5, 8], help="annotated slices, default 3,5,8")
-    parser.add_argument("--methods", type=words, default=list(METHODS[:4]), help=f"of {','.join(METHODS)}")
+    parser.add_argument("--methods", type=words, default=list(USUAL), help=f"of {','.join(METHODS)}")
     parser.add_argument("--placement", choices=PLACEMENTS, default="inside")
     parser.add_argument("--budget", type=float, default=60.0, help="seconds for learning, default 60")
     parser.add_argument("--seed", type=numbers, default=[0], help="seeds of what learns, default 0")

@@ -19,7 +19,8 @@ import SimpleITK as sitk
 from benchmarklib.cases import IGNORE_IN_FILE
 from benchmarklib.placement import IGNORE
 
-METHODS = ("fill", "grow", "unet", "ours", "mcsc")
+USUAL = ("fill", "grow", "unet", "ours")
+METHODS = (*USUAL, "mcsc")
 OURS = ("ours", "mcsc")  # the product's own command line
 TITLES = {
     "fill": "Fill between slices",

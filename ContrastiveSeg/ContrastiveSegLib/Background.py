@@ -65,9 +65,8 @@ class Background:
     def forget(self) -> None:
         """Drops what waits, and the result of what runs; the running function itself goes on to its end."""
         self._waiting.clear()
-        if (
-            self._now is not None
-        ):  # or the thread might be the last to hold, and so delete, what belongs to Qt
+        if self._now is not None:
+            # or the thread might be the last to hold, and so delete, what belongs to Qt
             self._now.done = self._now.failed = _nothing
         self._now = None
         self._timer.stop()

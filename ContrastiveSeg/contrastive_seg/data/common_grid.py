@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from contrastive_seg.data.grids import TOLERANCE_MM, check_same_grid, largest_offset
+from contrastive_seg.data.grids import check_same_grid, moved_by, offset_in
 from contrastive_seg.data.sparse_labels import IGNORE
 from contrastive_seg.data.volume import Volume
 
@@ -25,16 +25,12 @@ def on_common_grid(first: Volume, second: Volume, ignore: int | None = None) -> 
     Raises:
         ContrastiveSegError: ``grid-mismatch``.
     """
-    to_index = np.linalg.inv(np.asarray(first.ijk_to_ras, dtype=float)) @ second.ijk_to_ras
-    offset = np.rint(to_index[:3, 3]).astype(int)
-    matrix = np.array(first.ijk_to_ras, dtype=float)
-    shifted = matrix.copy()
-    shifted[:3, 3] = (matrix @ np.append(offset, 1.0))[:3]
-    if largest_offset(shifted, second.ijk_to_ras, second.shape) <= TOLERANCE_MM:
-        begins = np.stack([np.zeros(3, int), offset[::-1]])  # of both along z, y, x, in voxels of the first
+    offset = offset_in(first, second)
+    if offset is not None:
+        begins = np.stack([np.zeros(3, int), offset])  # of both along z, y, x, in voxels of the first
         low = begins.min(axis=0)
         high = (begins + np.array([first.shape, second.shape])).max(axis=0)
-        matrix[:3, 3] = (matrix @ np.append(low[::-1], 1.0))[:3]
+        matrix = moved_by(first.ijk_to_ras, low)
         size = (int(high[0] - low[0]), int(high[1] - low[1]), int(high[2] - low[2]))
         fills = (0, 0 if ignore is None else IGNORE)
         first, second = (

@@ -72,6 +72,23 @@ def orientation_code(ijk_to_ras: np.ndarray) -> str:
     return "".join(letters)
 
 
+def offset_in(grid: Volume, other: Volume) -> np.ndarray | None:
+    """Index (z, y, x) in one grid of another's first voxel; None where their voxels do not coincide."""
+    matrix = np.array(grid.ijk_to_ras, dtype=float)
+    offset = np.rint((np.linalg.inv(matrix) @ other.ijk_to_ras)[:3, 3]).astype(int)
+    moved = moved_by(matrix, offset[::-1])
+    if largest_offset(moved, other.ijk_to_ras, other.shape) > TOLERANCE_MM:
+        return None
+    return np.asarray(offset[::-1])
+
+
+def moved_by(ijk_to_ras: np.ndarray, index_zyx: np.ndarray) -> np.ndarray:
+    """The matrix of a grid that begins at another voxel."""
+    moved = np.array(ijk_to_ras, dtype=float)
+    moved[:3, 3] = (moved @ np.append(index_zyx[::-1], 1.0))[:3]
+    return moved
+
+
 def check_same_grid(first: Volume, second: Volume) -> None:
     """Sees to it that voxel (i, j, k) of both is the same place.
 

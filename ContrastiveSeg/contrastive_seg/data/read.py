@@ -10,7 +10,7 @@ import numpy as np
 
 from contrastive_seg.data.annotated import guess_annotated, parse_annotated, sparse_from_dense
 from contrastive_seg.data.checks import check_labels, check_volume, nonfinite_voxels
-from contrastive_seg.data.grids import TOLERANCE_MM, check_same_grid, describe_grid, largest_offset
+from contrastive_seg.data.grids import check_same_grid, describe_grid, offset_in
 from contrastive_seg.data.image_files import open_image
 from contrastive_seg.data.sparse_labels import IGNORE, SparseLabels
 from contrastive_seg.data.volume import Volume
@@ -249,13 +249,9 @@ def _not_whole(path: Path, what: str) -> ContrastiveSegError:
 
 def _on_grid_of(labels: Volume, like: Volume, fill: int) -> Volume:
     """A segmentation as 3D Slicer saves it, cropped to what is painted, back on the image's grid."""
-    to_index = np.linalg.inv(np.asarray(like.ijk_to_ras, dtype=float)) @ labels.ijk_to_ras
-    offset = np.rint(to_index[:3, 3]).astype(int)
-    shifted = np.array(like.ijk_to_ras, dtype=float)
-    shifted[:3, 3] = (shifted @ np.append(offset, 1.0))[:3]
-    if largest_offset(shifted, labels.ijk_to_ras, labels.shape) > TOLERANCE_MM:
+    start = offset_in(like, labels)
+    if start is None:
         return labels  # not the same lattice: the caller says so
-    start = offset[::-1]
     source, target = [], []
     for begin, length, room in zip(start, labels.shape, like.shape, strict=True):
         low, high = max(0, int(begin)), min(room, int(begin) + length)

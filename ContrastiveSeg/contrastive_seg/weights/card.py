@@ -211,7 +211,7 @@ def _disagreements(values: dict[str, Any]) -> list[str]:
     """Fields that are right each by itself, but not together."""
     found = []
     name, network, width = values["name"], values["network"], values["width"]
-    if name.split(".")[0].strip().lower() in _RESERVED:
+    if _is_reserved(name):
         found.append(f"'name' cannot be '{name}', which some systems keep for devices")
     if network == "unet" and width is None:
         found.append("'width' must be a number, because 'network' is unet")
@@ -233,6 +233,10 @@ def _disagreements(values: dict[str, Any]) -> list[str]:
     return found
 
 
+def _is_reserved(name: str) -> bool:
+    return name.split(".")[0].strip().lower() in _RESERVED
+
+
 def check_name(name: str) -> None:
     """Says early that weights cannot be called so.
 
@@ -240,7 +244,7 @@ def check_name(name: str) -> None:
         ContrastiveSegError: ``bad-setting``.
     """
     wrong = problems(name, CARD_SCHEMA["properties"]["name"], "name")
-    if wrong or name.split(".")[0].strip().lower() in _RESERVED:
+    if wrong or _is_reserved(name):
         raise ContrastiveSegError(
             "bad-setting",
             f"Weights cannot be called '{name}'.",

@@ -18,6 +18,7 @@ from contrastive_seg.weights import addresses
 from contrastive_seg.weights.card import WeightCard
 from contrastive_seg.weights.fetch import Cancelled, Failure, Patience, read_all
 from contrastive_seg.weights.schema import CARD_SCHEMA, problems
+from contrastive_seg.weights.sources import resource_folders
 from contrastive_seg.weights.store import Store
 
 FORMAT = 1
@@ -90,8 +91,7 @@ def default_manifest() -> str:
     """Which manifest is meant when none is named: the one of :data:`MANIFEST_VARIABLE`, else the one
     that comes with the extension, or with an installed package."""
     named = os.environ.get(MANIFEST_VARIABLE, "").strip()
-    package = Path(__file__).resolve().parents[1]
-    places = [folder / "Resources" / MANIFEST for folder in (package.parent, package)]
+    places = [folder / MANIFEST for folder in resource_folders()]
     return named or str(next((one for one in places if one.is_file()), places[0]))
 
 

@@ -75,8 +75,13 @@ def extension_folders() -> list[Path]:
 
 def own_folders() -> list[Path]:
     """Where the weights lie that come with ContrastiveSeg, or with an installed package."""
+    return [folder / "Models" for folder in resource_folders()]
+
+
+def resource_folders() -> list[Path]:
+    """Resources of the module, and of an installed package, which has its own."""
     package = Path(__file__).resolve().parents[1]
-    return [package.parent / "Resources" / "Models", package / "Resources" / "Models"]
+    return [package.parent / "Resources", package / "Resources"]
 
 
 def extension_of(folder: Path) -> str:

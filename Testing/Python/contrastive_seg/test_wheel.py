@@ -5,12 +5,18 @@ import os
 import shutil
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 from project_tree import ROOT
 
 _SOURCE = ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE")
+
+
+def pip(command: str, *arguments: str | Path) -> None:
+    """Without a network, and without what the package needs."""
+    whole = [sys.executable, "-m", "pip", command, "--no-deps", "--no-index", *map(str, arguments)]
+    run = subprocess.run(whole, capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout + run.stderr
 
 
 def built(folder: Path) -> Path:
@@ -20,15 +26,12 @@ def built(folder: Path) -> Path:
     shutil.copytree(ROOT / "ContrastiveSeg", source / "ContrastiveSeg", ignore=ignored)
     for name in _SOURCE:
         shutil.copy2(ROOT / name, source)
-    command = [sys.executable, "-m", "pip", "wheel", "--no-build-isolation", "--no-deps", "--no-index"]
-    run = subprocess.run([*command, "-w", folder, source], capture_output=True, text=True)
-    assert run.returncode == 0, run.stdout + run.stderr
+    pip("wheel", "--no-build-isolation", "-w", folder, source)
     return next(folder.glob("*.whl"))
 
 
 def test_an_installed_package_has_the_starter_weights_and_the_list_of_further_ones(tmp_path):
-    with zipfile.ZipFile(built(tmp_path)) as wheel:
-        wheel.extractall(tmp_path / "installed")
+    pip("install", "--target", tmp_path / "installed", built(tmp_path))
     environment = {
         **{key: value for key, value in os.environ.items() if not key.startswith("CONTRASTIVE_SEG")},
         "PYTHONPATH": str(tmp_path / "installed"),
