@@ -111,7 +111,8 @@ class Profile:
             around = float((open_ & (mask == 0)).sum())
             share = undecided[:, index] if undecided[:, index].any() else area[:, index]
             undecided[:, index] += around * (share / share.sum() if share.any() else 1 / classes)
-        return cls(sorted(annotated), area, undecided, cls._disagreement(item, classes))
+        known = sorted(annotated)
+        return cls(known, area, undecided, cls._disagreement(item, classes) * _beside(area, known))
 
     @staticmethod
     def _disagreement(item: PreparedView, classes: int) -> np.ndarray:
@@ -158,6 +159,19 @@ def next_slices(profile: Profile, count: int) -> list[int]:
     return chosen
 
 
+def _beside(area: np.ndarray, known: list[int]) -> np.ndarray:
+    """Which structures the nearest annotated slices on both sides show, (C-1, slices).
+
+    Where neither shows one they cannot disagree about it: its distance is cut off there, and means nothing.
+    """
+    found = np.zeros(area.shape, bool)
+    for index in range(area.shape[1]):
+        below = [one for one in known if one <= index][-1:]
+        above = [one for one in known if one >= index][:1]
+        found[:, index] = (area[:, below + above] > 0).any(axis=1)
+    return found
+
+
 def _distance(slices: int, known: set[int]) -> np.ndarray:
     """Slices to the nearest known one; all of them where none is known."""
     if not known:
@@ -169,8 +183,13 @@ def _distance(slices: int, known: set[int]) -> np.ndarray:
 
 def _doubt(profile: Profile) -> np.ndarray:
     """What may be wrong, as a share of each structure, so that small ones count as much, (C-1, slices)."""
-    whole = np.maximum(profile.area.sum(axis=1, keepdims=True), 1.0)
-    found: np.ndarray = (profile.disagreement + UNDECIDED_WEIGHT * profile.undecided) / whole
+    found: np.ndarray = (profile.disagreement + UNDECIDED_WEIGHT * profile.undecided) / _whole(profile)
+    return found
+
+
+def _whole(profile: Profile) -> np.ndarray:
+    """Pixels of each structure on all slices, (C-1, 1)."""
+    found: np.ndarray = np.maximum(profile.area.sum(axis=1, keepdims=True), 1.0)
     return found
 
 
@@ -212,14 +231,14 @@ def _described(profile: Profile, index: int, item: PreparedView, values: tuple[i
     disagreement = float(profile.disagreement[:, index].sum())
     known = profile.annotated
     distance = min((abs(index - one) for one in known), default=0)
-    doubt = _doubt(profile)[:, index]
-    reason = "far"
+    reason, meant = "far", _doubt(profile)
     if known and not known[0] < index < known[-1]:
         reason = "end"
     elif disagreement > 0 and _stands_out(profile.disagreement, known, index):
-        reason = "change"
+        reason, meant = "change", profile.disagreement / _whole(profile)
     elif undecided > 0 and _stands_out(profile.undecided, known, index):
-        reason = "unsure"
+        reason, meant = "unsure", profile.undecided / _whole(profile)
+    doubt = meant[:, index]
     return Suggestion(
         item.view.axis,
         index,

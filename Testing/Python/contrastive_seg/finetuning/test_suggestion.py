@@ -112,6 +112,14 @@ def test_open_ends_are_asked_for(tmp_path):
     assert {one.index < 8 for one in found} == {True, False}, "one below and one above"
 
 
+def test_a_structure_that_the_slices_on_both_sides_lack_is_not_what_they_disagree_about(tmp_path):
+    volume, truth = two_organs()
+    truth[13:] = np.where(truth[13:] == 7, 0, truth[13:])
+    found = learnt(tmp_path, volume, keep_slices(truth, [1, 8, 15, 22])).suggest(0, 10)
+    assert 7 in {one.value for one in found if 8 < one.index < 15}
+    assert {one.value for one in found if one.index > 15} == {1}
+
+
 def test_before_anything_is_learnt_a_sentence_says_so(tmp_path):
     session = FinetuningSession(tmp_path, FinetuneSettings(device="cpu"))
     with pytest.raises(ContrastiveSegError, match="Nothing has been learnt"):
