@@ -20,7 +20,9 @@ class SegmentationMaker:
     @staticmethod
     def make(volumeNode: Any) -> Any:
         """A new segmentation with one empty segment, on a volume's grid and under its transform."""
-        node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", _("Segmentation"))
+        scene = slicer.mrmlScene
+        name = scene.GenerateUniqueName(_("{volume} segmentation").format(volume=volumeNode.GetName()))
+        node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", name)
         node.CreateDefaultDisplayNodes()
         node.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
         node.SetAndObserveTransformNodeID(volumeNode.GetTransformNodeID())

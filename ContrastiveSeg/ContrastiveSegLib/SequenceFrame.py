@@ -17,7 +17,7 @@ class SequenceFrame:
     """For volumes that show one frame after the other of a sequence.
 
     With each frame such a volume gets other voxels and all attributes of the frame. What belongs to the
-    volume is therefore kept with the sequence, and a segmentation remembers on which frame it was learnt.
+    volume is therefore kept with the sequence, and a segmentation remembers on which frame it was painted.
     Where a volume shows no sequence nothing is refused.
     """
 
@@ -28,11 +28,25 @@ class SequenceFrame:
         return node if found is None else found[1]
 
     @classmethod
+    def remember(cls, volumeNode: Any, segmentationNode: Any) -> None:
+        """What is painted belongs to the frame that is shown, where no other one is known of it."""
+        found = cls._browserOf(volumeNode)
+        if found is not None and cls._learnt(found, segmentationNode) is None:
+            cls.claim(volumeNode, segmentationNode)
+
+    @staticmethod
+    def forget(segmentationNode: Any) -> None:
+        """A segmentation in which nothing is painted or learnt may be painted on any frame."""
+        if segmentationNode.GetAttribute(_ATTRIBUTE) is not None:
+            segmentationNode.RemoveNodeReferenceIDs(_ROLE)
+            segmentationNode.RemoveAttribute(_ATTRIBUTE)
+
+    @classmethod
     def claim(cls, volumeNode: Any, segmentationNode: Any) -> None:
-        """Remembers that a segmentation is learnt on the frame that is shown.
+        """Remembers that a segmentation belongs to the frame that is shown.
 
         Raises:
-            UserError: It was learnt on another one.
+            UserError: It was painted on another one.
         """
         whyNot = cls.whyNotHere(volumeNode, segmentationNode)
         if whyNot:

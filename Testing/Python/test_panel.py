@@ -111,6 +111,7 @@ def test_new_makes_a_segmentation_on_the_grid_of_the_volume(a_panel):
     a_panel.enter()
     a_panel.ui.newSegmentationButton.click()
     made = a_panel.ui.segmentationSelector.currentNode()
+    assert made.GetName() == "Volume segmentation"
     assert made.GetSegmentation().GetNumberOfSegments() == 1
     assert made.GetNodeReference("referenceImageGeometryRef") is volume
     assert "Paint" in tip_of(a_panel.ui.startButton) and not a_panel.ui.startButton.enabled

@@ -170,6 +170,31 @@ def test_another_frame_is_painted_in_a_segmentation_of_its_own(a_panel, a_learnt
     wait_until(lambda: "painted on frame 3 of 'Cine'" in a_panel.ui.annotationLabel.text, 10)
 
 
+def test_what_was_painted_on_one_frame_is_not_learnt_with_the_image_of_another(a_panel):
+    browser, sequence, truths = make_sequence(3)
+    go_to(browser, 1)
+    volume, ui = browser.GetProxyNode(sequence), a_panel.ui
+    parameters = a_panel.panel._parameters
+    parameters.volume = volume
+    a_panel.enter()
+    ui.newSegmentationButton.click()
+    segmentation = a_panel.panel.nodes()[1]
+    go_to(browser, 0)
+    paint(segmentation, "Segment_1", only_slices(truths[0] == 1, 0, [6, 9, 12]), volume)
+    wait_until(lambda: ui.startButton.enabled, 10)
+    go_to(browser, 2)
+    wait_until(lambda: "painted on frame 1 of 'Cine'" in ui.annotationLabel.text, 10)
+    assert not ui.startButton.enabled
+    go_to(browser, 0)
+    wait_until(lambda: ui.startButton.enabled, 10)
+    # with everything erased any frame may be painted again
+    paint(segmentation, "Segment_1", np.zeros(truths[0].shape, bool), volume)
+    wait_until(lambda: not ui.startButton.enabled, 10)
+    go_to(browser, 2)
+    wait_until(lambda: ui.paintButton.enabled, 10)
+    assert "frame" not in ui.annotationLabel.text
+
+
 def test_earlier_work_is_listed_at_the_frame_that_was_learnt(a_panel, a_learnt_frame):
     browser, volume, _segmentation, learnt = a_learnt_frame
     np.save(learnt.folder.path / "image-0007.npy", slicer.util.arrayFromVolume(volume))

@@ -86,7 +86,7 @@ def test_in_another_scene_the_work_is_found_by_the_voxels_and_made_again(a_secti
     assert [line[1:] for line in lines(ui)] == [["finished", "Liver"]]
     ui.continueButton.click()
     made = ui.segmentationSelector.currentNode()
-    assert made.GetName() == "Segmentation"
+    assert made.GetName() == "The same, loaded again segmentation"
     segment = made.GetSegmentation().GetSegment("Ball")
     assert segment.GetName() == "Liver" and np.allclose(segment.GetColor(), RED, atol=0.01)
     assert np.array_equal(mask(made, again), painted)

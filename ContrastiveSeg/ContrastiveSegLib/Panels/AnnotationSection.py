@@ -17,7 +17,9 @@ from ContrastiveSegLib.Chunks import Chunks
 from ContrastiveSegLib.Parameters import Parameters
 from ContrastiveSegLib.PlainText import PlainText
 from ContrastiveSegLib.Readiness import Readiness
+from ContrastiveSegLib.RunFolder import RunFolder
 from ContrastiveSegLib.SegmentResampler import SegmentResampler
+from ContrastiveSegLib.SequenceFrame import SequenceFrame
 from ContrastiveSegLib.Signal import Signal
 from ContrastiveSegLib.SliceViews import SliceViews
 from ContrastiveSegLib.UserError import UserError
@@ -129,6 +131,7 @@ class AnnotationSection:
     def _show(self, words: str) -> None:
         """Shows what was found, or says why nothing was."""
         if self.summary is not None:
+            self._keepFrame(self.summary)
             said = (self.summary.sentence(), self.summary.warning(), self.summary.leftOut())
             words = " ".join(one for one in said if one)
         self._ui.annotationLabel.text = words
@@ -144,6 +147,16 @@ class AnnotationSection:
             if self.summary is not None
             else PlainText.shown(words)
         )
+
+    def _keepFrame(self, summary: AnnotationSummary) -> None:
+        """Of a sequence: what was painted on one frame is not to be learnt with the image of another."""
+        if self._parameters is None:
+            return
+        volume, segmentation = self._parameters.volume, self._parameters.segmentation
+        if summary.slices:
+            SequenceFrame.remember(volume, segmentation)
+        elif RunFolder.existing(volume, segmentation) is None:
+            SequenceFrame.forget(segmentation)
 
     def settle(self, parameters: Parameters) -> None:
         """Asks which slices count where it is no longer known what was accepted."""
