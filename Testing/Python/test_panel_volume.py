@@ -333,6 +333,15 @@ def test_a_download_that_fails_is_told_and_leaves_nothing(
     assert not a_sample.exists() or list(a_sample.iterdir()) == []
 
 
+def test_a_volume_that_is_chosen_while_the_sample_downloads_stays_chosen(a_sample, a_section, a_panel):
+    a_panel.ui.sampleButton.click()
+    mine = add_volume(IMAGE, name="Mine")
+    a_panel.panel._parameters.volume = mine
+    wait_until(lambda: not a_section.sample.isRunning, 60)
+    wait_until(lambda: "not loaded" in a_panel.ui.statusLabel.text, 10)
+    assert a_panel.ui.volumeSelector.currentNode() is mine and a_panel.ui.sampleProgressBar.isHidden()
+
+
 def test_who_declines_downloads_nothing(a_sample, a_section, a_panel, monkeypatch):
     monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", lambda *_args, **_named: False)
     a_panel.ui.sampleButton.click()

@@ -271,7 +271,11 @@ class VolumeSection(Section):
 
     def _onDownloaded(self, path: Path) -> None:
         with self.panel.explained():
-            self._load(path)
+            if self._parameters is not None and self._parameters.volume is not None:
+                self.panel.say(_("The sample volume was not loaded, because there is another one by now."))
+                self.update()
+            else:
+                self._load(path)
 
     def _onFailed(self, error: UserError) -> None:
         self.panel.say(str(error))
