@@ -72,6 +72,10 @@ def test_what_is_open_is_not_continued_and_says_so(a_section, a_panel):
     a_panel.enter()
     ui = a_panel.ui
     assert not ui.continueButton.enabled and tip_of(ui.continueButton) == "This is the work that you see."
+    # the list is there where it has anything else, and so does not come up beneath the mouse at Start
+    assert ui.runsFrame.isHidden()
+    a_panel.panel._parameters.segmentation = add_copy(volume, segmentation)
+    wait_until(lambda: not ui.runsFrame.isHidden(), 10)
     assert ui.deleteRunButton.enabled
 
 

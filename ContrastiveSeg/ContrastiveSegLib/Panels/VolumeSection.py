@@ -120,6 +120,8 @@ class VolumeSection(Section):
         if now != self._lookedAt:
             self._lookedAt = now
             self._look(volume)
+        # a list of nothing but the work that one sees would move the buttons away under the mouse at Start
+        self.ui.runsFrame.visible = any(not self._isOpen(run) for run in self._runs)
         self._showButtons()
 
     def _showConvert(self, volume: Any, segmentation: Any) -> None:
@@ -146,7 +148,6 @@ class VolumeSection(Section):
     def _look(self, volume: Any) -> None:
         chosen = self._chosen()
         self._runs = self._finder.of(volume)
-        self.ui.runsFrame.visible = bool(self._runs)
         table = self.ui.runTable
         blocked = table.blockSignals(True)
         table.setRowCount(len(self._runs))
