@@ -67,7 +67,8 @@ class AnnotationHint:
         if not (below and above):
             return cls(
                 _(
-                    "Step 4 of 4: page beyond {ends} of the structure and mark the first slice without it."
+                    "Step 4 of 4: page beyond {ends} of the structure and mark the first slice without it; "
+                    "where the volume ends before, paint its last slice."
                 ).format(ends=_("the other end") if below or above else _("each end"))
             )
         if learning:

@@ -11,6 +11,7 @@ import torch
 from contrastive_seg.data.orientation import Orientation
 from contrastive_seg.data.sparse_labels import IGNORE, SparseLabels
 from contrastive_seg.data.volume import Volume
+from contrastive_seg.finetuning.open_slices import filled, mostly_known, unsaid
 from contrastive_seg.finetuning.samples import TrainingSlice
 from contrastive_seg.finetuning.settings import region_pixels
 from contrastive_seg.finetuning.view import Box, View, region_of_interest, whole_plane
@@ -32,6 +33,9 @@ _ALIKE = 1.5
 _NEAR_MM = 1.0
 """Added to a slice's distance from the next annotated one, whose square then divides its weight."""
 
+_UNSURE = 1.0
+"""Pixels beside a contour carried to an open place, on which nothing begins to grow."""
+
 _FEW_SLICES = 0.5
 """Scribbles on more slices than this share, along any plane, were not painted on a few slices."""
 
@@ -45,7 +49,7 @@ class AxisPlan:
 
     Attributes:
         axis: 0 axial, 1 coronal, 2 sagittal.
-        complete: Slices of which every pixel is truth.
+        complete: Slices of which every pixel is truth, or nearly (:mod:`.open_slices`).
         partial: Slices with some truth.
         again: Whether these voxels are those of an earlier plan, seen along another axis.
     """
@@ -85,6 +89,12 @@ def plan_axes(labels: SparseLabels, spacing_zyx: tuple[float, float, float]) -> 
         if plan.complete:
             rest = rest.copy() if rest is known else rest
             np.moveaxis(rest, plan.axis, 0)[plan.complete] = False
+    for axis in sorted(range(3), key=lambda a: _touched(rest, a)):
+        found = mostly_known(array, axis, rest)
+        if found:
+            plans[axis].complete = sorted([*plans[axis].complete, *found])
+            rest = rest.copy()
+            np.moveaxis(rest, axis, 0)[found] = False
     if rest.any():
         counts = [np.flatnonzero(rest.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
         shares = [len(found) / size for found, size in zip(counts, array.shape, strict=True)]
@@ -94,6 +104,11 @@ def plan_axes(labels: SparseLabels, spacing_zyx: tuple[float, float, float]) -> 
             axis = min(range(3), key=lambda a: (round(_thickness(box, a), 1), -spacing_zyx[a], shares[a], a))
         plans[axis].partial = [int(i) for i in counts[axis]]
     return sorted((p for p in plans if p.count), key=lambda p: -p.count)
+
+
+def _touched(rest: np.ndarray, axis: int) -> float:
+    """Share of the slices along an axis on which anything is."""
+    return float(rest.any(axis=tuple({0, 1, 2} - {axis})).mean())
 
 
 def _thickness(strokes: np.ndarray, axis: int) -> float:
@@ -195,8 +210,14 @@ def prepare_view(
         own = {i: view.distances(labels.array, i, values) for i in plan.complete}
         earlier = previous.propagator if previous is not None else None
         propagator = Propagator(view.cache(), own, view.slice_pixels, should_stop, earlier)
+        open_ = unsaid(labels.array, plan.axis, plan.complete, values)
+        told: dict[int, torch.Tensor] = {}  # what is carried to places that are left open
+        if open_:
+            own = filled(propagator, view, labels.array, open_, values)
+            propagator = Propagator(view.cache(), own, view.slice_pixels, should_stop, propagator)
+            told = {i: own[i] for indices in open_.values() for i in indices}
         propagated = propagator.propagate()
-        growing = _region_growing(view, plan.complete, propagated, values, labels.array, taught)
+        growing = _region_growing(view, plan.complete, propagated, values, labels.array, taught, told)
         grown = growing.labels()
         priors = {i: mixed(p, grown[i], pixel) if i in grown else p for i, p in propagated.items()}
     gaps = np.diff([max(0, plan.complete[0] - 8), *plan.complete]) if plan.complete else np.array([0])
@@ -269,14 +290,20 @@ def _region_growing(
     values: tuple[int, ...],
     labels: np.ndarray,
     taught: np.ndarray,
+    told: dict[int, torch.Tensor],
 ) -> RegionGrowing:
     """What grows between the complete slices of a view, also from where other planes cross the rest."""
     annotated = {}
     for index in complete:
         soft = view.soft_labels(labels, index, values)
-        annotated[index] = ((soft[:-1].argmax(dim=0) + 1) * (soft[-1] > 0.5)).numpy()
-    told = np.flatnonzero((taught != IGNORE).any(axis=tuple({0, 1, 2} - {view.axis}))).tolist()
-    crossing = {i: view.known_pixels(taught, i, values) for i in told if i not in annotated}
+        known = (soft[:-1].argmax(dim=0) + 1) * (soft[-1] > 0.5)
+        if index in told:
+            inside, found = told[index].max(dim=0)
+            carried = torch.where(inside > 0, found + 2, 1) * (inside.abs() > _UNSURE)
+            known = torch.where(known == 0, carried, known)
+        annotated[index] = known.numpy()
+    crossed = np.flatnonzero((taught != IGNORE).any(axis=tuple({0, 1, 2} - {view.axis}))).tolist()
+    crossing = {i: view.known_pixels(taught, i, values) for i in crossed if i not in annotated}
     return RegionGrowing(view.cache(), annotated, priors, view.slice_pixels, crossing)
 
 

@@ -1,0 +1,113 @@
+"""Annotated slices that say nothing about structures painted on other slices."""
+
+import numpy as np
+import pytest
+from contrastive_seg_phantom import dice, keep_slices, two_organs
+
+from contrastive_seg.data.sparse_labels import IGNORE, SparseLabels
+from contrastive_seg.finetuning.case_data import plan_axes
+from contrastive_seg.finetuning.open_slices import filled, mostly_known, unsaid
+from contrastive_seg.finetuning.session import Case, FinetuningSession
+from contrastive_seg.finetuning.settings import FinetuneSettings
+from contrastive_seg.finetuning.view import View, region_of_interest
+from contrastive_seg.preprocessing import Normalisation
+from contrastive_seg.priors.propagation import Propagator
+
+SPACING = (1.5, 0.8, 0.8)
+FIRST, SECOND = [5, 10, 13, 18], [6, 11, 17]
+VALUES = (0, 1, 7)
+
+
+def painted(truth, open_places=True):
+    """Organ 1 on FIRST only and organ 7 on SECOND only; open or background where the other one may be."""
+    array = keep_slices(truth, sorted([*FIRST, *SECOND])).array.copy()
+    for value, slices, others in ((1, FIRST, SECOND), (7, SECOND, FIRST)):
+        rows, columns = np.nonzero((truth == value).any(axis=0))
+        place = np.s_[rows.min() - 2 : rows.max() + 3, columns.min() - 2 : columns.max() + 3]
+        for index in others:
+            array[index][array[index] == value] = 0
+            if open_places and slices[0] < index < slices[-1]:
+                array[index][place][array[index][place] == 0] = IGNORE
+    return array
+
+
+def learnt(folder, volume, array):
+    session = FinetuningSession(folder, FinetuneSettings(device="cpu", threads=1, steps=2))
+    session.set_cases([Case(volume, SparseLabels(array))])
+    return session, session.train()[0].labels
+
+
+def test_structures_painted_on_different_slices_are_found_on_all(tmp_path):
+    volume, truth = two_organs()
+    _session, found = learnt(tmp_path / "open", volume, painted(truth))
+    _session, closed = learnt(tmp_path / "closed", volume, painted(truth, open_places=False))
+    between = slice(6, 18)
+    for value in (1, 7):
+        assert dice(found[between], truth[between], value) > 0.9
+        assert (
+            dice(found[between], truth[between], value) > dice(closed[between], truth[between], value) + 0.1
+        )
+
+
+def test_what_was_painted_and_what_is_background_stays_as_it_is(tmp_path):
+    volume, truth = two_organs()
+    array = painted(truth)
+    session, found = learnt(tmp_path, volume, array)
+    known = array != IGNORE
+    assert np.array_equal(found[known], array[known])
+    assert not {one.index for one in session.suggest(0, 5)} & {*FIRST, *SECOND}
+
+
+def test_slices_with_open_places_are_annotated_and_scribbles_are_not():
+    _volume, truth = two_organs()
+    array = painted(truth)
+    plan = plan_axes(SparseLabels(array), SPACING)[0]
+    assert (plan.axis, plan.complete, plan.partial) == (0, sorted([*FIRST, *SECOND]), [])
+    only_painted = np.where(truth > 0, truth, IGNORE).astype(np.int16)
+    only_painted[[i for i in range(len(truth)) if i not in FIRST]] = IGNORE
+    assert plan_axes(SparseLabels(only_painted), SPACING)[0].partial == FIRST
+    scribbles = np.full_like(array, IGNORE)
+    scribbles[FIRST, 20:22, 10:40] = truth[FIRST, 20:22, 10:40]
+    assert plan_axes(SparseLabels(scribbles), SPACING)[0].complete == []
+
+
+def test_stripes_that_slices_of_another_plane_leave_make_no_slice_complete():
+    _volume, truth = two_organs()
+    coronal = keep_slices(truth, list(range(2, 46)), axis=1)
+    plans = plan_axes(coronal, SPACING)
+    assert [(plan.axis, plan.complete) for plan in plans] == [(1, list(range(2, 46)))]
+    assert mostly_known(coronal.array, 0, np.zeros(truth.shape, bool)) == []
+
+
+def test_nothing_is_said_only_between_slices_that_show_a_structure():
+    _volume, truth = two_organs()
+    array = painted(truth)
+    slices = sorted([*FIRST, *SECOND])
+    assert unsaid(array, 0, slices, VALUES) == {1: [6, 11, 17], 2: [10, 13]}
+    array[11][array[11] == IGNORE] = 0  # somebody says that organ 1 is not there
+    assert unsaid(array, 0, slices, VALUES) == {1: [6, 17], 2: [10, 13]}
+    assert unsaid(np.maximum(array, 0), 0, slices, VALUES) == {}
+
+
+def test_a_shape_that_is_carried_to_an_open_place_keeps_off_what_is_known():
+    volume, truth = two_organs()
+    array = painted(truth)
+    slices = sorted([*FIRST, *SECOND])
+    view = View(volume, Normalisation.of(volume.array), 0, region_of_interest(array, 0), 0.8)
+    own = {index: view.distances(array, index, VALUES) for index in slices}
+    propagator = Propagator(view.cache(), own, view.slice_pixels)
+    found = filled(propagator, view, array, {2: [10, 13]}, VALUES)
+    for index in (10, 13):
+        known = view.soft_labels(array, index, VALUES)[-1] > 0.5
+        assert float(found[index][1][known].max()) <= -0.5
+        assert float(found[index][1][~known].max()) > 2
+        assert (found[index][0] == own[index][0]).all()
+    assert found[5] is own[5]
+
+
+@pytest.mark.parametrize("axis", [1, 2])
+def test_open_places_are_known_along_any_plane(axis):
+    _volume, truth = two_organs()
+    array = np.ascontiguousarray(np.moveaxis(painted(truth), 0, axis))
+    plan = plan_axes(SparseLabels(array), SPACING)[0]
+    assert (plan.axis, plan.complete) == (axis, sorted([*FIRST, *SECOND]))
