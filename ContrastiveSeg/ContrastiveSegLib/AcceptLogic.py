@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,6 +80,7 @@ class AcceptLogic:
         segmentIds: list[str] | None = None,
         slices: list[Slice] | None = None,
         replaceAnnotated: bool = False,
+        opened: Mapping[Slice, Collection[str]] | None = None,
     ) -> Iterator[None]:
         """Copies the prediction of a segmentation into it, part by part.
 
@@ -93,6 +94,7 @@ class AcceptLogic:
             segmentIds: Which segments; None for all that are predicted.
             slices: Which slices, as (array axis, index); None for the whole volume.
             replaceAnnotated: Change the annotated slices, too.
+            opened: By annotated slice, the IDs of the segments about which it says nothing.
 
         Raises:
             UserError: There is no prediction, or none of these segments.
@@ -114,12 +116,14 @@ class AcceptLogic:
                 _("Press Start to learn its segments as they are now."),
             )
         partial = [one for one in AnnotationLogic.partialSlices(segmentationNode, grid) if one in annotated]
+        opened = {one: ids for one, ids in (opened or {}).items() if one not in partial}
         persons = yield from SegmentChange.persons(
-            grid, segmentationNode, [] if replaceAnnotated else partial
+            grid, segmentationNode, [] if replaceAnnotated else [*partial, *opened]
         )
-        kept = [] if replaceAnnotated else [one for one in annotated if one not in partial]
         changes = []
         for segmentId in chosen:
+            kept = [one for one in annotated if one not in partial and segmentId not in opened.get(one, ())]
+            kept = [] if replaceAnnotated else kept
             change = yield from SegmentChange.steps(
                 grid, segmentationNode, predicted, segmentId, chosen, slices, kept, persons
             )

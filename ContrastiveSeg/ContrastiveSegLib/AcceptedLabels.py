@@ -163,10 +163,24 @@ class AcceptedLabels:
         if changed is None:
             return painted
         mine = changed.cut(labels.start, painted.shape) != 0
-        if self.node.GetSegmentation().GetSegment(_PERSONS) is not None:
-            mask, begin = SegmentResampler(self.node, grid).mask(_PERSONS, strict=False)
-            mine |= LabelBox.within(mask, begin, labels.start, painted.shape) != 0
-        return np.asarray(painted & mine)
+        earlier = self.unfinished(labels, grid)
+        return np.asarray(painted & (mine if earlier is None else mine | earlier))
+
+    def unfinished(self, labels: LabelBox, grid: VolumeGrid) -> np.ndarray | None:
+        """What a person had painted, when a prediction was accepted, on slices of which not all was said.
+
+        Args:
+            labels: In whose box the answer is.
+            grid: The volume's grid.
+
+        Returns:
+            bool (z, y, x); None where there were no such slices.
+        """
+        node = self.node
+        if node is None or node.GetSegmentation().GetSegment(_PERSONS) is None:
+            return None
+        mask, begin = SegmentResampler(node, grid).mask(_PERSONS, strict=False)
+        return np.asarray(LabelBox.within(mask, begin, labels.start, labels.array.shape) != 0)
 
     @classmethod
     def forget(cls) -> None:

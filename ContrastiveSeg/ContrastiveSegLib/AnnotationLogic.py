@@ -18,6 +18,7 @@ from ContrastiveSegLib.VolumeGrid import VolumeGrid
 _EMPTY = "ContrastiveSeg.EmptySlices"
 _MANUAL = "ContrastiveSeg.ManualSlices"
 _PARTIAL = "ContrastiveSeg.PartialSlices"
+_WHOLE = "ContrastiveSeg.WholeSlices"
 _FEW_VOXELS = 4_000_000
 
 
@@ -138,6 +139,18 @@ class AnnotationLogic:
         SliceMarks(segmentationNode, _PARTIAL, grid).put(one, partial)
 
     @staticmethod
+    def wholeSlices(segmentationNode: Any, grid: VolumeGrid | None = None) -> list[Slice]:
+        """Slices of which a person has said that whatever is not painted on them is not there."""
+        return SliceMarks(segmentationNode, _WHOLE, grid).read()
+
+    @staticmethod
+    def setWhole(
+        segmentationNode: Any, one: Slice, whole: bool = True, grid: VolumeGrid | None = None
+    ) -> None:
+        """Says so, or takes it back; see :class:`OpenSlices`."""
+        SliceMarks(segmentationNode, _WHOLE, grid).put(one, whole)
+
+    @staticmethod
     def recordManual(segmentationNode: Any, slices: list[Slice], grid: VolumeGrid | None = None) -> None:
         """Remembers which slices are a person's, before a prediction is accepted into the node."""
         SliceMarks(segmentationNode, _MANUAL, grid).write(slices)
@@ -162,7 +175,7 @@ class AnnotationLogic:
     @staticmethod
     def marks(segmentationNode: Any) -> tuple[Any, ...]:
         """Another value whenever anything else is said of slices."""
-        marks = (segmentationNode.GetAttribute(name) for name in (_EMPTY, _MANUAL, _PARTIAL))
+        marks = (segmentationNode.GetAttribute(name) for name in (_EMPTY, _MANUAL, _PARTIAL, _WHOLE))
         return (*marks, *AcceptedLabels(segmentationNode).stamp())
 
     @staticmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from ContrastiveSegLib.Chunks import Chunks
 from ContrastiveSegLib.LabelBounds import LabelBounds
 from ContrastiveSegLib.LabelBox import LabelBox
 from ContrastiveSegLib.LabelledSegment import LabelledSegment
+from ContrastiveSegLib.OpenSlices import OpenSlices
 from ContrastiveSegLib.PlaneChoice import PlaneChoice
 from ContrastiveSegLib.RunFolder import RunFolder
 from ContrastiveSegLib.SegmentResampler import SegmentResampler
@@ -36,6 +37,7 @@ class AnnotatedSlice:
         center: Its middle in world space, RAS mm.
         across: Which of the three coordinates counts the slices of this plane.
         complete: Whether what is not painted on it is said to be background.
+        open: The segments about which it says nothing, as they were painted on other slices only.
     """
 
     slice: Slice
@@ -44,6 +46,7 @@ class AnnotatedSlice:
     center: tuple[float, float, float]
     across: int
     complete: bool = True
+    open: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -95,13 +98,16 @@ class AnnotationSummary:
         )
         partial = set(AnnotationLogic.partialSlices(segmentationNode, grid))
         described = {one: values[one] for one in shown}
+        opened = yield from OpenSlices.steps(segmentationNode, labels, found, grid, values)
         slices = []
         for one in found:
-            slices.append(cls._described(one, grid, labels, described, one not in partial))
+            slice_ = cls._described(one, grid, labels, described, one not in partial)
+            isOpen = tuple(key for key, value in described.items() if value in opened.structures(one))
+            slices.append(replace(slice_, open=isOpen))
             yield
         resampler = SegmentResampler(segmentationNode, grid)
-        left = [one for one in ids if one not in names and resampler.isPainted(one)]
-        hidden = tuple(LabelledSegment.nameOf(segmentation.GetSegment(one), one) for one in left)
+        unseen = [one for one in ids if one not in names and resampler.isPainted(one)]
+        hidden = tuple(LabelledSegment.nameOf(segmentation.GetSegment(one), one) for one in unseen)
         axes = [one.slice[0] for one in slices if one.segmentIds]
         if not axes:
             axis = planes.axis(grid.across())
@@ -189,6 +195,23 @@ class AnnotationSummary:
         return _(
             "Hidden, and so not learnt: {names}. Where only that is painted, nothing counts as background."
         ).format(names=Words.listed(list(self.hidden)))
+
+    def leftOpen(self) -> str:
+        """What is not painted on slices between others that show it; empty where nothing is."""
+        counts = {key: sum(key in one.open for one in self.slices) for key in self.names}
+        listed = [
+            (_("{name} (1 slice)") if count == 1 else _("{name} ({count} slices)")).format(
+                name=self.names[key], count=count
+            )
+            for key, count in counts.items()
+            if count
+        ]
+        if not listed:
+            return ""
+        return _(
+            "Not painted between slices that show it: {names}. There it is left open and found by itself; "
+            "tick Complete where it is really absent."
+        ).format(names=Words.listed(listed))
 
     def warning(self) -> str:
         """What is too little for a good result; empty where there is enough."""

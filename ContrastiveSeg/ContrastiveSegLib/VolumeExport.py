@@ -19,6 +19,7 @@ from ContrastiveSegLib.AnnotationLogic import AnnotationLogic
 from ContrastiveSegLib.Chunks import Chunks
 from ContrastiveSegLib.LabelBox import LabelBox
 from ContrastiveSegLib.LabelledSegment import LabelledSegment
+from ContrastiveSegLib.OpenSlices import OpenSlices
 from ContrastiveSegLib.SliceRule import Slice
 from ContrastiveSegLib.UserError import UserError
 from ContrastiveSegLib.VolumeGrid import VolumeGrid
@@ -156,7 +157,8 @@ class VolumeExport:
             segmentationNode, box, grid, values=values, axis=axis
         )
         partial, persons = AnnotationLogic.partialSlices(segmentationNode, grid), None
-        if partial:
+        opened = yield from OpenSlices.steps(segmentationNode, box, slices, grid, values)
+        if partial or opened.places:
             under = AnnotationLogic.hiddenIds(segmentationNode)
             persons = AcceptedLabels(segmentationNode).persons(box, values, grid, under)
         if not self._isAnyPainted(box, slices, hidden):
@@ -181,7 +183,7 @@ class VolumeExport:
             )
         labelsName, old = self._next("labels")
         former += old
-        sparse = self._sparseSlices(box, slices, partial, hidden, persons)
+        sparse = self._sparseSlices(box, slices, partial, hidden, persons, opened)
         files.append((labelsName, grid.shape, np.dtype(np.int16), sparse))
         case = {
             "image": self._imageName,
@@ -234,6 +236,7 @@ class VolumeExport:
         partial: Collection[Slice],
         hidden: Collection[int],
         persons: np.ndarray | None,
+        opened: OpenSlices,
     ) -> Iterator[np.ndarray]:
         """Labels with IGNORE everywhere but on the annotated slices.
 
@@ -245,6 +248,7 @@ class VolumeExport:
             partial: Those of them of which only the painted voxels count.
             hidden: Labels that are left out: their voxels are not background either.
             persons: Which voxels of the box a person has painted; None for all painted ones.
+            opened: What the others of them say nothing about.
         """
         part, start = box.part, box.start[0]
         for z in range(box.shape[0]):
@@ -262,7 +266,15 @@ class VolumeExport:
                 if axis == 0 and index != z:
                     continue
                 place = [slice(None), (index, slice(None)), (slice(None), index)][axis]
-                (some if (axis, index) in partial else said)[place] = True
+                if (axis, index) in partial:
+                    some[place] = True
+                elif (axis, index) in opened.places:
+                    # what came with Accept is open as well, also beyond the place of today
+                    plain = ~opened.line(axis, index, z, box.shape) & ((whole == 0) | painted)[place]
+                    said[place] |= plain
+                    some[place] = True
+                else:
+                    said[place] = True
             np.copyto(plane, whole, where=said | (some & painted))
             yield plane
 

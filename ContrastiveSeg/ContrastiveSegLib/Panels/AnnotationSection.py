@@ -132,7 +132,8 @@ class AnnotationSection:
         """Shows what was found, or says why nothing was."""
         if self.summary is not None:
             self._keepFrame(self.summary)
-            said = (self.summary.sentence(), self.summary.warning(), self.summary.leftOut())
+            summary = self.summary
+            said = (summary.sentence(), summary.warning(), summary.leftOpen(), summary.leftOut())
             words = " ".join(one for one in said if one)
         self._ui.annotationLabel.text = words
         self._ui.sliceTable.enabled = not self.isLooking
@@ -222,25 +223,30 @@ class AnnotationSection:
                 item.setToolTip(PlainText.shown(f"{tip} {structures}"))
                 self._items.append(item)
                 table.setItem(row, column, item)
-            self._items.append(self._check(one))
+            self._items.append(self._check(one, names))
             table.setItem(row, _COMPLETE, self._items[-1])
         for column in (0, 1, _COMPLETE):
             table.resizeColumnToContents(column)
         table.blockSignals(blocked)
 
     @staticmethod
-    def _check(one: AnnotatedSlice) -> Any:
+    def _check(one: AnnotatedSlice, names: dict[str, str]) -> Any:
         item = qt.QTableWidgetItem()
         item.setFlags(qt.Qt.ItemIsEnabled | qt.Qt.ItemIsSelectable | qt.Qt.ItemIsUserCheckable)
-        item.setCheckState(qt.Qt.Checked if one.complete else qt.Qt.Unchecked)
-        item.setToolTip(
-            _(
-                "Checked: everything on this slice is painted, and the rest is background. Not checked: only "
-                "what is painted counts, as when you have not finished the slice."
-            )
-            if one.segmentIds
-            else _("Marked as empty; uncheck it to take the mark away.")
+        whole = qt.Qt.PartiallyChecked if one.open else qt.Qt.Checked
+        item.setCheckState(whole if one.complete else qt.Qt.Unchecked)
+        tip = _(
+            "Checked: everything on this slice is painted, and the rest is background. Not checked: only "
+            "what is painted counts, as when you have not finished the slice."
         )
+        if one.open:
+            tip = _(
+                "{names}: painted on slices on both sides, not on this one. So nothing is said about it "
+                "here, and all else is complete. Paint it, or click to say that it is not there."
+            ).format(names=Words.listed([names[key] for key in one.open]))
+        elif not one.segmentIds:
+            tip = _("Marked as empty; uncheck it to take the mark away.")
+        item.setToolTip(PlainText.shown(tip))
         return item
 
     def _onChecked(self, row: int, column: int) -> None:
@@ -252,6 +258,9 @@ class AnnotationSection:
         complete = self._ui.sliceTable.item(row, column).checkState() == qt.Qt.Checked
         if one.segmentIds:
             AnnotationLogic.setPartial(node, one.slice, not complete, grid)
+            # a mark that is put where something was open says that it is not there
+            if one.open or not complete:
+                AnnotationLogic.setWhole(node, one.slice, complete, grid)
         elif not complete:
             AnnotationLogic.setEmpty(node, one.slice, False, grid)
         self._again.start()  # not now: the cell that has changed would be replaced under its own hands

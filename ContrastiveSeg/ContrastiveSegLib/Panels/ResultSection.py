@@ -180,6 +180,7 @@ class ResultSection:
             [one.slice for one in summary.slices],
             segmentIds=segmentIds,
             slices=slices,
+            opened={one.slice: one.open for one in summary.slices if one.open},
         )
         self._chunks.run(steps, done, failed, atOnce=volume.GetImageData().GetNumberOfPoints() < _FEW_VOXELS)
 

@@ -14,6 +14,7 @@ from slicer.i18n import tr as _
 from ContrastiveSegLib.AnnotationLogic import AnnotationLogic
 from ContrastiveSegLib.Chunks import Chunks
 from ContrastiveSegLib.LabelledSegment import LabelledSegment
+from ContrastiveSegLib.OpenSlices import OpenSlices
 from ContrastiveSegLib.PredictionLogic import PredictionLogic
 from ContrastiveSegLib.RunFolder import RunFolder
 from ContrastiveSegLib.Runs.RunPainting import RunPainting
@@ -125,9 +126,13 @@ class RunRestorer:
             for index in np.flatnonzero(said):
                 if not painting.labels.isPainted(axis, int(index)):
                     AnnotationLogic.setEmpty(node, (axis, int(index)), grid=grid)
-        for axis, index in AnnotationLogic.annotatedSlices(node, painting.labels, grid, values=values):
-            if not painting.complete[axis][index]:
+        slices = AnnotationLogic.annotatedSlices(node, painting.labels, grid, values=values)
+        for axis, index in slices:
+            if painting.unfinished[axis][index]:
                 AnnotationLogic.setPartial(node, (axis, index), grid=grid)
+        for axis, index in OpenSlices.find(node, painting.labels, slices, grid, values).places:
+            if painting.complete[axis][index]:
+                AnnotationLogic.setWhole(node, (axis, index), grid=grid)
 
     @staticmethod
     def _segments(run: RunSummary) -> list[LabelledSegment]:

@@ -155,7 +155,7 @@ class View:
         return found
 
     def distances(self, labels: np.ndarray, index: int, values: tuple[int, ...]) -> torch.Tensor:
-        """Signed distance by foreground class on an annotated slice, (C-1, H, W), pixels; IGNORE is outside."""
+        """Signed distance by foreground class of an annotated slice, (C-1, H, W), pixels; open is outside."""
         native = self._native(labels, index, index + 1)[0]
         unit = (self.native_pixel[0] / self.pixel, self.native_pixel[1] / self.pixel)
         planes = [signed_distance(native == v, unit) for v in values if v != 0]
