@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from contrastive_seg.priors import geodesic
 from contrastive_seg.priors.geodesic import LENGTH, nearest_seeds
 
 
@@ -81,3 +82,19 @@ def test_where_nothing_changes_the_nearest_seed_wins():
 
 def test_without_a_seed_there_is_no_label():
     assert not nearest_seeds(torch.zeros(4, 5, 6), np.zeros((4, 5, 6), int)).any()
+
+
+def test_short_operations_run_on_one_thread_and_later_ones_on_all_again(monkeypatch):
+    seen, scan = [], geodesic._scan
+    monkeypatch.setattr(
+        geodesic, "_scan", lambda *arguments: (seen.append(torch.get_num_threads()), scan(*arguments))
+    )
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        seeds = np.zeros((3, 4, 4), int)
+        seeds[0, 0, 0] = 1
+        assert (nearest_seeds(torch.zeros(3, 4, 4), seeds) == 1).all()
+        assert set(seen) == {1} and torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
