@@ -37,8 +37,8 @@ def nearest_seeds(
         Labels (D, H, W) int64; 0 only where no seed can be reached, that is where there is none.
     """
     threads = torch.get_num_threads()
-    # Ten thousands of short operations gain little from a second thread, and each waits for it: beside another
-    # program that has its core they took ten times as long.
+    # Ten thousands of short operations gain little from a second thread, and each waits for it: beside
+    # another program that has its core they took ten times as long.
     torch.set_num_threads(1)
     try:
         return _grown(image.float().cpu(), seeds, spacing, rounds)
