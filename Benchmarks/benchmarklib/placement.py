@@ -67,3 +67,61 @@ def dice_per_class(prediction: np.ndarray, truth: np.ndarray, values: list[int])
         total = int(ours.sum()) + int(theirs.sum())
         scores[value] = 2.0 * int((ours & theirs).sum()) / total if total else 1.0
     return scores
+
+
+def painted_apart(
+    truth: np.ndarray, axis: int, pair: tuple[int, int], count: int, way: str
+) -> np.ndarray | None:
+    """What somebody says who paints two structures on different slices.
+
+    Args:
+        truth: Full label map of the two structures.
+        axis: Array axis that counts the slices.
+        pair: Their label values.
+        count: Slices of each, evenly placed over it.
+        way: ``closed``: what is not painted is background. ``open``: around the place where the other
+            structure may be, as the next slices on both sides that show it say, nothing is said.
+            ``both``: both are painted on all these slices.
+
+    Returns:
+        int16 labels, IGNORE where nothing is said; None where a structure is on too few slices.
+    """
+    planes = np.moveaxis(truth, axis, 0)
+    painted: dict[int, list[int]] = {}
+    taken: set[int] = set()
+    for value in pair:
+        there = [i for i in np.flatnonzero((planes == value).any(axis=(1, 2))) if i not in taken]
+        if len(there) < count + 2:
+            return None
+        places = np.round(np.linspace(0, len(there) - 1, count + 2)[1:-1])
+        painted[value] = sorted({int(there[int(i)]) for i in places})
+        taken.update(painted[value])
+    shown = np.flatnonzero(planes.any(axis=(1, 2)))
+    empty = [i for i in (int(shown[0]) - 1, int(shown[-1]) + 1) if 0 <= i < len(planes)]
+    sparse = np.full(planes.shape, IGNORE, np.int16)
+    sparse[empty] = 0
+    for index in sorted(taken):
+        plane = planes[index].astype(np.int16)
+        for value in () if way == "both" else pair:
+            if index in painted[value]:
+                continue
+            plane[plane == value] = 0
+            beside = [i for i in painted[value] if i < index][-1:] + [i for i in painted[value] if i > index][
+                :1
+            ]
+            if way == "open" and len(beside) == 2:
+                place = _around((planes[beside] == value).any(axis=0))
+                plane[place] = np.where(plane[place] == 0, IGNORE, plane[place])
+        sparse[index] = plane
+    return np.ascontiguousarray(np.moveaxis(sparse, 0, axis))
+
+
+def _around(mask: np.ndarray) -> tuple[slice, slice]:
+    """Rows and columns around a mask, with a quarter of its size on each side and at least 8 pixels."""
+    bounds = []
+    for other in (1, 0):
+        found = np.flatnonzero(mask.any(axis=other))
+        first, last = int(found[0]), int(found[-1]) + 1
+        margin = max(8, (last - first) // 4)
+        bounds.append(slice(max(0, first - margin), last + margin))
+    return bounds[0], bounds[1]
