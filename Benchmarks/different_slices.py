@@ -10,6 +10,9 @@ empty slice beyond the ends of both. Three ways to read that, with the same numb
 
     python Benchmarks/different_slices.py --data FOLDER
     python Benchmarks/different_slices.py --data FOLDER --datasets ct_examples --steps 2
+    python Benchmarks/different_slices.py --data FOLDER --absences
+
+The last one asks the truth how often a structure really is absent between slices that show it.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from pathlib import Path
 
 import numpy as np
 from benchmarklib.cases import BenchmarkCase, find_cases
-from benchmarklib.placement import IGNORE, dice_per_class, painted_apart
+from benchmarklib.placement import IGNORE, annotated_slices, dice_per_class, painted_apart
 from benchmarklib.results import describe_machine
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -60,6 +63,21 @@ def measure(case: BenchmarkCase, pair: tuple[int, int], way: str, steps: int) ->
     return list(dice_per_class(found.labels, truth, list(pair)).values())
 
 
+def absences(cases: list[BenchmarkCase], count: int) -> tuple[int, int]:
+    """On evenly placed slices: structures that one lacks between two that show it, and all structures."""
+    lacking = total = 0
+    for case in cases:
+        truth, axis = case.truth()
+        planes = [np.take(truth, i, axis=axis) for i in annotated_slices(truth, axis, count)]
+        shown = [set(np.unique(plane).tolist()) - {0} for plane in planes]
+        for value in set().union(*shown):
+            on = [value in here for here in shown]
+            first, last = on.index(True), len(on) - on[::-1].index(True)
+            lacking += not all(on[first:last])
+            total += 1
+    return lacking, total
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(
@@ -69,7 +87,15 @@ def main() -> None:
     parser.add_argument("--datasets", default=",".join(PAIRS))
     parser.add_argument("--cases", type=int, default=5, help="most volumes of a data set, evenly drawn")
     parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--absences", action="store_true", help="count them, and do nothing else")
     args = parser.parse_args()
+    if args.absences:
+        with tempfile.TemporaryDirectory() as work:
+            for name in args.datasets.split(","):
+                for count in (3, 5, 8):
+                    lacking, total = absences(find_cases(name, args.data, Path(work)), count)
+                    print(f"{name}, {count} slices: {lacking} of {total} structures")
+        return
     print(f"{describe_machine()}; one thread, {args.steps} steps, seed 0\n")
     print("| Data | Structures | Volumes | Closed | Open | Both painted | Open against closed, paired |")
     print("| --- | --- | ---: | ---: | ---: | ---: | ---: |")
