@@ -28,6 +28,7 @@ class SliceSuggestion:
         undecided: Undecided area as a share of the structure's.
         distanceMm: To the nearest annotated slice.
         structure: Name of the structure that is meant, may be empty.
+        value: Its label value, 0 where that is not known.
     """
 
     slice: Slice
@@ -35,6 +36,7 @@ class SliceSuggestion:
     undecided: float
     distanceMm: float
     structure: str
+    value: int = 0
 
     @classmethod
     def ofEvent(cls, event: dict[str, Any], names: dict[int, str]) -> list[SliceSuggestion]:
@@ -63,7 +65,17 @@ class SliceSuggestion:
             given = json.loads(PredictionLogic.predicted(segmentationNode).GetAttribute(_ATTRIBUTE) or "[]")
         except ValueError:
             return []
-        return cls._understood(given, lambda one: str(one.get("structure", "")))
+        names = cls._names(segmentationNode)
+        return cls._understood(
+            given, lambda one: names.get(one.get("value")) or str(one.get("structure", ""))
+        )
+
+    @staticmethod
+    def _names(segmentationNode: Any) -> dict[Any, str]:
+        """What the predicted structures are called now, by label value."""
+        predicted = PredictionLogic.predicted(segmentationNode).GetSegmentation()
+        segments = [predicted.GetSegment(one) for one in predicted.GetSegmentIDs()]
+        return {one.GetLabelValue(): str(one.GetName()) for one in segments}
 
     def _toDict(self) -> dict[str, Any]:
         """As the worker would say it, but with the name of the structure."""
@@ -74,6 +86,7 @@ class SliceSuggestion:
             "undecided": self.undecided,
             "distance_mm": self.distanceMm,
             "structure": self.structure,
+            "value": self.value,
         }
 
     @classmethod
@@ -83,10 +96,11 @@ class SliceSuggestion:
             try:
                 axis, index = int(one["axis"]), int(one["index"])
                 numbers = float(one["undecided"]), float(one["distance_mm"])
+                value = int(one.get("value") or 0)
             except (KeyError, TypeError, ValueError):
                 continue
             if axis in (0, 1, 2):
-                found.append(cls((axis, index), str(one.get("reason", "")), *numbers, nameOf(one)))
+                found.append(cls((axis, index), str(one.get("reason", "")), *numbers, nameOf(one), value))
         return found
 
     def sentence(self, grid: VolumeGrid) -> str:

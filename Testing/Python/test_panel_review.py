@@ -338,7 +338,9 @@ def test_a_structure_whose_segment_was_removed_is_said_not_to_be_accepted(a_revi
 
 def test_a_segment_that_is_renamed_is_called_so_in_the_review_too(a_reviewed_scene, a_panel):
     _volume, segmentation = a_reviewed_scene
+    SliceSuggestion.store(segmentation, [SliceSuggestion((0, 5), "change", 0.1, 4.0, "Ball", 1)])
     segmentation.GetSegmentation().GetSegment("Ball").SetName("Left atrium")
+    wait_until(lambda: "do not agree about Left atrium here" in a_panel.ui.suggestionLabel.text, 5)
     wait_until(lambda: table_texts(a_panel.ui)[0][0] == "Left atrium", 5)
     predicted = PredictionLogic.predicted(segmentation).GetSegmentation()
     assert [predicted.GetSegment(one).GetName() for one in ("Ball", "Spot")] == ["Left atrium", "Spot"]
