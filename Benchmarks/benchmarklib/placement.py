@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-IGNORE = -1
+IGNORE, OPEN = -1, -2
 PLACEMENTS = ("inside", "ends")
 
 
@@ -84,7 +84,8 @@ def painted_apart(
             ``both``: both are painted on all these slices.
 
     Returns:
-        int16 labels, IGNORE where nothing is said; None where a structure is on too few slices.
+        int16 labels, IGNORE where nothing is said, OPEN as in the engine; None where a structure is on
+        too few slices.
     """
     planes = np.moveaxis(truth, axis, 0)
     painted: dict[int, list[int]] = {}
@@ -111,7 +112,7 @@ def painted_apart(
             ]
             if way == "open" and len(beside) == 2:
                 place = _around((planes[beside] == value).any(axis=0))
-                plane[place] = np.where(plane[place] == 0, IGNORE, plane[place])
+                plane[place] = np.where(plane[place] == 0, OPEN, plane[place])
         sparse[index] = plane
     return np.ascontiguousarray(np.moveaxis(sparse, 0, axis))
 

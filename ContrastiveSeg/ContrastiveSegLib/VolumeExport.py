@@ -25,6 +25,7 @@ from ContrastiveSegLib.UserError import UserError
 from ContrastiveSegLib.VolumeGrid import VolumeGrid
 
 IGNORE = -1
+OPEN = -2  # of an annotated slice: none of the structures that it shows, but perhaps another one
 _LUMINANCE = (0.299, 0.587, 0.114)
 
 
@@ -96,7 +97,8 @@ class VolumeExport:
     mapped file; former files are removed where the system lets them go.
 
     Arrays are (z, y, x) on the volume's own grid, which is never resampled; segments are brought
-    onto it. Labels are int16 with -1 (IGNORE) where nobody has said anything.
+    onto it. Labels are int16 with -1 (IGNORE) where nobody has said anything, and -2 (OPEN) where an
+    annotated slice leaves open whether it shows a structure that was painted on others, or is hidden.
 
     Args:
         folder: The run folder; it must exist.
@@ -258,10 +260,11 @@ class VolumeExport:
             if start <= z < start + box.array.shape[0]:
                 whole[part[1:]] = box.array[z - start]
                 if hidden:
-                    whole[np.isin(whole, list(hidden))] = IGNORE
+                    whole[np.isin(whole, list(hidden))] = OPEN
                 painted[part[1:]] = whole[part[1:]] > 0 if persons is None else persons[z - start]
             said = np.zeros(plane.shape, bool)
             some = np.zeros(plane.shape, bool)
+            unsaid = np.zeros(plane.shape, bool)
             for axis, index in slices:
                 if axis == 0 and index != z:
                     continue
@@ -272,9 +275,11 @@ class VolumeExport:
                     # what came with Accept is open as well, also beyond the place of today
                     plain = ~opened.line(axis, index, z, box.shape) & ((whole == 0) | painted)[place]
                     said[place] |= plain
+                    unsaid[place] |= ~plain
                     some[place] = True
                 else:
                     said[place] = True
+            plane[unsaid] = OPEN
             np.copyto(plane, whole, where=said | (some & painted))
             yield plane
 

@@ -25,6 +25,7 @@ from ContrastiveSegLib.VolumeGrid import VolumeGrid
 VALUES = {"Liver": 1, "Kidney": 7}
 LIVER, KIDNEY = [5, 10, 13, 18], [6, 11, 17]
 CLEAN = [one for one in range(24) if one not in [*LIVER, *KIDNEY]]
+OPEN = -2
 UNCHECKED, PARTIALLY, CHECKED = qt.Qt.Unchecked, qt.Qt.PartiallyChecked, qt.Qt.Checked
 
 
@@ -62,11 +63,11 @@ def test_around_where_the_other_structure_may_be_nothing_is_said(a_scene_of_two,
     labels = exported(tmp_path, volume, segmentation)
     assert (labels[CLEAN] == -1).all()
     for index in (10, 13):
-        hole = labels[index] == -1
+        hole = labels[index] == OPEN
         assert hole[truth[index] == 7].all() and (labels[index] == 1)[truth[index] == 1].all()
         assert (labels[index] == 0).mean() > 0.3 and not (labels[index] == 7).any()
     for index in (6, 11, 17):
-        assert (labels[index] == -1)[truth[index] == 1].all()
+        assert (labels[index] == OPEN)[truth[index] == 1].all()
     for index in (5, 18):  # beyond the slices that show the kidney it has ended
         assert (labels[index] >= 0).all()
 
@@ -81,7 +82,7 @@ def test_slices_of_any_plane_are_left_open(a_scene, tmp_path, axis):
     paint(segmentation, "Kidney", only_slices(turned == 7, axis, KIDNEY), volume)
     labels = np.moveaxis(exported(tmp_path, volume, segmentation), axis, 0)
     for index in (10, 13):
-        assert (labels[index] == -1)[truth[index] == 7].all() and (labels[index] == 0).any()
+        assert (labels[index] == OPEN)[truth[index] == 7].all() and (labels[index] == 0).any()
     assert (labels[5] >= 0).all()
 
 
@@ -153,7 +154,7 @@ def test_accept_fills_what_is_open_and_it_stays_open_for_learning(a_scene_of_two
 
 def only_open(truth, labels):
     """Truth of the liver's slices where they are not open."""
-    return np.where(labels == -1, -1, np.where(truth == 1, 1, 0))
+    return np.where(labels == OPEN, OPEN, np.where(truth == 1, 1, 0))
 
 
 def test_earlier_work_is_opened_with_what_was_open(a_scene_of_two, tmp_path, monkeypatch):

@@ -11,8 +11,7 @@ from ContrastiveSegLib.LabelBox import LabelBox
 from ContrastiveSegLib.PredictionFiles import PredictionFiles
 from ContrastiveSegLib.PredictionLogic import PredictionLogic
 from ContrastiveSegLib.Runs.RunFinder import latest
-
-_LEAST_BACKGROUND = 0.1  # share of a slice; a slice may be open where other structures may be
+from ContrastiveSegLib.VolumeExport import IGNORE, OPEN
 
 
 @dataclass(frozen=True)
@@ -51,16 +50,14 @@ class RunPainting:
     @staticmethod
     def _said(path: Path) -> tuple[list[np.ndarray], list[np.ndarray]]:
         labels = np.load(path, mmap_mode="r", allow_pickle=False)
-        complete = [np.ones(n, bool) for n in labels.shape]
-        background = [np.zeros(n) for n in labels.shape]
-        for z, plane in enumerate(labels):
-            said, empty = plane >= 0, plane == 0
-            complete[0][z] = said.all()
-            complete[1] &= said.all(axis=1)
-            complete[2] &= said.all(axis=0)
-            background[0][z] = empty.sum()
-            background[1] += empty.sum(axis=1)
-            background[2] += empty.sum(axis=0)
-        sizes = [labels.size / n for n in labels.shape]
-        few = [counts < _LEAST_BACKGROUND * size for counts, size in zip(background, sizes, strict=True)]
-        return complete, [one & ~said for one, said in zip(few, complete, strict=True)]
+        found = []
+        for least in (0, OPEN):
+            said = [np.ones(n, bool) for n in labels.shape]
+            for z, plane in enumerate(labels):
+                # -1 says nothing, whatever else may be left open
+                here = (plane >= least) & (plane != IGNORE)
+                said[0][z] = here.all()
+                said[1] &= here.all(axis=1)
+                said[2] &= here.all(axis=0)
+            found.append(said)
+        return found[0], [~one for one in found[1]]

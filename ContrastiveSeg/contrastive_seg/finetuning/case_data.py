@@ -11,7 +11,7 @@ import torch
 from contrastive_seg.data.orientation import Orientation
 from contrastive_seg.data.sparse_labels import IGNORE, SparseLabels
 from contrastive_seg.data.volume import Volume
-from contrastive_seg.finetuning.open_slices import filled, mostly_known, unsaid
+from contrastive_seg.finetuning.open_slices import filled, unsaid
 from contrastive_seg.finetuning.samples import TrainingSlice
 from contrastive_seg.finetuning.settings import region_pixels
 from contrastive_seg.finetuning.view import Box, View, region_of_interest, whole_plane
@@ -49,7 +49,7 @@ class AxisPlan:
 
     Attributes:
         axis: 0 axial, 1 coronal, 2 sagittal.
-        complete: Slices of which every pixel is truth, or nearly (:mod:`.open_slices`).
+        complete: Slices that are annotated as a whole.
         partial: Slices with some truth.
         again: Whether these voxels are those of an earlier plan, seen along another axis.
     """
@@ -75,7 +75,7 @@ def plan_axes(labels: SparseLabels, spacing_zyx: tuple[float, float, float]) -> 
     along any plane, along the one in which the strokes are flat.
     """
     array = labels.array
-    known = array != IGNORE
+    known = array > IGNORE
     complete = [labels.annotated_slices(axis) for axis in range(3)]
     if all(len(complete[a]) == array.shape[a] for a in range(3)):
         # Coarsest spacing; among equal ones the third array axis of the common orientation.
@@ -89,12 +89,6 @@ def plan_axes(labels: SparseLabels, spacing_zyx: tuple[float, float, float]) -> 
         if plan.complete:
             rest = rest.copy() if rest is known else rest
             np.moveaxis(rest, plan.axis, 0)[plan.complete] = False
-    for axis in sorted(range(3), key=lambda a: _touched(rest, a)):
-        found = mostly_known(array, axis, rest)
-        if found:
-            plans[axis].complete = sorted([*plans[axis].complete, *found])
-            rest = rest.copy()
-            np.moveaxis(rest, axis, 0)[found] = False
     if rest.any():
         counts = [np.flatnonzero(rest.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
         shares = [len(found) / size for found, size in zip(counts, array.shape, strict=True)]
@@ -104,11 +98,6 @@ def plan_axes(labels: SparseLabels, spacing_zyx: tuple[float, float, float]) -> 
             axis = min(range(3), key=lambda a: (round(_thickness(box, a), 1), -spacing_zyx[a], shares[a], a))
         plans[axis].partial = [int(i) for i in counts[axis]]
     return sorted((p for p in plans if p.count), key=lambda p: -p.count)
-
-
-def _touched(rest: np.ndarray, axis: int) -> float:
-    """Share of the slices along an axis on which anything is."""
-    return float(rest.any(axis=tuple({0, 1, 2} - {axis})).mean())
 
 
 def _thickness(strokes: np.ndarray, axis: int) -> float:
@@ -302,7 +291,7 @@ def _region_growing(
             carried = torch.where(inside > 0, found + 2, 1) * (inside.abs() > _UNSURE)
             known = torch.where(known == 0, carried, known)
         annotated[index] = known.numpy()
-    crossed = np.flatnonzero((taught != IGNORE).any(axis=tuple({0, 1, 2} - {view.axis}))).tolist()
+    crossed = np.flatnonzero((taught > IGNORE).any(axis=tuple({0, 1, 2} - {view.axis}))).tolist()
     crossing = {i: view.known_pixels(taught, i, values) for i in crossed if i not in annotated}
     return RegionGrowing(view.cache(), annotated, priors, view.slice_pixels, crossing)
 

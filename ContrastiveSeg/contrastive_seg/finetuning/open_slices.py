@@ -1,7 +1,7 @@
 """Annotated slices that leave something open: they say nothing about structures painted on other slices.
 
 Somebody paints the liver on some slices and later the spleen on others. On the first ones the spleen is
-there, too, but nobody has said where. Around the place where it may be such slices hold IGNORE, while all
+there, too, but nobody has said where. Around the place where it may be such slices are OPEN, while all
 else is truth on them. They tell as much about the liver as any other; what they do not tell about the
 spleen is carried there from the slices that show it.
 """
@@ -11,37 +11,12 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from contrastive_seg.data.sparse_labels import IGNORE
+from contrastive_seg.data.sparse_labels import OPEN
 from contrastive_seg.finetuning.view import View
 from contrastive_seg.priors.propagation import Propagator
 
-_MOST_OPEN = 0.8
-"""Share of a slice that may be open; of scribbles nearly everything is."""
-
-_LEAST_BACKGROUND = 0.1
-"""Share that is background for certain; it has none where only what is painted counts."""
-
 _OTHERWISE = -0.5
 """Largest distance, in pixels, of a structure where another one, or background, is truth."""
-
-
-def mostly_known(labels: np.ndarray, axis: int, rest: np.ndarray) -> list[int]:
-    """Slices on which so much is truth that the shapes on them are whole.
-
-    Args:
-        labels: Of the volume, with IGNORE.
-        axis: Array axis that counts the slices.
-        rest: Which voxels are known other than from complete slices, bool of the same shape.
-    """
-    found = []
-    slices, known = np.moveaxis(labels, axis, 0), np.moveaxis(rest, axis, 0)
-    for index in np.flatnonzero(rest.any(axis=tuple({0, 1, 2} - {axis}))):
-        size = slices[index].size
-        if known[index].sum() < (1 - _MOST_OPEN) * size or not (slices[index] > 0).any():
-            continue
-        if (known[index] & (slices[index] == 0)).sum() >= _LEAST_BACKGROUND * size:
-            found.append(int(index))
-    return found
 
 
 def unsaid(labels: np.ndarray, axis: int, slices: list[int], values: tuple[int, ...]) -> dict[int, list[int]]:
@@ -50,13 +25,13 @@ def unsaid(labels: np.ndarray, axis: int, slices: list[int], values: tuple[int, 
     Those with open voxels that do not show it, between two that do.
 
     Args:
-        labels: Of the volume, with IGNORE.
+        labels: Of the volume.
         axis: Array axis that counts the slices.
         slices: The annotated ones, sorted.
         values: Label values by class, background first.
     """
     planes = {index: np.take(labels, index, axis=axis) for index in slices}
-    is_open = {index for index, plane in planes.items() if (plane == IGNORE).any()}
+    is_open = {index for index, plane in planes.items() if (plane == OPEN).any()}
     found: dict[int, list[int]] = {}
     for c, value in enumerate(values):
         if c == 0 or not is_open:
@@ -82,7 +57,7 @@ def filled(
     Args:
         propagator: With the distances as they are painted.
         view: Of the slices.
-        labels: Of the volume, with IGNORE.
+        labels: Of the volume.
         open_: As :func:`unsaid` gives it.
         values: Label values by class, background first.
 

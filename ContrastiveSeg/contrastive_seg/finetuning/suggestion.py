@@ -204,10 +204,7 @@ def profile_of(case: PreparedCase, found: Prediction, values: tuple[int, ...]) -
     apply = case.orientation.apply
     turned = replace(found, labels=apply(found.labels), uncertainty=apply(found.uncertainty))
     item, labels = case.views[0], case.labels
-    if item.propagator is not None:
-        annotated = sorted(item.propagator.annotated)
-    else:
-        annotated = labels.annotated_slices(item.view.axis) or labels.touched_slices(item.view.axis)
+    annotated = labels.annotated_slices(item.view.axis) or labels.touched_slices(item.view.axis)
     return Profile.of(item, annotated, turned, values)
 
 

@@ -132,8 +132,7 @@ class View:
     def soft_labels(self, labels: np.ndarray, index: int, values: tuple[int, ...]) -> torch.Tensor:
         """Truth of a slice: a share (0..1) by class and, last, the known share, (C+1, H, W)."""
         native = self._native(labels, index, index + 1)[0]
-        planes = np.stack([native == v for v in (*values, IGNORE)]).astype(np.float32)
-        planes[-1] = 1 - planes[-1]
+        planes = np.stack([*(native == v for v in values), native > IGNORE]).astype(np.float32)
         soft = self._resample(torch.from_numpy(planes)[None])[0]
         # Padding is not truth.
         soft[-1, self.inner[0] :, :] = 0
@@ -146,7 +145,7 @@ class View:
         Unlike :meth:`soft_labels` it keeps lines that are thinner than a pixel.
         """
         native = self._native(labels, index, index + 1)[0]
-        y, x = np.nonzero(native != IGNORE)
+        y, x = np.nonzero(native > IGNORE)
         classes = np.zeros(max(*values, int(native.max())) + 1, np.int16)
         classes[list(values)] = np.arange(len(values)) + 1
         found = np.zeros(self.size, np.int16)

@@ -160,7 +160,7 @@ def combine(
             slice(region[1][0], region[1][1]),
             slice(region[2][0], region[2][1]),
         )
-        unknown = None if truth is None else torch.from_numpy(truth[target] == IGNORE)
+        unknown = None if truth is None else torch.from_numpy(truth[target] <= IGNORE)
         doubt += sum_of_doubt(shares, unknown)
         background = shares[0].clone()
         second = shares.scatter_(0, index[None], -1.0).amax(dim=0)
@@ -170,7 +170,7 @@ def combine(
         uncertainty[target] = (margin * 100).round().to(torch.uint8).numpy()
     if truth is not None:
         for z in range(shape[0]):
-            known = truth[z] != IGNORE
+            known = truth[z] > IGNORE
             if known.any():
                 labels[z][known] = truth[z][known]
                 probability[z][known] = np.where(truth[z][known] > 0, 100, 0)

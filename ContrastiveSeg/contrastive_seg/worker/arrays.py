@@ -9,7 +9,7 @@ import numpy as np
 
 from contrastive_seg.data.checks import check_labels, check_volume
 from contrastive_seg.data.read import read_labels, read_volume
-from contrastive_seg.data.sparse_labels import IGNORE, SparseLabels
+from contrastive_seg.data.sparse_labels import IGNORE, OPEN, SparseLabels
 from contrastive_seg.data.volume import Volume
 from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.runs import JobCase, RunFolder
@@ -120,11 +120,11 @@ def open_npy(path: Path, kinds: str) -> np.ndarray:
 
 
 def _as_int16(array: np.ndarray, path: Path) -> np.ndarray:
-    if array.size and (array.min() < IGNORE or array.max() > np.iinfo(np.int16).max):
+    if array.size and (array.min() < OPEN or array.max() > np.iinfo(np.int16).max):
         raise ContrastiveSegError(
             "unreadable-file",
             f"The labels in '{path}' go from {array.min()} to {array.max()}, but must lie between "
-            f"{IGNORE} (nothing said) and 32767.",
+            f"{OPEN} (left open; {IGNORE}: nothing said) and 32767.",
             "Give the segments label values between 1 and 32767.",
         )
     return array.astype(np.int16)

@@ -51,7 +51,7 @@ def test_a_hidden_segment_is_neither_learnt_nor_background(an_export, a_scene, f
     tumour[9] = 1
     slicer.util.updateSegmentBinaryLabelmapFromArray(tumour, segmentation, "Tumour", volume)
     segmentation.GetDisplayNode().SetSegmentVisibility("Tumour", False)
-    expected = np.where((tumour > 0) & (ball(SHAPE) == 0), -1, ball(SHAPE))[7]
+    expected = np.where((tumour > 0) & (ball(SHAPE) == 0), -2, ball(SHAPE))[7]
     for values in ({"Ball": 1}, {"Ball": 1, "Tumour": 2}):
         exported = export.export(volume, segmentation, values)
         labels = np.load(folder / exported.case["labels"])

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from contrastive_seg_phantom import dice, keep_slices, two_organs
 
-from contrastive_seg.data.sparse_labels import IGNORE, SparseLabels
+from contrastive_seg.data.sparse_labels import IGNORE, OPEN, SparseLabels
 from contrastive_seg.finetuning.case_data import plan_axes
-from contrastive_seg.finetuning.open_slices import filled, mostly_known, unsaid
+from contrastive_seg.finetuning.kept_labels import keep_labels, kept_labels
+from contrastive_seg.finetuning.open_slices import filled, unsaid
 from contrastive_seg.finetuning.session import Case, FinetuningSession
 from contrastive_seg.finetuning.settings import FinetuneSettings
 from contrastive_seg.finetuning.view import View, region_of_interest
@@ -27,7 +28,7 @@ def painted(truth, open_places=True):
         for index in others:
             array[index][array[index] == value] = 0
             if open_places and slices[0] < index < slices[-1]:
-                array[index][place][array[index][place] == 0] = IGNORE
+                array[index][place][array[index][place] == 0] = OPEN
     return array
 
 
@@ -53,30 +54,31 @@ def test_what_was_painted_and_what_is_background_stays_as_it_is(tmp_path):
     volume, truth = two_organs()
     array = painted(truth)
     session, found = learnt(tmp_path, volume, array)
-    known = array != IGNORE
+    known = array >= 0
     assert np.array_equal(found[known], array[known])
     assert not {one.index for one in session.suggest(0, 5)} & {*FIRST, *SECOND}
 
 
-def test_slices_with_open_places_are_annotated_and_scribbles_are_not():
+def test_slices_with_open_places_are_annotated_and_those_of_which_something_is_unsaid_are_not():
     _volume, truth = two_organs()
     array = painted(truth)
-    plan = plan_axes(SparseLabels(array), SPACING)[0]
-    assert (plan.axis, plan.complete, plan.partial) == (0, sorted([*FIRST, *SECOND]), [])
-    only_painted = np.where(truth > 0, truth, IGNORE).astype(np.int16)
-    only_painted[[i for i in range(len(truth)) if i not in FIRST]] = IGNORE
-    assert plan_axes(SparseLabels(only_painted), SPACING)[0].partial == FIRST
-    scribbles = np.full_like(array, IGNORE)
-    scribbles[FIRST, 20:22, 10:40] = truth[FIRST, 20:22, 10:40]
-    assert plan_axes(SparseLabels(scribbles), SPACING)[0].complete == []
+    labels = SparseLabels(array)
+    slices = sorted([*FIRST, *SECOND])
+    plan = plan_axes(labels, SPACING)[0]
+    assert (plan.axis, plan.complete, plan.partial) == (0, slices, [])
+    assert labels.annotated_slices(0) == slices and labels.values == VALUES and not labels.is_complete
+    unfinished = np.where(array == OPEN, IGNORE, array)
+    plan = plan_axes(SparseLabels(unfinished), SPACING)[0]
+    assert (plan.complete, plan.partial) == ([5, 18], [6, 10, 11, 13, 17])
+    whole = np.where(truth == 1, truth, OPEN).astype(np.int16)
+    assert SparseLabels(whole).annotated_slices(1) == list(range(48)) and not SparseLabels(whole).is_complete
 
 
-def test_stripes_that_slices_of_another_plane_leave_make_no_slice_complete():
+def test_the_labels_of_a_round_are_kept_with_what_they_leave_open(tmp_path):
     _volume, truth = two_organs()
-    coronal = keep_slices(truth, list(range(2, 46)), axis=1)
-    plans = plan_axes(coronal, SPACING)
-    assert [(plan.axis, plan.complete) for plan in plans] == [(1, list(range(2, 46)))]
-    assert mostly_known(coronal.array, 0, np.zeros(truth.shape, bool)) == []
+    array = painted(truth)
+    keep_labels(tmp_path, 1, [SparseLabels(array)])
+    assert np.array_equal(kept_labels(tmp_path, 1, 0, array.shape).array, array)
 
 
 def test_nothing_is_said_only_between_slices_that_show_a_structure():
@@ -84,7 +86,7 @@ def test_nothing_is_said_only_between_slices_that_show_a_structure():
     array = painted(truth)
     slices = sorted([*FIRST, *SECOND])
     assert unsaid(array, 0, slices, VALUES) == {1: [6, 11, 17], 2: [10, 13]}
-    array[11][array[11] == IGNORE] = 0  # somebody says that organ 1 is not there
+    array[11][array[11] == OPEN] = 0  # somebody says that organ 1 is not there
     assert unsaid(array, 0, slices, VALUES) == {1: [6, 17], 2: [10, 13]}
     assert unsaid(np.maximum(array, 0), 0, slices, VALUES) == {}
 
