@@ -80,7 +80,7 @@ def painted_apart(
         pair: Their label values.
         count: Slices of each, evenly placed over it.
         way: ``closed``: what is not painted is background. ``open``: around the place where the other
-            structure may be, as the next slices on both sides that show it say, nothing is said.
+            structure may be, as the next slices that show it say, nothing is said where the two are mixed.
             ``both``: both are painted on all these slices.
 
     Returns:
@@ -107,10 +107,9 @@ def painted_apart(
             if index in painted[value]:
                 continue
             plane[plane == value] = 0
-            beside = [i for i in painted[value] if i < index][-1:] + [i for i in painted[value] if i > index][
-                :1
-            ]
-            if way == "open" and len(beside) == 2:
+            mine = painted[value]
+            beside = [i for i in mine if i < index][-1:] + [i for i in mine if i > index][:1]
+            if way == "open" and any(mine[0] < i < mine[-1] for i in taken.difference(mine)):
                 place = _around((planes[beside] == value).any(axis=0))
                 plane[place] = np.where(plane[place] == 0, OPEN, plane[place])
         sparse[index] = plane

@@ -197,7 +197,7 @@ class AnnotationSummary:
         ).format(names=Words.listed(list(self.hidden)))
 
     def leftOpen(self) -> str:
-        """What is not painted on slices between others that show it; empty where nothing is."""
+        """What is painted on other slices than the rest, and so left open; empty where nothing is."""
         counts = {key: sum(key in one.open for one in self.slices) for key in self.names}
         listed = [
             (_("{name} (1 slice)") if count == 1 else _("{name} ({count} slices)")).format(
@@ -209,8 +209,8 @@ class AnnotationSummary:
         if not listed:
             return ""
         return _(
-            "Not painted between slices that show it: {names}. There it is left open and found by itself; "
-            "tick Complete where it is really absent."
+            "Left open where only others are painted: {names}. There it is found by itself; tick Complete "
+            "where it is really absent."
         ).format(names=Words.listed(listed))
 
     def warning(self) -> str:

@@ -27,8 +27,9 @@ class OpenSlices:
 
     Who has painted the liver on some slices and then the spleen on others has forgotten, or spared, the
     spleen on the first ones: it is there. To learn it as background would spoil both. So around the place
-    where such a structure may be, the slice is left open, unless it is marked as whole. Beyond the last
-    slice that shows a structure it has ended, as everywhere.
+    where such a structure may be, the slice is left open, unless it is marked as whole. That is so beyond
+    the outermost slices that show it, too, up to one that is marked as empty or whole. A structure that is
+    painted wherever others are between its ends has ended beyond them.
 
     Attributes:
         places: By slice and label value, where the structure may be: rows and columns of the slice.
@@ -78,10 +79,15 @@ class OpenSlices:
                 mayBeOpen = {i for i in indices if shown[axis, i] and (axis, i) not in whole}
                 showing = [i for i in indices if value in shown[axis, i]]
                 said = [i for i in indices if i in showing or i not in mayBeOpen]
+                beside: dict[int, list[int]] = {}
                 for index in sorted(mayBeOpen.difference(showing)):
-                    beside = [i for i in said if i < index][-1:] + [i for i in said if i > index][:1]
-                    if len(beside) == 2 and set(beside) <= set(showing):
-                        around = [planes[axis, i] == value for i in beside]
+                    sides = [i for i in said if i < index][-1:] + [i for i in said if i > index][:1]
+                    beside[index] = [i for i in sides if i in showing]
+                if not any(len(sides) == 2 for sides in beside.values()):
+                    continue  # painted on the same slices as the others: beyond them it has ended
+                for index, sides in beside.items():
+                    if sides:
+                        around = [planes[axis, i] == value for i in sides]
                         found.setdefault((axis, index), {})[value] = cls._place(around, labels, axis)
                         yield
         return cls(found)
@@ -125,7 +131,7 @@ class OpenSlices:
         size = [s for a, s in enumerate(labels.shape) if a != axis]
         bounds = []
         for other in (0, 1):
-            found = np.flatnonzero(np.logical_or(*masks).any(axis=1 - other))
+            found = np.flatnonzero(np.any(masks, axis=0).any(axis=1 - other))
             first, last = int(found[0]) + start[other], int(found[-1]) + 1 + start[other]
             margin = max(_LEAST_MARGIN, (last - first) // 4)
             bounds.append(slice(max(0, first - margin), min(size[other], last + margin)))

@@ -241,8 +241,8 @@ class AnnotationSection:
         )
         if one.open:
             tip = _(
-                "{names}: painted on slices on both sides, not on this one. So nothing is said about it "
-                "here, and all else is complete. Paint it, or click to say that it is not there."
+                "{names}: painted on other slices, not on this one. So nothing is said about it here, and "
+                "all else is complete. Paint it, or click to say that it is not there."
             ).format(names=Words.listed([names[key] for key in one.open]))
         elif not one.segmentIds:
             tip = _("Marked as empty; uncheck it to take the mark away.")

@@ -22,7 +22,8 @@ _OTHERWISE = -0.5
 def unsaid(labels: np.ndarray, axis: int, slices: list[int], values: tuple[int, ...]) -> dict[int, list[int]]:
     """On which slices nothing is said about a structure, by class.
 
-    Those with open voxels that do not show it, between two that do.
+    Those with open voxels that do not show it, between two that do; and where there are such slices, those
+    beyond the outermost that show it, too, up to one that says that it is not there.
 
     Args:
         labels: Of the volume.
@@ -38,10 +39,12 @@ def unsaid(labels: np.ndarray, axis: int, slices: list[int], values: tuple[int, 
             continue
         shown = {index for index, plane in planes.items() if (plane == value).any()}
         said = [index for index in slices if index in shown or index not in is_open]
+        sides: dict[int, int] = {}
         for index in sorted(is_open - shown):
             beside = [one for one in said if one < index][-1:] + [one for one in said if one > index][:1]
-            if len(beside) == 2 and shown.issuperset(beside):
-                found.setdefault(c, []).append(index)
+            sides[index] = len(shown.intersection(beside))
+        if 2 in sides.values():
+            found[c] = [index for index, count in sides.items() if count]
     return found
 
 

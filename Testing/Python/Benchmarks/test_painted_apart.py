@@ -35,11 +35,10 @@ def test_open_slices_say_nothing_where_the_other_structure_is_and_the_truth_else
     first, second = slices_of(closed, 1), slices_of(closed, 7)
     for mine, others, value in ((first, second, 7), (second, first, 1)):
         for index in mine:
+            inside = opened[index][a_truth[index] == value]
             if others[0] < index < others[-1]:
-                assert (opened[index][a_truth[index] == value] == OPEN).all()
-                assert (opened[index] == 0).any()
-            else:
-                assert (opened[index] >= 0).all()
+                assert (inside == OPEN).all()
+            assert (inside == OPEN).mean() > 0.8 and (opened[index] == 0).any()
 
 
 def test_other_axes_are_painted_alike(a_truth):

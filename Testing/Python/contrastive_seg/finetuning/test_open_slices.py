@@ -81,7 +81,7 @@ def test_the_labels_of_a_round_are_kept_with_what_they_leave_open(tmp_path):
     assert np.array_equal(kept_labels(tmp_path, 1, 0, array.shape).array, array)
 
 
-def test_nothing_is_said_only_between_slices_that_show_a_structure():
+def test_nothing_is_said_where_a_structure_is_painted_apart_and_beyond_up_to_a_slice_without_it():
     _volume, truth = two_organs()
     array = painted(truth)
     slices = sorted([*FIRST, *SECOND])
@@ -89,6 +89,14 @@ def test_nothing_is_said_only_between_slices_that_show_a_structure():
     array[11][array[11] == OPEN] = 0  # somebody says that organ 1 is not there
     assert unsaid(array, 0, slices, VALUES) == {1: [6, 17], 2: [10, 13]}
     assert unsaid(np.maximum(array, 0), 0, slices, VALUES) == {}
+    array = painted(truth)
+    array[5, 0, 0] = array[18, 0, 0] = OPEN
+    assert unsaid(array, 0, slices, VALUES) == {1: [6, 11, 17], 2: [5, 10, 13, 18]}
+    array[2] = 0
+    assert unsaid(array, 0, [2, *slices], VALUES)[2] == [5, 10, 13, 18], "it ends between 2 and 6"
+    # painted on the same slices, with others beyond: there it has ended
+    array[[10, 13]] = truth[[10, 13]]
+    assert 2 not in unsaid(array, 0, slices, VALUES)
 
 
 def test_a_shape_that_is_carried_to_an_open_place_keeps_off_what_is_known():
