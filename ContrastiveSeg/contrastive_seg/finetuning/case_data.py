@@ -11,7 +11,7 @@ import torch
 from contrastive_seg.data.orientation import Orientation
 from contrastive_seg.data.sparse_labels import IGNORE, SparseLabels
 from contrastive_seg.data.volume import Volume
-from contrastive_seg.finetuning.open_slices import filled, unsaid
+from contrastive_seg.finetuning.open_slices import carried, filled, settled, unsaid
 from contrastive_seg.finetuning.samples import TrainingSlice
 from contrastive_seg.finetuning.settings import region_pixels
 from contrastive_seg.finetuning.view import Box, View, region_of_interest, whole_plane
@@ -34,7 +34,7 @@ _NEAR_MM = 1.0
 """Added to a slice's distance from the next annotated one, whose square then divides its weight."""
 
 _UNSURE = 1.0
-"""Pixels beside a contour carried to an open place, on which nothing begins to grow."""
+"""Pixels beside a contour carried to an open place, on which nothing is said."""
 
 _FEW_SLICES = 0.5
 """Scribbles on more slices than this share, along any plane, were not painted on a few slices."""
@@ -192,6 +192,7 @@ def prepare_view(
     propagator: Propagator | None = None
     growing: RegionGrowing | None = None
     own: dict[int, torch.Tensor] = {}
+    told: dict[int, torch.Tensor] = {}  # what is carried to places that are left open
     taught = _without(labels.array, plan.axis, hidden or {})
     dense = len(plan.complete) > 0.5 * view.count
     painted = any((np.take(labels.array, i, axis=plan.axis) > 0).any() for i in plan.complete)
@@ -200,11 +201,10 @@ def prepare_view(
         earlier = previous.propagator if previous is not None else None
         propagator = Propagator(view.cache(), own, view.slice_pixels, should_stop, earlier)
         open_ = unsaid(labels.array, plan.axis, plan.complete, values)
-        told: dict[int, torch.Tensor] = {}  # what is carried to places that are left open
         if open_:
             own = filled(propagator, view, labels.array, open_, values)
             propagator = Propagator(view.cache(), own, view.slice_pixels, should_stop, propagator)
-            told = {i: own[i] for indices in open_.values() for i in indices}
+            told = carried(own, open_)
         propagated = propagator.propagate()
         growing = _region_growing(view, plan.complete, propagated, values, labels.array, taught, told)
         grown = growing.labels()
@@ -215,6 +215,8 @@ def prepare_view(
     for index in [*plan.complete, *plan.partial]:
         kept = held_out(index)
         soft = view.soft_labels(labels.array if kept else taught, index, values).half()
+        if index in told and not kept:
+            soft = settled(view, soft, told[index], _UNSURE)
         if not soft[-1].any():
             continue
         present = tuple(c for c in range(len(values)) if bool((soft[c] > 0.5).any()))
@@ -288,8 +290,8 @@ def _region_growing(
         known = (soft[:-1].argmax(dim=0) + 1) * (soft[-1] > 0.5)
         if index in told:
             inside, found = told[index].max(dim=0)
-            carried = torch.where(inside > 0, found + 2, 1) * (inside.abs() > _UNSURE)
-            known = torch.where(known == 0, carried, known)
+            here = torch.where(inside > 0, found + 2, 1) * (inside.abs() > _UNSURE)
+            known = torch.where(known == 0, here, known)
         annotated[index] = known.numpy()
     crossed = np.flatnonzero((taught > IGNORE).any(axis=tuple({0, 1, 2} - {view.axis}))).tolist()
     crossing = {i: view.known_pixels(taught, i, values) for i in crossed if i not in annotated}

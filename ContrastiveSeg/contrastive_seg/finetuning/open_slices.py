@@ -14,6 +14,7 @@ import torch
 from contrastive_seg.data.sparse_labels import OPEN
 from contrastive_seg.finetuning.view import View
 from contrastive_seg.priors.propagation import Propagator
+from contrastive_seg.priors.shape import FAR
 
 _OTHERWISE = -0.5
 """Largest distance, in pixels, of a structure where another one, or background, is truth."""
@@ -76,3 +77,32 @@ def filled(
             own[index] = own[index].clone()
             own[index][c - 1] = torch.where(known, distance.clamp(max=_OTHERWISE), distance)
     return own
+
+
+def carried(own: dict[int, torch.Tensor], open_: dict[int, list[int]]) -> dict[int, torch.Tensor]:
+    """Of open slices, the signed distances of what they do not say; what they say is far, (C-1, H, W)."""
+    found: dict[int, torch.Tensor] = {}
+    for c, indices in open_.items():
+        for index in indices:
+            found.setdefault(index, torch.full_like(own[index], -FAR))[c - 1] = own[index][c - 1]
+    return found
+
+
+def settled(view: View, soft: torch.Tensor, distance: torch.Tensor, margin: float) -> torch.Tensor:
+    """Truth of an open slice with background where no carried contour is near.
+
+    Without it a network is told of no background beside structures that are open on every slice, and
+    paints over all of it.
+
+    Args:
+        view: Of the slice.
+        soft: Its truth, see :meth:`View.soft_labels`.
+        distance: What is carried, see :func:`carried`.
+        margin: Pixels from the contours within which nothing is said.
+    """
+    far = (soft[-1] <= 0.5) & (distance.amax(dim=0) < -margin)
+    far[view.inner[0] :] = False  # padding is not truth
+    far[:, view.inner[1] :] = False
+    soft = torch.where(far, torch.zeros_like(soft), soft)
+    soft[0][far] = soft[-1][far] = 1
+    return soft

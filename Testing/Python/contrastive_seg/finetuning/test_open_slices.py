@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
+import torch
 from contrastive_seg_phantom import dice, keep_slices, two_organs
 
 from contrastive_seg.data.sparse_labels import IGNORE, OPEN, SparseLabels
 from contrastive_seg.finetuning.case_data import plan_axes
 from contrastive_seg.finetuning.kept_labels import keep_labels, kept_labels
-from contrastive_seg.finetuning.open_slices import filled, unsaid
+from contrastive_seg.finetuning.open_slices import carried, filled, settled, unsaid
 from contrastive_seg.finetuning.session import Case, FinetuningSession
 from contrastive_seg.finetuning.settings import FinetuneSettings
 from contrastive_seg.finetuning.view import View, region_of_interest
@@ -113,6 +114,25 @@ def test_a_shape_that_is_carried_to_an_open_place_keeps_off_what_is_known():
         assert float(found[index][1][~known].max()) > 2
         assert (found[index][0] == own[index][0]).all()
     assert found[5] is own[5]
+
+
+def test_far_from_what_is_carried_an_open_place_is_background_and_padding_is_not():
+    volume, truth = two_organs()
+    array = painted(truth)
+    view = View(volume, Normalisation.of(volume.array), 0, region_of_interest(array, 0), 0.8)
+    own = {10: torch.stack([torch.full(view.size, 5.0), torch.full(view.size, -9.0)])}
+    own[10][1, :, :20] = 3.0
+    distance = carried(own, {2: [10]})[10]
+    assert float(distance[0].max()) < -9, "organ 1 is complete on this slice"
+    before = view.soft_labels(array, 10, VALUES)
+    after = settled(view, before, distance, 1.0)
+    open_ = before[-1] <= 0.5
+    inner = torch.zeros_like(open_)
+    inner[: view.inner[0], : view.inner[1]] = True
+    right = torch.arange(view.size[1]) >= 20
+    assert (after[:, ~(open_ & inner & right)] == before[:, ~(open_ & inner & right)]).all()
+    assert (after[0] == 1)[open_ & inner & right].all() and (after[-1] == 1)[open_ & inner & right].all()
+    assert (open_ & inner & right).any()
 
 
 @pytest.mark.parametrize("axis", [1, 2])
