@@ -61,7 +61,8 @@ def pretrained(start: Start, study: Study, files: list[Path], args: argparse.Nam
     with table.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         writer.writerow(["image"])
-        writer.writerows([str(path)] for path in files)
+        # relative ones would be looked for beside the table
+        writer.writerows([str(path.resolve())] for path in files)
     command = [sys.executable, "-m", "contrastive_seg.cli", "pretrain", "--data", str(table), "--json"]
     command += ["--output", str(weights), "--method", start.method, "--network", start.network]
     command += ["--size", str(study.size), "--context", "3", "--steps", str(args.pretraining_steps)]

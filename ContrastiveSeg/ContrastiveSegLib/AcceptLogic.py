@@ -81,6 +81,7 @@ class AcceptLogic:
         slices: list[Slice] | None = None,
         replaceAnnotated: bool = False,
         opened: Mapping[Slice, Collection[str]] | None = None,
+        asOwn: bool = False,
     ) -> Iterator[None]:
         """Copies the prediction of a segmentation into it, part by part.
 
@@ -95,6 +96,7 @@ class AcceptLogic:
             slices: Which slices, as (array axis, index); None for the whole volume.
             replaceAnnotated: Change the annotated slices, too.
             opened: By annotated slice, the IDs of the segments about which it says nothing.
+            asOwn: Whether ``slices`` count as annotated from now on: the user answers for them.
 
         Raises:
             UserError: There is no prediction, or none of these segments.
@@ -140,7 +142,9 @@ class AcceptLogic:
         self._isRunning, isDone = True, False
         try:
             # before voxels look like a person's
-            AnnotationLogic.recordManual(segmentationNode, annotated, grid)
+            AnnotationLogic.recordManual(
+                segmentationNode, [*annotated, *((slices or []) if asOwn else [])], grid
+            )
             yield
             for remove in (True, False):  # first all that goes, so that nothing new is overwritten
                 for change in changes:

@@ -164,20 +164,6 @@ def test_a_slice_that_the_user_painted_is_not_replaced(a_reviewed_scene, a_panel
     assert np.array_equal(mask(segmentation, volume, "Ball"), before)
 
 
-def test_correct_opens_the_slices_at_that_place_and_says_what_to_do(a_reviewed_scene, a_panel):
-    volume, _segmentation = a_reviewed_scene
-    view = SliceView()
-    view.show(volume)
-    ui = a_panel.ui
-    ui.annotationCollapsibleButton.collapsed = True
-    ui.doubtfulButton.click()
-    view.node.SetSliceOffset(20.0)
-    ui.correctButton.click()
-    assert not ui.annotationCollapsibleButton.collapsed
-    assert view.node.GetSliceOffset() == pytest.approx(4.0)
-    assert "then press Start" in ui.statusLabel.text
-
-
 def test_the_prediction_is_drawn_as_outline_or_fill(a_reviewed_scene, a_panel):
     _volume, segmentation = a_reviewed_scene
     display = PredictionLogic.predicted(segmentation).GetDisplayNode()

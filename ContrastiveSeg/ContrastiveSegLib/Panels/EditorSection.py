@@ -65,6 +65,15 @@ class EditorSection(Section):
             if editor is not None and editor.segmentationNode() is segmentation is not None:
                 editor.saveStateForUndo()
 
+    def goOnPainting(self, segmentId: str) -> None:
+        """Takes the brush, unless another tool is in the hand already."""
+        if self.editor is None or not self._entered:
+            return
+        if segmentId:
+            self.editor.setCurrentSegmentID(segmentId)
+        if self.editor.activeEffect() is None:
+            self.editor.setActiveEffectByName(_EFFECTS[0])
+
     def exit(self) -> None:
         """Nobody paints any more, and keys belong to other modules again."""
         self._entered = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -293,8 +293,19 @@ class Panel(VTKObservationMixin):
         with self.explained():
             self.accept()
 
-    def accept(self, segmentIds: list[str] | None = None, slices: list[Slice] | None = None) -> None:
-        """Copies the prediction, or some segments or slices of it; belongs within :meth:`explained`."""
+    def accept(
+        self,
+        segmentIds: list[str] | None = None,
+        slices: list[Slice] | None = None,
+        then: Callable[[], None] | None = None,
+    ) -> None:
+        """Copies the prediction, or some segments or slices of it; belongs within :meth:`explained`.
+
+        Args:
+            segmentIds: Which segments; None for all.
+            slices: Which slices; None for the whole volume.
+            then: Called at the end, where the user goes on painting these slices, which count as annotated.
+        """
         parameters = self._parameters
         if parameters is not None and not Readiness.whyNotPaint(*self.nodes()):
             self.result.follow(parameters)
@@ -315,13 +326,15 @@ class Panel(VTKObservationMixin):
             if parameters is self._parameters and segmentIds is None and slices is None:
                 parameters.showPrediction = False  # what was accepted would lie under it
             self.update()
+            if then is not None and parameters is self._parameters:
+                then()
 
         def failed(error: Exception) -> None:
             with self.explained():
                 raise error
 
         self.progress.say(_("Accepting into '{name}'.").format(name=name))
-        self.result.accept(parameters, summary, done, failed, segmentIds, slices)
+        self.result.accept(parameters, summary, done, failed, segmentIds, slices, asOwn=then is not None)
 
     def _onUndo(self, checked: bool = False) -> None:
         with self.explained():

@@ -150,6 +150,7 @@ class ResultSection:
         failed: Callable[[Exception], None],
         segmentIds: list[str] | None = None,
         slices: list[Slice] | None = None,
+        asOwn: bool = False,
     ) -> None:
         """Copies the prediction into the user's segmentation; in pieces where it is large.
 
@@ -160,6 +161,7 @@ class ResultSection:
             failed: Called with what went wrong after the first piece.
             segmentIds: Which segments; None for all. Hidden ones stay as they are.
             slices: Which slices; None for the whole volume.
+            asOwn: Whether these slices count as annotated from now on.
 
         Raises:
             UserError: There is no prediction, or all is hidden that is to be accepted.
@@ -181,6 +183,7 @@ class ResultSection:
             segmentIds=segmentIds,
             slices=slices,
             opened={one.slice: one.open for one in summary.slices if one.open},
+            asOwn=asOwn,
         )
         self._chunks.run(steps, done, failed, atOnce=volume.GetImageData().GetNumberOfPoints() < _FEW_VOXELS)
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from slicer.i18n import tr as _
 
+from ContrastiveSegLib.AnnotationLogic import AnnotationLogic
 from ContrastiveSegLib.Panels.Section import Section
 from ContrastiveSegLib.Panels.VolumeTable import VolumeTable
 from ContrastiveSegLib.Parameters import Parameters
@@ -29,7 +30,7 @@ class ReviewSection(Section):
         self._table = VolumeTable(self.ui.volumeTable)
         self._record = ReviewRecord()
         self._at = -1
-        self._wasThere = False
+        self._wasThere = self._hides = False
         self.ui.doubtfulLabel.visible = False
         self.ui.resultCollapsibleButton.collapsed = True
         for button, function in self._buttons():
@@ -62,6 +63,7 @@ class ReviewSection(Section):
         if record.places != self._record.places:
             self._at = -1
             self._say("")
+        self._hides = self._hides and self._parameters is not None and not self._parameters.showPrediction
         self._record = record
         self._table.fill(segmentation, record)
         none = "" if isFor else _("There is no prediction yet; press Start.")
@@ -73,12 +75,15 @@ class ReviewSection(Section):
             none or busy or ("" if self._left() else noPlace),
             _("Goes to the next place where the prediction is in doubt, the weightiest first."),
         )
+        whyNot = self.panel.result.whyNotAccept(self._parameters, state)
         self.allow(
             self.ui.correctButton,
-            none or busy,
-            _("Opens the list of slices, so that you paint the slice shown; Start then goes on learning."),
+            none or busy or whyNot,
+            _(
+                "Takes the prediction on the slice shown into your segmentation, so that you change only "
+                "what is wrong there; Start then goes on learning."
+            ),
         )
-        whyNot = self.panel.result.whyNotAccept(self._parameters, state)
         pick = "" if self._table.selected else _("Select a structure in the table first.")
         self.allow(
             self.ui.acceptSegmentButton,
@@ -108,8 +113,7 @@ class ReviewSection(Section):
 
     def _left(self) -> list[int]:
         """Numbers of the places on no slice that was annotated since."""
-        summary = self.panel.annotation.summary
-        known = {one.slice for one in summary.slices} if summary is not None else set()
+        known = set(self._annotated())
         return [
             number
             for number, one in enumerate(self._record.places)
@@ -126,6 +130,9 @@ class ReviewSection(Section):
                 raise UserError(_("No doubtful place is left."))
             self._at = next((number for number in left if number > self._at), left[0])
             place = self._record.places[self._at]
+            if self._hides and self._parameters is not None:
+                self._parameters.showPrediction = True
+            self._hides = False
             SliceViews.centerOn(self._ras(place))
             self._say(
                 _("Doubtful place {number} of {count}: {name}, {ml} ml").format(
@@ -142,26 +149,59 @@ class ReviewSection(Section):
         return float(world[0]), float(world[1]), float(world[2])
 
     def _nameOf(self, place: DoubtfulPlace) -> str:
-        _volume, segmentation = self.panel.nodes()
-        predicted = PredictionLogic.predicted(segmentation).GetSegmentation()
-        for segmentId in predicted.GetSegmentIDs():
-            if predicted.GetSegment(segmentId).GetLabelValue() == place.value:
-                return str(predicted.GetSegment(segmentId).GetName())
-        return _("outside of all structures")
+        segmentId = self._segmentOf(place)
+        if not segmentId:
+            return _("outside of all structures")
+        predicted = PredictionLogic.predicted(self.panel.nodes()[1]).GetSegmentation()
+        return str(predicted.GetSegment(segmentId).GetName())
+
+    def _segmentOf(self, place: DoubtfulPlace) -> str:
+        """ID of the segment that is in doubt at a place, empty for none."""
+        predicted = PredictionLogic.predicted(self.panel.nodes()[1]).GetSegmentation()
+        ids = predicted.GetSegmentIDs()
+        return next((one for one in ids if predicted.GetSegment(one).GetLabelValue() == place.value), "")
 
     def _onCorrect(self, checked: bool = False) -> None:
         with self.panel.explained():
-            if 0 <= self._at < len(self._record.places):
-                SliceViews.centerOn(self._ras(self._record.places[self._at]))
+            shown = self._shown()
             section = self.ui.annotationCollapsibleButton
             section.collapsed = False
             self._scrollTo(section)
-            self.panel.say(
-                _(
-                    "Paint the slice shown where the prediction is wrong, all of it, in your segmentation; "
-                    "then press Start: the learning goes on from what it knows."
-                )
+            if shown in self._annotated():
+                self._goOnPainting(shown)
+                self.panel.say(_("You annotated the slice shown; change what is wrong, then press Start."))
+            else:
+                self.panel.accept(slices=[shown], then=lambda: self._taken(shown))
+
+    def _taken(self, taken: Slice) -> None:
+        """The prediction on a slice is in the user's segmentation."""
+        assert self._parameters is not None
+        if taken not in self._annotated():
+            words = _(
+                "Nothing is predicted on the slice shown. Paint what is there, or press 'Shown slice is "
+                "empty'; then press Start: the learning goes on from what it knows."
             )
+        else:
+            # or what is erased would still be seen
+            self._parameters.showPrediction, self._hides = False, True
+            words = _(
+                "What was predicted on this slice is in your segmentation now, and counts as annotated. "
+                "Change what is wrong, then press Start: the learning goes on from what it knows. The "
+                "prediction is hidden meanwhile."
+            )
+        self._goOnPainting(taken)
+        self.panel.say(words)
+
+    def _goOnPainting(self, shown: Slice) -> None:
+        """Gives the user the brush, for the structure in doubt where the slice is that of such a place."""
+        place = self._record.places[self._at] if 0 <= self._at < len(self._record.places) else None
+        segmentId = ""
+        if place is not None and place.index[2 - shown[0]] == shown[1]:
+            segmentId = self._segmentOf(place)
+        if segmentId not in AnnotationLogic.segmentIds(self.panel.nodes()[1]):
+            segmentId = ""
+        for section in self.panel.sections:
+            section.goOnPainting(segmentId)
 
     @staticmethod
     def _scrollTo(widget: Any) -> None:
@@ -184,10 +224,25 @@ class ReviewSection(Section):
             self.panel.accept(slices=[self._shownSlice()])
 
     def _shownSlice(self) -> Slice:
-        """The slice in the slice view, of the plane the user paints in.
+        """The slice to accept.
 
         Raises:
             UserError: None is shown, the view is oblique, or it was annotated by the user.
+        """
+        shown = self._shown()
+        if shown in self._annotated():
+            raise UserError(_("You annotated the slice that is shown; your painting stays."))
+        return shown
+
+    def _annotated(self) -> list[Slice]:
+        summary = self.panel.annotation.summary
+        return [one.slice for one in summary.slices] if summary is not None else []
+
+    def _shown(self) -> Slice:
+        """The slice in the slice view, of the plane the user paints in.
+
+        Raises:
+            UserError: None is shown, or the view is oblique.
         """
         volume, _segmentation = self.panel.nodes()
         assert self._parameters is not None
@@ -197,7 +252,4 @@ class ReviewSection(Section):
         if axis is None:
             axes = [one.slice[0] for one in (summary.painted if summary is not None else [])]
             axis = max(set(axes), key=axes.count) if axes else grid.acquisitionAxis()
-        shown = SliceViews.neededSlice(grid, axis)
-        if summary is not None and shown in [one.slice for one in summary.slices]:
-            raise UserError(_("You annotated the slice that is shown; your painting stays."))
-        return shown
+        return SliceViews.neededSlice(grid, axis)

@@ -57,6 +57,9 @@ class Section:
     def keepForUndo(self) -> None:
         """The chosen segmentation is about to be changed by a button of the panel."""
 
+    def goOnPainting(self, segmentId: str) -> None:
+        """The user is to paint in the chosen segmentation now: this segment, or any where it is empty."""
+
     def exit(self) -> None:
         """The panel is hidden."""
 

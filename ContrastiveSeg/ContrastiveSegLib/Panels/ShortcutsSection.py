@@ -36,6 +36,7 @@ class ShortcutsSection(Section):
             ("Ctrl+Shift+L", "startButton", _("Start or stop learning")),
             ("Ctrl+Shift+N", "suggestButton", _("Go to the next slice to annotate")),
             ("Ctrl+Shift+D", "doubtfulButton", _("Go to the next doubtful place")),
+            ("Ctrl+Shift+E", "correctButton", _("Correct (edit) the prediction on the slice shown")),
             ("Ctrl+Shift+K", "acceptSliceButton", _("Accept the slice shown")),
             ("Ctrl+Shift+P", "showCheckBox", _("Show or hide the prediction")),
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 from PySide6 import QtWidgets
@@ -131,6 +132,23 @@ class SegmentEditor(QtWidgets.QWidget):
         if effect is not None:
             raise ValueError("there are no effects here")
         self._effect = ""
+
+    def setActiveEffectByName(self, name: str) -> None:
+        if name not in EFFECTS:
+            raise ValueError(f"there is no effect {name}")
+        self._effect = name
+
+    def activeEffect(self) -> Any:
+        return SimpleNamespace(name=self._effect) if self._effect else None
+
+    def setCurrentSegmentID(self, segmentId: str) -> None:
+        node = self.segmentationNode()
+        if node is None or node.GetSegmentation().GetSegment(segmentId) is None:
+            raise ValueError(f"there is no segment {segmentId}")
+        self._node.SetSelectedSegmentID(segmentId)
+
+    def currentSegmentID(self) -> str:
+        return self._node.GetSelectedSegmentID() or ""
 
     def installKeyboardShortcuts(self, parent: Any = None) -> None:
         self._hasKeys = True
