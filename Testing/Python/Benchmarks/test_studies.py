@@ -6,6 +6,7 @@ import argparse
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ import SimpleITK as sitk
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "Benchmarks"))
 import other_patients
+from benchmarklib import starts
 from benchmarklib.starts import SCRATCH
 from benchmarklib.studies import STUDIES, UNSAID, Study, cases_of, patient_of, split
 from starter_weights import RECIPES, WIDTH, files_of
@@ -116,3 +118,18 @@ def test_images_for_starter_weights_are_found_without_their_labels(a_data_folder
     source = replace(RECIPES[0].sources[0], folder="cardiac_cine")
     found = files_of(source, a_data_folder)
     assert len(found) == 8 * 2 + 1 + 3 and not any("labels" in path.parts for path in found)
+
+
+def test_images_given_by_a_relative_path_are_found_when_they_are_pretrained_on(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tables = []
+
+    def run(command, **_options):
+        tables.append(Path(command[command.index("--data") + 1]).read_text("utf-8").splitlines())
+        return SimpleNamespace(returncode=0, stdout="")
+
+    monkeypatch.setattr(starts.subprocess, "run", run)
+    args = SimpleNamespace(work=tmp_path / "work", pretraining_steps=1, device="cpu", width=8, threads=1)
+    study = STUDIES["hippocampus"]
+    starts.pretrained(starts.Start("unet", "pcl"), study, [Path("a folder/one.nii.gz")], args, "one")
+    assert tables == [["image", str(tmp_path / "a folder" / "one.nii.gz")]]
