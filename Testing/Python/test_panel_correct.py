@@ -5,12 +5,14 @@ import pytest
 import slicer
 from scene_parts import add_segmentation, add_volume, ball, only_slices, paint, tip_of, wait_until
 
+from ContrastiveSegLib.AnnotationLogic import AnnotationLogic
 from ContrastiveSegLib.Chunks import Chunks
 from ContrastiveSegLib.LabelledSegment import LabelledSegment
 from ContrastiveSegLib.Panels import ResultSection as result_module
 from ContrastiveSegLib.PredictionLogic import PredictionLogic
 from ContrastiveSegLib.ReviewRecord import ReviewRecord
 from ContrastiveSegLib.VolumeExport import VolumeExport
+from ContrastiveSegLib.VolumeGrid import VolumeGrid
 from slicer_harness.views import SliceView
 
 SHAPE = (12, 30, 40)
@@ -19,7 +21,8 @@ DOUBTFUL = {
     "doubtful": [
         {"index": [3, 4, 10], "value": 2, "ml": 0.42},
         {"index": [20, 15, 4], "value": 1, "ml": 0.3},
-        {"index": [20, 15, 5], "value": 1, "ml": 0.1},
+        {"index": [20, 15, 1], "value": 1, "ml": 0.2},
+        {"index": [20, 15, 0], "value": 1, "ml": 0.1},
     ]
 }
 
@@ -105,12 +108,23 @@ def test_a_slice_that_is_taken_is_doubtful_no_more_and_the_next_place_shows_the_
     ui.correctButton.click()
     assert not ui.showCheckBox.checked
     ui.doubtfulButton.click()
-    assert ui.doubtfulLabel.text.startswith("Doubtful place 2 of 3") and ui.showCheckBox.checked
+    assert ui.doubtfulLabel.text.startswith("Doubtful place 2 of 4") and ui.showCheckBox.checked
     ui.correctButton.click()
+    # the third lies three slices beside the one just taken, the fourth farther away
     ui.doubtfulButton.click()
-    assert ui.doubtfulLabel.text.startswith("Doubtful place 3 of 3")
-    ui.correctButton.click()
-    assert not ui.doubtfulButton.enabled
+    assert ui.doubtfulLabel.text.startswith("Doubtful place 4 of 4")
+    ui.undoButton.click()
+    ui.doubtfulButton.click()
+    assert ui.doubtfulLabel.text.startswith("Doubtful place 2 of 4")
+
+
+def test_when_no_place_is_left_the_button_says_so(a_predicted_scene, a_panel):
+    volume, segmentation, _view = a_predicted_scene
+    AnnotationLogic.setEmpty(segmentation, (0, 1), True, VolumeGrid(volume))
+    paint(segmentation, "Spot", only_slices(labels() == 2, 0, [10]), volume)
+    a_panel.panel.update()
+    assert not a_panel.ui.doubtfulButton.enabled
+    assert "beside a slice that you have annotated" in tip_of(a_panel.ui.doubtfulButton)
 
 
 def test_where_the_user_hides_the_prediction_it_stays_hidden(a_predicted_scene, a_panel):

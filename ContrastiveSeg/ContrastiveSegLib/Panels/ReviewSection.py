@@ -20,6 +20,9 @@ from ContrastiveSegLib.UserError import UserError
 from ContrastiveSegLib.VolumeGrid import VolumeGrid
 from ContrastiveSegLib.Words import Words
 
+_NEAR = 3
+"""Slices; a place so near to one that was annotated since is as good as corrected."""
+
 
 class ReviewSection(Section):
     """Fills the table, goes from one doubtful place to the next, accepts a structure or a slice."""
@@ -30,6 +33,7 @@ class ReviewSection(Section):
         self._table = VolumeTable(self.ui.volumeTable)
         self._record = ReviewRecord()
         self._at = -1
+        self._before: set[Slice] | None = None
         self._wasThere = self._hides = False
         self.ui.doubtfulLabel.visible = False
         self.ui.resultCollapsibleButton.collapsed = True
@@ -61,15 +65,21 @@ class ReviewSection(Section):
         if isFor and not PredictionLogic.isOnGrid(volume, segmentation):
             record = replace(record, places=[])
         if record.places != self._record.places:
-            self._at = -1
+            self._at, self._before = -1, None
             self._say("")
+        if self._before is None and self.panel.annotation.summary is not None:
+            self._before = set(self._annotated())
         self._hides = self._hides and self._parameters is not None and not self._parameters.showPrediction
         self._record = record
         self._table.fill(segmentation, record)
         none = "" if isFor else _("There is no prediction yet; press Start.")
         state = self.panel.learning.machine.state
         busy = _("Wait until the learning has finished, or press Stop.") if state.isBusy else ""
-        noPlace = _("Nothing is in doubt here, or the prediction comes from an earlier release; press Start.")
+        noPlace = (
+            _("Every doubtful place is on or beside a slice that you have annotated; press Start.")
+            if record.places
+            else _("Nothing is in doubt here, or the prediction comes from an earlier release; press Start.")
+        )
         self.allow(
             self.ui.doubtfulButton,
             none or busy or ("" if self._left() else noPlace),
@@ -98,7 +108,7 @@ class ReviewSection(Section):
 
     def forgetScene(self) -> None:
         """The numbers belong to nodes that are gone."""
-        self._record, self._at = ReviewRecord(), -1
+        self._record, self._at, self._before = ReviewRecord(), -1, None
         self._say("")
 
     def close(self) -> None:
@@ -112,13 +122,16 @@ class ReviewSection(Section):
         self.ui.doubtfulLabel.visible = bool(sentence)
 
     def _left(self) -> list[int]:
-        """Numbers of the places on no slice that was annotated since."""
+        """Numbers of the places on no annotated slice, and not beside one that was annotated since."""
         known = set(self._annotated())
-        return [
-            number
-            for number, one in enumerate(self._record.places)
-            if not any((axis, one.index[2 - axis]) in known for axis in range(3))
-        ]
+        since = known - (self._before or known)
+
+        def isLeft(place: DoubtfulPlace) -> bool:
+            at = place.index[::-1]
+            beside = any(abs(at[axis] - index) <= _NEAR for axis, index in since)
+            return not beside and not any((axis, at[axis]) in known for axis in range(3))
+
+        return [number for number, one in enumerate(self._record.places) if isLeft(one)]
 
     def _onSelected(self) -> None:
         self.update()
