@@ -69,13 +69,13 @@ class Job:
         cases: The volumes with their sparse labels.
         settings: Arguments of :class:`~contrastive_seg.finetuning.settings.FinetuneSettings`.
         segments: Names of the label values.
-        unlabelled: Images without truth to learn from; relative to the run folder or absolute.
+        unlabelled: Images without truth to learn from.
     """
 
     cases: tuple[JobCase, ...]
     settings: dict[str, Any] = field(default_factory=dict)
     segments: tuple[Segment, ...] = ()
-    unlabelled: tuple[str, ...] = ()
+    unlabelled: tuple[JobCase, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,9 @@ class RunFolder:
         segments = [asdict(segment) for segment in job.segments]
         stored = {"format": JOB_FORMAT, "cases": cases, "settings": job.settings, "segments": segments}
         if job.unlabelled:
-            stored["unlabelled"] = [self.relative(name) for name in job.unlabelled]
+            stored["unlabelled"] = [
+                {"image": self.relative(one.image), "ijk_to_ras": one.ijk_to_ras} for one in job.unlabelled
+            ]
         write_json(path, stored)
         return path
 
@@ -271,19 +273,21 @@ def _job_from(stored: dict[str, Any]) -> Job:
     if stored["format"] != JOB_FORMAT:
         raise ValueError("another format")
     return Job(
-        cases=tuple(
-            JobCase(
-                image=str(case["image"]),
-                labels=None if case["labels"] is None else str(case["labels"]),
-                ijk_to_ras=None
-                if case["ijk_to_ras"] is None
-                else tuple(tuple(float(number) for number in row) for row in case["ijk_to_ras"]),
-            )
-            for case in stored["cases"]
-        ),
+        cases=tuple(_case_from(case) for case in stored["cases"]),
         settings=dict(stored["settings"]),
         segments=tuple(Segment(int(s["value"]), str(s["name"])) for s in stored["segments"]),
-        unlabelled=tuple(str(name) for name in stored.get("unlabelled", ())),
+        unlabelled=tuple(_case_from(one) for one in stored.get("unlabelled", ())),
+    )
+
+
+def _case_from(stored: dict[str, Any]) -> JobCase:
+    labels, matrix = stored.get("labels"), stored["ijk_to_ras"]
+    return JobCase(
+        image=str(stored["image"]),
+        labels=None if labels is None else str(labels),
+        ijk_to_ras=None
+        if matrix is None
+        else tuple(tuple(float(number) for number in row) for row in matrix),
     )
 
 

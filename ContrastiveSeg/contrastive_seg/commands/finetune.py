@@ -33,7 +33,7 @@ from contrastive_seg.inference.prediction import Prediction
 from contrastive_seg.inference.scores import Stopped
 from contrastive_seg.pretraining.data.volumes import find_volumes
 from contrastive_seg.provenance import array_sha256, case_records, read_rounds, write_provenance
-from contrastive_seg.runs import History, HistoryPoint, Job, RunFolder, Segment, job_cases
+from contrastive_seg.runs import History, HistoryPoint, Job, JobCase, RunFolder, Segment, job_cases
 from contrastive_seg.weights.store import Store
 from contrastive_seg.worker.outputs import volumes_ml
 
@@ -93,7 +93,7 @@ def finetune(
         output.note(f"--name names {', '.join(map(str, unseen))}, which no label map shows.")
     segments = tuple(Segment(value, names.get(value, f"Structure {value}")) for value in values)
     labels = [pair.labels for pair in labelled]
-    without = tuple(str(path.resolve()) for path, _ in others_read)
+    without = tuple(JobCase(str(path.resolve())) for path, _ in others_read)
     if not resume:
         folder.forget()  # before the job: files of two runs are never together in the folder
     folder.write_job(Job(job_cases([p.image for p in labelled], labels), asdict(settings), segments, without))

@@ -44,7 +44,7 @@ def find_inputs(
     volumes: dict[str, Volume] = {}
     labels: dict[str, SparseLabels] = {}
     others: list[str] = []
-    for case in [*job.cases, *(JobCase(name) for name in job.unlabelled)]:
+    for case in [*job.cases, *job.unlabelled]:
         for place in _places(folder, case, data):
             volume = _volume(folder, case, place)
             if volume is None:

@@ -48,6 +48,8 @@ class Host:
         for number, job_case in enumerate(job.cases):
             volume = open_volume(folder, job_case, number)
             cases.append(Case(volume, open_labels(folder, job_case, volume)))
+        others = job.unlabelled if settings.semi_supervised else ()
+        unlabelled = [open_volume(folder, one, len(cases) + number) for number, one in enumerate(others)]
         run = self._run
         warm = run is not None and run.continues(folder, settings) and not command.anew
         if run is None or not warm:
@@ -65,8 +67,9 @@ class Host:
                     code="no-checkpoint",
                     message="The run had not saved anything yet, so it begins anew.",
                 )
-        run.job, run.settings, run.cases = job, settings, cases
+        run.job, run.settings, run.cases, run.unlabelled = job, settings, cases, unlabelled
         run.session.set_cases(cases)
+        run.session.set_unlabelled(unlabelled)
         folder.write_job(job)
         self._usable = True
         self._writer.send(

@@ -42,7 +42,8 @@ _MOST_SUGGESTIONS = 20
 class Open:
     """Opens a run, or goes to the next round of the one that is open. No cases: those stored.
 
-    With ``anew`` what the run has learnt is forgotten first.
+    With ``anew`` what the run has learnt is forgotten first. ``unlabelled`` are further images without
+    labels, for semi-supervised learning.
     """
 
     id: Id
@@ -52,6 +53,7 @@ class Open:
     segments: tuple[Segment, ...] = ()
     resume: bool = False
     anew: bool = False
+    unlabelled: tuple[JobCase, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -203,9 +205,10 @@ def _open(message: dict[str, Any], id_: Id) -> Open:
         cases = []
     elif not isinstance(cases, list) or not cases:
         raise _bad("cases", "a list with at least one case", id_, "bad-job")
-    segments = message.get("segments") or []
-    if not isinstance(segments, list):
-        raise _bad("segments", "a list", id_, "bad-job")
+    segments, others = message.get("segments") or [], message.get("unlabelled") or []
+    for name, found in (("segments", segments), ("unlabelled", others)):
+        if not isinstance(found, list):
+            raise _bad(name, "a list", id_, "bad-job")
     return Open(
         id=id_,
         run=_text(message, "run", id_),
@@ -214,6 +217,9 @@ def _open(message: dict[str, Any], id_: Id) -> Open:
         segments=tuple(_segment(one, f"segments[{index}]", id_) for index, one in enumerate(segments)),
         resume=resume,
         anew=anew,
+        unlabelled=tuple(
+            _case(one, f"unlabelled[{index}]", id_, labels_needed=False) for index, one in enumerate(others)
+        ),
     )
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from datetime import datetime
 from typing import Any
 
+from contrastive_seg.data.volume import Volume
 from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.finetuning.kept_labels import keep_labels
 from contrastive_seg.finetuning.record import round_of
@@ -33,6 +34,7 @@ class Run:
         self.settings = settings
         self.job = Job(())
         self.cases: list[Case] = []
+        self.unlabelled: list[Volume] = []
         session = _resumed(folder, settings) if resume else None
         self.resumed = session is not None
         self.session = session or FinetuningSession(folder.path, settings)
@@ -78,6 +80,7 @@ class Run:
             weights=self.session.weights,
             records=records,
             architecture=self.session.state.architecture.to_dict(),
+            unlabelled=[array_sha256(volume.array) for volume in self.unlabelled],
         )
 
 
@@ -94,9 +97,14 @@ def _resumed(folder: RunFolder, settings: FinetuneSettings) -> FinetuningSession
 def job_of(command: Open, folder: RunFolder) -> tuple[Job, FinetuneSettings]:
     """The job to do: what the command says, and what the folder says about the rest."""
     if command.cases:
-        job = Job(command.cases, command.settings, command.segments)
+        job = Job(command.cases, command.settings, command.segments, command.unlabelled)
     else:
         stored = folder.read_job()
-        job = Job(stored.cases, {**stored.settings, **command.settings}, command.segments or stored.segments)
+        job = Job(
+            stored.cases,
+            {**stored.settings, **command.settings},
+            command.segments or stored.segments,
+            command.unlabelled or stored.unlabelled,
+        )
     settings = FinetuneSettings(**job.settings)
-    return Job(job.cases, asdict(settings), job.segments), settings
+    return replace(job, settings=asdict(settings)), settings
