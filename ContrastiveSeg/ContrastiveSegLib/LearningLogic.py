@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from slicer.i18n import tr as _
@@ -88,6 +88,7 @@ class LearningLogic:
         axis: int | None = None,
         weights: str = "",
         anew: bool = False,
+        further: Sequence[Any] = (),
         **settings: Any,
     ) -> None:
         """Begins a learning, or the next round of it, and returns at once.
@@ -102,6 +103,7 @@ class LearningLogic:
             axis: Limits the annotated slices to one array axis.
             weights: Name of pretrained weights to start from; empty for none.
             anew: Forget what was learnt from these nodes before.
+            further: Other volumes, of which nothing is painted, for semi-supervised learning.
             **settings: Further settings of the engine, such as ``device``.
 
         Raises:
@@ -113,9 +115,10 @@ class LearningLogic:
         values = folder.segmentValues(list(segmentationNode.GetSegmentation().GetSegmentIDs()))
         segments = VolumeExport.segments(segmentationNode, values)
         wanted = {"budget": budget, **({"weights": weights} if weights else {}), **settings, **self.settings}
-        now = LearningRound(volumeNode, segmentationNode, folder, segments, budget, wanted, anew)
+        nodes = (volumeNode, segmentationNode)
+        now = LearningRound(*nodes, folder, segments, budget, wanted, anew, tuple(further))
         self._roundFiles.look(now, values, axis, lambda error: self._notWritten(now, error))
-        SequenceFrame.claim(volumeNode, segmentationNode)
+        SequenceFrame.claim(*nodes)
         self._round = now
         if anew:
             folder.forgetLearnt()
@@ -158,9 +161,8 @@ class LearningLogic:
         now.openId = self.worker.send(
             "open",
             run=str(now.folder.path),
-            cases=[exported.case],
             settings=now.settings,
-            segments=[{"value": one.value, "name": one.name} for one in exported.segments],
+            **exported.fields(),
             **({"anew": True} if now.anew else {"resume": now.folder.hasLearnt}),
         )
 

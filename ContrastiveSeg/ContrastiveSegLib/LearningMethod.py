@@ -12,14 +12,16 @@ class LearningMethod(Enum):
 
     Supervised = "supervised"
     SemiSupervised = "mcsc"
+    SemiSupervisedScene = "mcsc-scene"
 
     def label(self) -> str:
         """What the user reads."""
         return {
             LearningMethod.Supervised: _("Painted slices only"),
             LearningMethod.SemiSupervised: _("Unpainted slices too (MCSC, slower)"),
+            LearningMethod.SemiSupervisedScene: _("Those of other volumes here too (MCSC)"),
         }[self]
 
     def setting(self) -> str:
         """The engine's setting ``semi_supervised``."""
-        return "mcsc" if self is LearningMethod.SemiSupervised else ""
+        return "" if self is LearningMethod.Supervised else "mcsc"

@@ -31,6 +31,7 @@ class LearningRound:
         budget: ``quick``, ``balanced``, ``best`` or seconds.
         settings: Of the engine.
         anew: Whether what was learnt before is forgotten.
+        further: Volumes of the scene that lend their images.
         openId: Of the command ``open``; 0 before it is sent.
         trainId: Of ``train``; -1 where it must not be sent any more.
         suggestId: Of ``suggest``.
@@ -51,6 +52,7 @@ class LearningRound:
     budget: str | float
     settings: dict[str, Any] = field(default_factory=dict)
     anew: bool = False
+    further: tuple[Any, ...] = ()
     openId: int = 0
     trainId: int = 0
     suggestId: int = 0

@@ -10,6 +10,7 @@ from slicer.i18n import tr as _
 
 from ContrastiveSegLib.Background import Background
 from ContrastiveSegLib.Chunks import Chunks
+from ContrastiveSegLib.FurtherVolumes import FurtherVolumes
 from ContrastiveSegLib.LearningRound import LearningRound
 from ContrastiveSegLib.SegmentResampler import SegmentResampler
 from ContrastiveSegLib.UserError import UserError
@@ -26,6 +27,7 @@ class RoundFiles:
 
     def __init__(self) -> None:
         self._exports: dict[Path, VolumeExport] = {}
+        self._further: dict[Path, FurtherVolumes] = {}
         self._looking, self._files = Chunks(), Background()
         self._job: ExportJob | None = None
         self._write: Callable[[ExportJob], None] | None = None
@@ -51,9 +53,11 @@ class RoundFiles:
         self._looking.forget()  # of a round that was stopped meanwhile
         self._job = self._write = None
         export = self._exports.setdefault(now.folder.path, VolumeExport(now.folder.path))
+        further = self._further.setdefault(now.folder.path, FurtherVolumes(now.folder.path))
 
         def steps() -> Iterator[None]:
-            self._job = yield from export.prepareSteps(now.volume, now.segmentation, values, axis=axis)
+            job = yield from export.prepareSteps(now.volume, now.segmentation, values, axis=axis)
+            self._job = further.added(job, now.further)
 
         def notFound(error: Exception) -> None:
             if not isinstance(error, UserError):  # such as after a change of the nodes
@@ -78,6 +82,7 @@ class RoundFiles:
         export = self._exports[now.folder.path]
 
         def notWritten(error: Exception) -> None:
+            self._further.pop(now.folder.path, None)  # the next export writes all anew
             failed(export.explained(error if isinstance(error, OSError) else OSError(str(error))))
 
         self._write = lambda job: self._files.run(job.write, done, notWritten)
@@ -92,6 +97,7 @@ class RoundFiles:
     def forget(self) -> None:
         """Leaves everything where it is, and lets go of the nodes; for the end of a scene."""
         self._exports.clear()
+        self._further.clear()
         self._job = self._write = None
         self._looking.forget()
         self._files.forget()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Collection, Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +37,23 @@ class Exported:
         case: One entry of the ``cases`` of the command ``open``.
         segments: The structures with their label values.
         slices: The annotated slices as (array axis, index).
+        unlabelled: Entries of ``unlabelled`` of the same command.
     """
 
     case: dict[str, Any]
     segments: list[LabelledSegment]
     slices: list[Slice]
+    unlabelled: tuple[dict[str, Any], ...] = ()
+
+    def fields(self) -> dict[str, Any]:
+        """Of the command ``open``."""
+        found: dict[str, Any] = {"cases": [self.case]}
+        found["segments"] = [{"value": one.value, "name": one.name} for one in self.segments]
+        return {**found, **({"unlabelled": list(self.unlabelled)} if self.unlabelled else {})}
+
+
+File = tuple[str, tuple[int, int, int], np.dtype, Iterator[np.ndarray]]
+"""Name, shape, kind of number and slices (z) of a file that is to be written."""
 
 
 @dataclass(frozen=True)
@@ -50,15 +62,20 @@ class ExportJob:
 
     Attributes:
         exported: What the files will hold.
-        files: Name, shape, kind of number and slices (z) of each new file.
+        files: Each new file.
         former: Files of earlier rounds that go afterwards.
         folder: The run folder.
     """
 
     exported: Exported
-    files: list[tuple[str, tuple[int, int, int], np.dtype, Iterator[np.ndarray]]]
+    files: list[File]
     former: list[Path]
     folder: Path
+
+    def extended(self, unlabelled: list[dict[str, Any]], files: list[File], former: list[Path]) -> ExportJob:
+        """The same with images of which nothing is painted."""
+        exported = replace(self.exported, unlabelled=tuple(unlabelled))
+        return replace(self, exported=exported, files=[*self.files, *files], former=[*self.former, *former])
 
     def write(self) -> Exported:
         """Writes the files, slice by slice.
@@ -171,29 +188,42 @@ class VolumeExport:
                 _("Paint the structure completely on about three slices."),
             )
         files, former = [], []
-        voxels = volumeNode.GetImageData()
-        written = (volumeNode.GetID(), voxels.GetMTime(), voxels.GetPointData().GetScalars().GetMTime())
+        written = self.voxelsOf(volumeNode)
         if self._imageWritten != written or not (self._folder / self._imageName).is_file():
             self._imageName, old = self._next("image")
             self._imageWritten = written
             former += old
-            array = slicer.util.arrayFromVolume(volumeNode)  # shares and keeps the node's memory
-            kind = array.dtype if array.ndim == 3 else np.dtype(np.float32)
-            colours = array.ndim == 4
-            files.append(
-                (self._imageName, grid.shape, kind, (self.greyValues(one, colours) for one in array))
-            )
+            kind, planes = self.imageSlices(volumeNode)
+            files.append((self._imageName, grid.shape, kind, planes))
         labelsName, old = self._next("labels")
         former += old
         sparse = self._sparseSlices(box, slices, partial, hidden, persons, opened)
         files.append((labelsName, grid.shape, np.dtype(np.int16), sparse))
-        case = {
-            "image": self._imageName,
-            "labels": labelsName,
+        case = {**self.imageCase(self._imageName, volumeNode, grid), "labels": labelsName}
+        return ExportJob(Exported(case, segments, slices), files, former, self._folder)
+
+    @staticmethod
+    def voxelsOf(volumeNode: Any) -> tuple[Any, ...]:
+        """Another value whenever the image is another one."""
+        voxels = volumeNode.GetImageData()
+        return (volumeNode.GetID(), voxels.GetMTime(), voxels.GetPointData().GetScalars().GetMTime())
+
+    @classmethod
+    def imageSlices(cls, volumeNode: Any) -> tuple[np.dtype, Iterator[np.ndarray]]:
+        """The kind of number of an image's file, and its slices (z), several components as grey."""
+        array = slicer.util.arrayFromVolume(volumeNode)  # shares and keeps the node's memory
+        colours = array.ndim == 4
+        kind = np.dtype(np.float32) if colours else array.dtype
+        return kind, (cls.greyValues(one, colours) for one in array)
+
+    @staticmethod
+    def imageCase(name: str, volumeNode: Any, grid: VolumeGrid) -> dict[str, Any]:
+        """What is said about an image's file in the command ``open``."""
+        return {
+            "image": name,
             "name": volumeNode.GetName() or "",  # for messages; the worker does not store it
             "ijk_to_ras": [[float(number) for number in row] for row in grid.ijkToWorld()],
         }
-        return ExportJob(Exported(case, segments, slices), files, former, self._folder)
 
     @staticmethod
     def segments(segmentationNode: Any, values: dict[str, int]) -> list[LabelledSegment]:

@@ -8,11 +8,15 @@ import slicer.util
 from slicer.i18n import tr as _
 
 from ContrastiveSegLib.DeviceChoice import DeviceChoice
+from ContrastiveSegLib.FurtherVolumes import FurtherVolumes
+from ContrastiveSegLib.LearningMethod import LearningMethod
 from ContrastiveSegLib.Panels.Section import Section
 from ContrastiveSegLib.Parameters import Parameters
+from ContrastiveSegLib.PlainText import PlainText
 from ContrastiveSegLib.Readiness import Readiness
 from ContrastiveSegLib.RunFolder import RunFolder
 from ContrastiveSegLib.UserError import UserError
+from ContrastiveSegLib.Words import Words
 
 
 class MethodSection(Section):
@@ -39,7 +43,7 @@ class MethodSection(Section):
         isBusy = self.panel.learning.machine.state.isBusy
         whyBusy = _("Wait until the learning has finished, or press Stop.") if isBusy else ""
         for box, tip in (
-            (self.ui.methodSelector, _("Learning from unpainted slices too takes several times longer.")),
+            (self.ui.methodSelector, self._methodTip()),
             (self.ui.deviceSelector, _("What the learning runs on; a GPU learns more in the same time.")),
         ):
             box.enabled = not isBusy and self._parameters is not None
@@ -83,7 +87,22 @@ class MethodSection(Section):
             settings["device"] = parameters.device
         if parameters.method.setting():
             settings["semi_supervised"] = parameters.method.setting()
+        if parameters.method is LearningMethod.SemiSupervisedScene:
+            settings["further"] = FurtherVolumes.of(parameters.volume)
         return settings
+
+    def _methodTip(self) -> str:
+        tip = _("Learning from unpainted slices too takes several times longer.")
+        parameters = self._parameters
+        if parameters is None or parameters.method is not LearningMethod.SemiSupervisedScene:
+            return tip
+        further = FurtherVolumes.of(parameters.volume) if parameters.volume is not None else []
+        if not further:
+            return tip + " " + _("No other volume in this scene is of the same kind.")
+        words = _("Other volumes that it learns from: {names}.")
+        return PlainText.shown(
+            tip + " " + words.format(names=Words.listed([one.GetName() for one in further]))
+        )
 
     def close(self) -> None:
         """Lets go of the widgets and of the learning."""

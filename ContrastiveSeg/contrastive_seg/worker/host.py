@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from contrastive_seg.export.run import export_run
 from contrastive_seg.finetuning.events import Event, Note, Progress
 from contrastive_seg.finetuning.session import Case
 from contrastive_seg.inference.prediction import Prediction
-from contrastive_seg.runs import RunFolder
+from contrastive_seg.runs import JobCase, RunFolder
 from contrastive_seg.worker.arrays import open_labels, open_volume
 from contrastive_seg.worker.channel import EventWriter
 from contrastive_seg.worker.outputs import doubtful_fields, volumes_ml, write_prediction
@@ -48,8 +48,7 @@ class Host:
         for number, job_case in enumerate(job.cases):
             volume = open_volume(folder, job_case, number)
             cases.append(Case(volume, open_labels(folder, job_case, volume)))
-        others = job.unlabelled if settings.semi_supervised else ()
-        unlabelled = [open_volume(folder, one, len(cases) + number) for number, one in enumerate(others)]
+        unlabelled = self._unlabelled(folder, job.unlabelled if settings.semi_supervised else (), command.id)
         run = self._run
         warm = run is not None and run.continues(folder, settings) and not command.anew
         if run is None or not warm:
@@ -82,6 +81,18 @@ class Host:
             step=run.session.step,
         )
         self._status("ready", "Ready.", command.id)
+
+    def _unlabelled(self, folder: RunFolder, found: Sequence[JobCase], id_: Id) -> list[Volume]:
+        """Further volumes; one that cannot be used is left out and named."""
+        volumes = []
+        for number, one in enumerate(found):
+            try:
+                volumes.append(open_volume(folder, one, number))
+            except ContrastiveSegError as error:
+                name = one.name or Path(one.image).name
+                message = f"'{name}' is left out: {error}"
+                self._writer.send("note", reply_to=id_, code=error.code, message=message)
+        return volumes
 
     def train(self, command: Train, should_stop: Callable[[], bool]) -> None:
         """Trains, then writes and announces the result of every case."""

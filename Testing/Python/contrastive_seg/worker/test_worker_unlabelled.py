@@ -66,10 +66,16 @@ def test_a_run_that_goes_on_without_saying_so_keeps_its_volumes(mcsc: Open, a_ru
     assert without.unlabelled == ()
 
 
-def test_a_volume_that_is_not_there_is_named(mcsc: Open, a_host: Any, a_run_folder: Path) -> None:
-    (a_run_folder / OTHER["image"]).unlink()
-    error = a_host(mcsc())
-    assert error.code == "unreadable-file" and OTHER["image"] in error.sentence
+def test_a_volume_that_cannot_be_used_is_left_out_and_named(
+    a_worker: Any, mcsc: Open, a_run_folder: Path
+) -> None:
+    bad = np.full((4, 5, 6), np.nan, np.float32)
+    np.save(a_run_folder / "nothing.npy", bad)
+    others = [{**OTHER, "image": "nothing.npy"}, OTHER, {"image": "missing.npy", "ijk_to_ras": IJK_TO_RAS}]
+    a_worker.send(**mcsc(unlabelled=others))
+    a_worker.wait_type("result", reply_to=1, **{"for": "open"})
+    notes = [one["message"] for one in a_worker.of_type("note")]
+    assert len(notes) == 2 and "'another patient' is left out" in notes[0] and "missing.npy" in notes[1]
 
 
 @pytest.mark.parametrize(
