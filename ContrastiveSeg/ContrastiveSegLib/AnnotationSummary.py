@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -198,13 +199,13 @@ class AnnotationSummary:
 
     def leftOpen(self) -> str:
         """What is painted on other slices than the rest, and so left open; empty where nothing is."""
-        counts = {key: sum(key in one.open for one in self.slices) for key in self.names}
+        counts = Counter(key for one in self.slices for key in one.open)
         listed = [
-            (_("{name} (1 slice)") if count == 1 else _("{name} ({count} slices)")).format(
-                name=self.names[key], count=count
+            (_("{name} (1 slice)") if counts[key] == 1 else _("{name} ({count} slices)")).format(
+                name=name, count=counts[key]
             )
-            for key, count in counts.items()
-            if count
+            for key, name in self.names.items()
+            if counts[key]
         ]
         if not listed:
             return ""
@@ -230,15 +231,13 @@ class AnnotationSummary:
                 "That is very little: paint at least {count} slices, spread from one end of the "
                 "structure to the other."
             ).format(count=self.enough)
-        missing = [name for one, name in self.names.items() if self._count(one) == 0]
+        counts = Counter(key for one in self.slices for key in one.segmentIds)
+        missing = [name for key, name in self.names.items() if counts[key] == 0]
         if missing:
             return _("Not painted yet, and so not learnt: {names}.").format(names=Words.listed(missing))
-        single = [name for one, name in self.names.items() if self._count(one) == 1]
+        single = [name for key, name in self.names.items() if counts[key] == 1]
         if single and self.depth > 1:
             return _("Painted on one slice only: {names}. Paint a second one.").format(
                 names=Words.listed(single)
             )
         return ""
-
-    def _count(self, segmentId: str) -> int:
-        return sum(segmentId in one.segmentIds for one in self.slices)

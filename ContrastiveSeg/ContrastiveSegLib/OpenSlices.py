@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Collection, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -78,11 +79,13 @@ class OpenSlices:
             for value in sorted(set().union(*(shown[axis, index] for index in indices))):
                 mayBeOpen = {i for i in indices if shown[axis, i] and (axis, i) not in whole}
                 showing = [i for i in indices if value in shown[axis, i]]
-                said = [i for i in indices if i in showing or i not in mayBeOpen]
+                said = [i for i in indices if value in shown[axis, i] or i not in mayBeOpen]
                 beside: dict[int, list[int]] = {}
                 for index in sorted(mayBeOpen.difference(showing)):
-                    sides = [i for i in said if i < index][-1:] + [i for i in said if i > index][:1]
-                    beside[index] = [i for i in sides if i in showing]
+                    next_ = bisect(said, index)  # which does not hold it
+                    sides = said[max(0, next_ - 1) : next_ + 1]
+                    beside[index] = [i for i in sides if value in shown[axis, i]]
+                yield
                 if not any(len(sides) == 2 for sides in beside.values()):
                     continue  # painted on the same slices as the others: beyond them it has ended
                 for index, sides in beside.items():

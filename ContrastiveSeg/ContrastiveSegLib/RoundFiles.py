@@ -16,7 +16,7 @@ from ContrastiveSegLib.SegmentResampler import SegmentResampler
 from ContrastiveSegLib.UserError import UserError
 from ContrastiveSegLib.VolumeExport import Exported, ExportJob, VolumeExport
 
-_FEW_VOXELS = 12_000_000
+_FEW_VOXELS, _FEW_SEGMENTS = 12_000_000, 16
 
 
 class RoundFiles:
@@ -66,7 +66,8 @@ class RoundFiles:
                 error = UserError(words, _("Press Start to try again."))
             failed(error)
 
-        isSmall = SegmentResampler.voxels(now.segmentation) < _FEW_VOXELS
+        voxels, segments = SegmentResampler.voxels(now.segmentation), len(values)
+        isSmall = voxels < _FEW_VOXELS and segments <= _FEW_SEGMENTS
         self._looking.run(steps(), self._writeFound, notFound, atOnce=isSmall)
 
     def write(

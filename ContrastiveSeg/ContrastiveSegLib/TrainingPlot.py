@@ -23,6 +23,7 @@ class TrainingPlot:
     def __init__(self) -> None:
         self._nodes: list[Any] = []
         self._former: int | None = None
+        self._structures: dict[int, tuple[str, tuple[float, float, float]]] = {}
         self._series: dict[int, Any] = {}
         self.table: Any = None
         self.chart: Any = None
@@ -47,18 +48,22 @@ class TrainingPlot:
         self.table.RemoveAllColumns()
         self._column("step")
         self._draw(self._newSeries("loss", _("Loss"), _LOSS_COLOR))
-        self._series = {
-            value: self._newSeries(f"dice {value}", _("Dice of {name}").format(name=name), color)
-            for value, (name, color) in structures.items()
-        }
+        self._structures, self._series = dict(structures), {}
 
     def add(self, step: int, loss: float | None, dice: dict[int, float]) -> None:
         """Adds a point; a value that is not known leaves a gap in its curve.
 
-        The Dice of a structure stands in the chart from its first value on: with few slices there is none.
+        A structure has a curve from its first Dice on: with few slices there is none.
         """
         if self.table is None or not slicer.mrmlScene.IsNodePresent(self.table):
             return
+        for value in dice:
+            if value in self._structures and value not in self._series:
+                name, color = self._structures[value]
+                self._series[value] = self._newSeries(
+                    f"dice {value}", _("Dice of {name}").format(name=name), color
+                )
+                self._draw(self._series[value])
         numbers = [float(step), loss, *(dice.get(value) for value in self._series)]
         table = self.table.GetTable()
         row = table.InsertNextBlankRow()
@@ -66,9 +71,6 @@ class TrainingPlot:
             table.GetColumn(column).SetValue(row, math.nan if number is None else number)
             table.GetColumn(column).Modified()
         self.table.Modified()
-        for value in dice:
-            if value in self._series and not self.chart.HasPlotSeriesNodeID(self._series[value].GetID()):
-                self._draw(self._series[value])
 
     @property
     def isShown(self) -> bool:
@@ -114,6 +116,8 @@ class TrainingPlot:
     def _column(self, name: str) -> None:
         column = vtk.vtkDoubleArray()
         column.SetName(name)
+        column.SetNumberOfTuples(self.table.GetTable().GetNumberOfRows())
+        column.Fill(math.nan)  # what was before it is not known
         self.table.AddColumn(column)
 
     def _draw(self, series: Any) -> None:
