@@ -8,6 +8,7 @@ from scene_parts import add_segmentation, add_volume, ball, only_slices, paint, 
 from ContrastiveSegLib.AnnotationLogic import AnnotationLogic
 from ContrastiveSegLib.Chunks import Chunks
 from ContrastiveSegLib.LabelledSegment import LabelledSegment
+from ContrastiveSegLib.Panels import AnnotationSection as annotation_module
 from ContrastiveSegLib.Panels import ResultSection as result_module
 from ContrastiveSegLib.PredictionLogic import PredictionLogic
 from ContrastiveSegLib.ReviewRecord import ReviewRecord
@@ -174,17 +175,18 @@ def test_where_nothing_is_predicted_it_says_what_to_do(a_predicted_scene, a_pane
     assert a_panel.ui.showCheckBox.checked
 
 
+def one_step(self, seconds=0.0):
+    try:
+        next(self._steps)
+    except StopIteration:
+        self._steps = None
+        return True
+    return False
+
+
 def test_a_large_slice_comes_between_events_and_then_the_brush(a_predicted_scene, a_panel, monkeypatch):
     _volume, _segmentation, view = a_predicted_scene
     monkeypatch.setattr(result_module, "_FEW_VOXELS", 0)
-
-    def one_step(self, seconds=0.0):
-        try:
-            next(self._steps)
-        except StopIteration:
-            self._steps = None
-            return True
-        return False
 
     monkeypatch.setattr(Chunks, "_some", one_step)
     view.node.SetSliceOffset(8.0)
@@ -194,6 +196,25 @@ def test_a_large_slice_comes_between_events_and_then_the_brush(a_predicted_scene
     wait_until(lambda: "counts as annotated" in a_panel.ui.statusLabel.text, 20)
     assert editor_of(a_panel).activeEffect().name == "Paint"
     assert annotated(a_panel) == [(0, 3), (0, 4), (0, 6), (0, 8)]
+
+
+def test_with_a_large_segmentation_it_waits_until_the_slices_are_found(
+    a_predicted_scene, a_panel, monkeypatch
+):
+    _volume, _segmentation, view = a_predicted_scene
+    monkeypatch.setattr(annotation_module, "_FEW_VOXELS", 0)
+    monkeypatch.setattr(Chunks, "_some", one_step)
+    view.node.SetSliceOffset(8.0)
+    a_panel.panel.update()
+    wait_until(lambda: not a_panel.panel.annotation.isLooking, 20)
+    a_panel.ui.correctButton.click()
+    wait_until(lambda: a_panel.panel.annotation.isLooking, 20)
+    assert "counts" not in a_panel.ui.statusLabel.text and "Nothing" not in a_panel.ui.statusLabel.text
+    wait_until(lambda: "counts as annotated" in a_panel.ui.statusLabel.text, 20)
+    assert not a_panel.ui.showCheckBox.checked
+    assert editor_of(a_panel).activeEffect().name == "Paint"
+    wait_until(lambda: not a_panel.panel.annotation.isLooking, 20)
+    assert a_panel.ui.sliceTable.rowCount == 4
 
 
 def test_the_shortcut_corrects_the_slice_shown(a_predicted_scene, a_panel):

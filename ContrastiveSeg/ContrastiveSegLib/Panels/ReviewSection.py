@@ -34,6 +34,7 @@ class ReviewSection(Section):
         self._record = ReviewRecord()
         self._at = -1
         self._before: set[Slice] | None = None
+        self._waiting: Slice | None = None
         self._wasThere = self._hides = False
         self.ui.doubtfulLabel.visible = False
         self.ui.resultCollapsibleButton.collapsed = True
@@ -65,10 +66,13 @@ class ReviewSection(Section):
         if isFor and not PredictionLogic.isOnGrid(volume, segmentation):
             record = replace(record, places=[])
         if record.places != self._record.places:
-            self._at, self._before = -1, None
+            self._at, self._before, self._waiting = -1, None, None
             self._say("")
-        if self._before is None and self.panel.annotation.summary is not None:
-            self._before = set(self._annotated())
+        if self.panel.annotation.summary is not None:
+            if self._before is None:
+                self._before = set(self._annotated())
+            if self._waiting is not None:
+                self._taken(self._waiting)
         self._hides = self._hides and self._parameters is not None and not self._parameters.showPrediction
         self._record = record
         self._table.fill(segmentation, record)
@@ -108,7 +112,7 @@ class ReviewSection(Section):
 
     def forgetScene(self) -> None:
         """The numbers belong to nodes that are gone."""
-        self._record, self._at, self._before = ReviewRecord(), -1, None
+        self._record, self._at, self._before, self._waiting = ReviewRecord(), -1, None, None
         self._say("")
 
     def close(self) -> None:
@@ -189,6 +193,9 @@ class ReviewSection(Section):
     def _taken(self, taken: Slice) -> None:
         """The prediction on a slice is in the user's segmentation."""
         assert self._parameters is not None
+        self._waiting = taken if self.panel.annotation.isLooking else None
+        if self._waiting is not None:  # a large segmentation, of which it is not known yet
+            return
         if taken not in self._annotated():
             words = _(
                 "Nothing is predicted on the slice shown. Paint what is there, or press 'Shown slice is "
