@@ -142,9 +142,8 @@ class AcceptLogic:
         self._isRunning, isDone = True, False
         try:
             # before voxels look like a person's
-            AnnotationLogic.recordManual(
-                segmentationNode, [*annotated, *((slices or []) if asOwn else [])], grid
-            )
+            own = {*annotated, *((slices or []) if asOwn else [])}
+            AnnotationLogic.recordManual(segmentationNode, sorted(own), grid)
             yield
             for remove in (True, False):  # first all that goes, so that nothing new is overwritten
                 for change in changes:

@@ -217,6 +217,26 @@ def test_with_a_large_segmentation_it_waits_until_the_slices_are_found(
     assert a_panel.ui.sliceTable.rowCount == 4
 
 
+@pytest.mark.parametrize("button", ["correctButton", "acceptSliceButton"])
+def test_a_structure_that_is_left_open_on_a_slice_is_filled_in_and_what_is_painted_stays(a_panel, button):
+    both = ball(SHAPE)
+    both[2:10, 2:6, 2:6] = 2
+    volume = add_volume(both * 100 + 50)
+    segmentation = add_segmentation(volume, ["Ball", "Spot"])
+    smaller = only_slices(both == 2, 0, [4, 6])
+    smaller[:, 5] = False
+    paint(segmentation, "Spot", smaller, volume)
+    paint(segmentation, "Ball", only_slices(both == 1, 0, [3, 8]), volume)
+    segments = [LabelledSegment(1, "Ball", "Ball"), LabelledSegment(2, "Spot", "Spot")]
+    PredictionLogic.update(volume, segmentation, both, segments)
+    a_panel.enter()
+    assert "Left open" in a_panel.ui.annotationLabel.text
+    SliceView().show(volume, offset=8.0)  # slice 4, where the spot is painted and the ball is left open
+    getattr(a_panel.ui, button).click()
+    assert np.array_equal(mask(segmentation, volume, "Ball"), only_slices(both == 1, 0, [3, 4, 8]))
+    assert np.array_equal(mask(segmentation, volume, "Spot"), smaller)
+
+
 def test_the_shortcut_corrects_the_slice_shown(a_predicted_scene, a_panel):
     section = next(one for one in a_panel.panel.sections if hasattr(one, "table") and hasattr(one, "help"))
     assert ("Ctrl+Shift+E", "correctButton") in [row[:2] for row in section.table()]

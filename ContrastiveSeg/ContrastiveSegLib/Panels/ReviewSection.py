@@ -184,7 +184,7 @@ class ReviewSection(Section):
             section = self.ui.annotationCollapsibleButton
             section.collapsed = False
             self._scrollTo(section)
-            if shown in self._annotated():
+            if self._isSaid(shown):
                 self._goOnPainting(shown)
                 self.panel.say(_("You annotated the slice shown; change what is wrong, then press Start."))
             else:
@@ -250,13 +250,18 @@ class ReviewSection(Section):
             UserError: None is shown, the view is oblique, or it was annotated by the user.
         """
         shown = self._shown()
-        if shown in self._annotated():
+        if self._isSaid(shown):
             raise UserError(_("You annotated the slice that is shown; your painting stays."))
         return shown
 
     def _annotated(self) -> list[Slice]:
         summary = self.panel.annotation.summary
         return [one.slice for one in summary.slices] if summary is not None else []
+
+    def _isSaid(self, shown: Slice) -> bool:
+        """Whether the user has annotated a slice, and left no structure open on it that may be predicted."""
+        summary = self.panel.annotation.summary
+        return summary is not None and any(one.slice == shown and not one.open for one in summary.slices)
 
     def _shown(self) -> Slice:
         """The slice in the slice view, of the plane the user paints in.
