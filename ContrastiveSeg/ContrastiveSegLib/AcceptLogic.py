@@ -144,6 +144,8 @@ class AcceptLogic:
             # before voxels look like a person's
             own = {*annotated, *((slices or []) if asOwn else [])}
             AnnotationLogic.recordManual(segmentationNode, sorted(own), grid)
+            if asOwn:
+                AnnotationLogic.addCorrected(segmentationNode, slices or [], grid)
             yield
             for remove in (True, False):  # first all that goes, so that nothing new is overwritten
                 for change in changes:

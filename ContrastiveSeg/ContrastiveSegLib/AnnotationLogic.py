@@ -19,6 +19,7 @@ _EMPTY = "ContrastiveSeg.EmptySlices"
 _MANUAL = "ContrastiveSeg.ManualSlices"
 _PARTIAL = "ContrastiveSeg.PartialSlices"
 _WHOLE = "ContrastiveSeg.WholeSlices"
+_CORRECTED = "ContrastiveSeg.CorrectedSlices"
 _FEW_VOXELS = 4_000_000
 
 
@@ -149,6 +150,17 @@ class AnnotationLogic:
     ) -> None:
         """Says so, or takes it back; see :class:`OpenSlices`."""
         SliceMarks(segmentationNode, _WHOLE, grid).put(one, whole)
+
+    @staticmethod
+    def correctedSlices(segmentationNode: Any, grid: VolumeGrid | None = None) -> list[Slice]:
+        """Slices that were taken over from a prediction, to be corrected."""
+        return SliceMarks(segmentationNode, _CORRECTED, grid).read()
+
+    @staticmethod
+    def addCorrected(segmentationNode: Any, slices: list[Slice], grid: VolumeGrid | None = None) -> None:
+        """Remembers more of them; where that is undone, a mark on an unpainted slice says nothing."""
+        marks = SliceMarks(segmentationNode, _CORRECTED, grid)
+        marks.write([*marks.read(), *slices])
 
     @staticmethod
     def recordManual(segmentationNode: Any, slices: list[Slice], grid: VolumeGrid | None = None) -> None:

@@ -200,6 +200,9 @@ class VolumeExport:
         sparse = self._sparseSlices(box, slices, partial, hidden, persons, opened)
         files.append((labelsName, grid.shape, np.dtype(np.int16), sparse))
         case = {**self.imageCase(self._imageName, volumeNode, grid), "labels": labelsName}
+        corrected = set(AnnotationLogic.correctedSlices(segmentationNode, grid)).intersection(slices)
+        if corrected:
+            case["corrected"] = [list(one) for one in sorted(corrected)]
         return ExportJob(Exported(case, segments, slices), files, former, self._folder)
 
     @staticmethod

@@ -42,6 +42,7 @@ class Round:
         threads: Of the processor.
         images: SHA256 of each case's image.
         labels: SHA256 of each case's sparse labels, which are kept beside the provenance.
+        corrected: Of each case the slices that were predicted and then corrected, as array axis and index.
         schedule: Of :meth:`~contrastive_seg.finetuning.schedule.Schedule.to_dict`; None where an older
             version began the round.
         from_checkpoint: Whether it went on from a checkpoint instead of a warm session.
@@ -59,6 +60,7 @@ class Round:
     threads: int = 0
     images: list[str] = field(default_factory=list)
     labels: list[str] = field(default_factory=list)
+    corrected: list[list[list[int]]] = field(default_factory=list)
     schedule: dict[str, Any] | None = None
     from_checkpoint: bool = False
     from_preview: bool = False
@@ -230,5 +232,6 @@ def _case(index: int, case: Case) -> dict[str, Any]:
         "image_sha256": array_sha256(volume.array),
         "labels_sha256": array_sha256(labels.array),
         "label_values": list(labels.values),
+        "corrected_slices": [list(one) for one in sorted(case.corrected)],
         "annotated_slices": {name: labels.annotated_slices(axis) for axis, name in enumerate(PLANES)},
     }

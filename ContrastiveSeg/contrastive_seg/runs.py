@@ -53,12 +53,14 @@ class JobCase:
         labels: Likewise, or None; -1 is IGNORE.
         ijk_to_ras: 4x4 matrix for .npy images; None where the image file carries its own geometry.
         name: What to call it in messages; not stored, as it may be a patient's.
+        corrected: As in :class:`~contrastive_seg.finetuning.session.Case`.
     """
 
     image: str
     labels: str | None = None
     ijk_to_ras: tuple[tuple[float, ...], ...] | None = None
     name: str | None = None
+    corrected: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,7 @@ class RunFolder:
                 "image": self.relative(case.image),
                 "labels": None if case.labels is None else self.relative(case.labels),
                 "ijk_to_ras": case.ijk_to_ras,
+                **({"corrected": case.corrected} if case.corrected else {}),
             }
             for case in job.cases
         ]
@@ -282,13 +285,9 @@ def _job_from(stored: dict[str, Any]) -> Job:
 
 def _case_from(stored: dict[str, Any]) -> JobCase:
     labels, matrix = stored.get("labels"), stored["ijk_to_ras"]
-    return JobCase(
-        image=str(stored["image"]),
-        labels=None if labels is None else str(labels),
-        ijk_to_ras=None
-        if matrix is None
-        else tuple(tuple(float(number) for number in row) for row in matrix),
-    )
+    rows = None if matrix is None else tuple(tuple(float(number) for number in row) for row in matrix)
+    corrected = tuple((int(axis), int(index)) for axis, index in stored.get("corrected", ()))
+    return JobCase(str(stored["image"]), None if labels is None else str(labels), rows, corrected=corrected)
 
 
 def job_cases(images: Sequence[Path], labels: Sequence[Path | None]) -> tuple[JobCase, ...]:

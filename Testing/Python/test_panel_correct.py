@@ -85,6 +85,7 @@ def test_the_prediction_on_the_slice_shown_becomes_the_users_and_counts_as_annot
     exported = VolumeExport(tmp_path).export(volume, segmentation, {"Ball": 1, "Spot": 2})
     sparse = np.load(tmp_path / exported.case["labels"])
     assert np.array_equal(sparse[4] == 1, now[4]) and not (sparse[4] < 0).any()
+    assert exported.case["corrected"] == [[0, 4]]
 
 
 def test_the_brush_is_in_the_hand_and_the_doubtful_structure_chosen(a_predicted_scene, a_panel):

@@ -54,6 +54,16 @@ class Orientation:
         turned = array[tuple(slice(None, None, -1 if f else 1) for f in self.flipped)]
         return np.transpose(turned, np.argsort(self.order))
 
+    def slice_of(self, one: tuple[int, int], shape: tuple[int, ...]) -> tuple[int, int]:
+        """A slice of an array, as axis and index, in the common orientation.
+
+        Args:
+            one: In the array.
+            shape: Of the array.
+        """
+        axis = self.order.index(one[0])
+        return axis, shape[one[0]] - 1 - one[1] if self.flipped[axis] else one[1]
+
     def turn(self, volume: Volume) -> Volume:
         """The volume in the common orientation; spacing follows, the origin is not kept."""
         spacing = [volume.spacing_zyx[a] for a in self.order]

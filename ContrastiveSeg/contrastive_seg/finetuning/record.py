@@ -46,6 +46,7 @@ def round_of(
         threads=session.threads,
         images=[one["image_sha256"] for one in cases],
         labels=[one["labels_sha256"] for one in cases],
+        corrected=[one["corrected_slices"] for one in cases],
         schedule=state.schedules[-1].to_dict() if len(state.schedules) == state.round else None,
         from_checkpoint=resumed,
         from_preview=session.gave_preview,

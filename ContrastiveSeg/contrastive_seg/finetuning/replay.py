@@ -194,7 +194,8 @@ def _cases(
                 "others than were learnt from.",
                 "Bring the original label map back, or name its folder with --data.",
             )
-        cases.append(Case(volume, labels))
+        corrected = one.round.corrected[case] if case < len(one.round.corrected) else []
+        cases.append(Case(volume, labels, frozenset((axis, index) for axis, index in corrected)))
     return cases
 
 

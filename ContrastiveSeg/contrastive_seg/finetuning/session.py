@@ -48,10 +48,17 @@ _PREVIEW_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Case:
-    """A volume with its sparse labels (same array shape)."""
+    """A volume with its sparse labels (same array shape).
+
+    Attributes:
+        volume: The image.
+        labels: What is known of it.
+        corrected: Slices, as array axis and index, that were predicted and then corrected by hand.
+    """
 
     volume: Volume
     labels: SparseLabels
+    corrected: frozenset[tuple[int, int]] = frozenset()
 
 
 class FinetuningSession:
@@ -159,7 +166,12 @@ class FinetuningSession:
             case.labels.is_complete and is_one_piece(case.labels.array) for case in self._cases
         )
         teaching = [list(teaching_slices(t[3], t[1])) for t in turned]
-        split = choose_held_out(teaching, self.state) if self.estimates else set()
+        corrected = {
+            (number, *t[2].slice_of(one, case.labels.array.shape))
+            for number, (t, case) in enumerate(zip(turned, self._cases, strict=True))
+            for one in case.corrected
+        }
+        split = choose_held_out(teaching, self.state, corrected) if self.estimates else set()
         architecture = self.state.architecture
         prepared = []
         for number, (volume, labels, orientation, plans) in enumerate(turned):

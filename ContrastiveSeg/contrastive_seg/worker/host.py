@@ -47,7 +47,8 @@ class Host:
         cases = []
         for number, job_case in enumerate(job.cases):
             volume = open_volume(folder, job_case, number)
-            cases.append(Case(volume, open_labels(folder, job_case, volume)))
+            labels = open_labels(folder, job_case, volume)
+            cases.append(Case(volume, labels, frozenset(job_case.corrected)))
         unlabelled = self._unlabelled(folder, job.unlabelled if settings.semi_supervised else (), command.id)
         run = self._run
         warm = run is not None and run.continues(folder, settings) and not command.anew

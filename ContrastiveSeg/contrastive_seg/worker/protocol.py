@@ -269,7 +269,19 @@ def _case(case: Any, where: str, id_: Id, labels_needed: bool = True) -> JobCase
         matrix = _matrix(matrix, f"{where}.ijk_to_ras", id_)
     elif image.lower().endswith(".npy"):
         raise _bad(f"{where}.ijk_to_ras", "given for .npy images: 4 rows of 4 numbers", id_, "bad-job")
-    return JobCase(image=image, labels=labels, ijk_to_ras=matrix, name=name)
+    return JobCase(image, labels, matrix, name, _slices(case.get("corrected"), f"{where}.corrected", id_))
+
+
+def _slices(slices: Any, where: str, id_: Id) -> tuple[tuple[int, int], ...]:
+    expected = "a list of slices, each as array axis (0 to 2) and index"
+    if not isinstance(slices, list | None):
+        raise _bad(where, expected, id_, "bad-job")
+    for one in slices or []:
+        if not isinstance(one, list) or len(one) != 2 or not all(type(number) is int for number in one):
+            raise _bad(where, expected, id_, "bad-job")
+        if one[0] not in (0, 1, 2) or not 0 <= one[1] < 2**31:
+            raise _bad(where, expected, id_, "bad-job")
+    return tuple((axis, index) for axis, index in slices or [])
 
 
 def _matrix(rows: Any, where: str, id_: Id) -> Matrix:

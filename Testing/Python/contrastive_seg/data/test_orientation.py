@@ -39,6 +39,16 @@ def test_the_turned_axes_point_up_forward_and_right(seed):
     np.testing.assert_allclose(orientation.turn(volume).spacing_zyx, spacing)
 
 
+@given(st.integers(0, 2**31 - 1), st.integers(0, 2), st.integers(0, 59))
+def test_a_slice_is_found_again_after_turning(seed, axis, index):
+    volume = random_volume(seed)
+    index %= volume.array.shape[axis]
+    orientation = Orientation.of(volume)
+    new_axis, new_index = orientation.slice_of((axis, index), volume.array.shape)
+    turned = orientation.apply(volume.array).take(new_index, new_axis)
+    np.testing.assert_array_equal(np.sort(turned.ravel()), np.sort(volume.array.take(index, axis).ravel()))
+
+
 def test_turning_shares_memory():
     volume = random_volume(1)
     assert np.shares_memory(Orientation.of(volume).apply(volume.array), volume.array)

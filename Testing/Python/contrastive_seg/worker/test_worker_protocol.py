@@ -121,6 +121,11 @@ def test_a_line_that_is_no_command_is_refused_with_a_sentence(line: bytes, code:
         ({"ijk_to_ras": [["1", 0, 0, 0], *MATRIX[1:]]}, "cases[0].ijk_to_ras"),
         ({"ijk_to_ras": [[10**400, 0, 0, 0], *MATRIX[1:]]}, "cases[0].ijk_to_ras"),
         ({"name": 5}, "cases[0].name"),
+        ({"corrected": 5}, "cases[0].corrected"),
+        ({"corrected": [[0]]}, "cases[0].corrected"),
+        ({"corrected": [[3, 0]]}, "cases[0].corrected"),
+        ({"corrected": [[0, -1]]}, "cases[0].corrected"),
+        ({"corrected": [[0, True]]}, "cases[0].corrected"),
     ],
 )
 def test_an_error_in_a_case_names_the_field_and_the_command(change: dict[str, Any], field: str) -> None:
