@@ -166,10 +166,9 @@ class FinetuningSession:
             case.labels.is_complete and is_one_piece(case.labels.array) for case in self._cases
         )
         teaching = [list(teaching_slices(t[3], t[1])) for t in turned]
+        numbered = enumerate(zip(turned, self._cases, strict=True))
         corrected = {
-            (number, *t[2].slice_of(one, case.labels.array.shape))
-            for number, (t, case) in enumerate(zip(turned, self._cases, strict=True))
-            for one in case.corrected
+            (n, *t[2].slice_of(s, c.labels.array.shape)) for n, (t, c) in numbered for s in c.corrected
         }
         split = choose_held_out(teaching, self.state, corrected) if self.estimates else set()
         architecture = self.state.architecture
