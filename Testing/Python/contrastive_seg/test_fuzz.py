@@ -164,10 +164,10 @@ def test_jobs_provenance_and_learning_curves(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run").create()
     matrix = tuple(tuple(float(i == j) for j in range(4)) for i in range(4))
     job = Job(
-        (JobCase("image.npy", "labels.npy", matrix),),
+        (JobCase("image.npy", "labels.npy", matrix, corrected=((0, 3),)),),
         {"budget": 60.0, "seed": 0},
         (Segment(1, "Heart"),),
-        ("a",),
+        (JobCase("a.npy", None, matrix), JobCase("b")),
     )
     path = folder.write_job(job)
     stored = json.loads(path.read_text("utf-8"))
