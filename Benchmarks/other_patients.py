@@ -4,9 +4,12 @@ Each painted volume has K evenly placed slices and an empty one beyond each end.
 segments other patients as it is (painted) and after learning on from the whole mask that was found (others,
 what the panel does before the first of the other patients); the latter also with all pieces that were found
 instead of the largest (others-pieces), and learnt without random convolutions (others-no-convolutions).
+With --reviewed 1,2 it learns on from the whole truth of one or two further patients as well (reviewed-1,
+reviewed-2), as if their masks had been corrected and marked in the panel.
 
     python Benchmarks/other_patients.py --data FOLDER                     # appends to the results
     python Benchmarks/other_patients.py --data FOLDER --datasets hippocampus --seeds 0,1,2
+    python Benchmarks/other_patients.py --data FOLDER --reviewed 1,2,4
     python Benchmarks/other_patients.py --data FOLDER --starts pcl,simclr --pretraining-steps 1500
     python Benchmarks/other_patients.py --report
 
@@ -43,13 +46,14 @@ SLICES = {"hippocampus": 3, "left_atrium": 5, "cardiac_cine": 3}
 PAINTED, OTHERS = "painted", "others"
 PIECES, NO_CONVOLUTIONS = "others-pieces", "others-no-convolutions"
 METHODS = (PAINTED, OTHERS, PIECES, NO_CONVOLUTIONS)
+REVIEWED = "reviewed-"
 _OF_PRETRAINED = (PAINTED, OTHERS)
 _CHOSEN_ON = {"hippocampus": 101, "left_atrium": 8}
 _MOST_TESTED = 10
 
 
-def files_of(study: Study, data: Path, count: int) -> tuple[list[Path], list[Path]]:
-    """Images to paint, one each of so many patients, and images to test on."""
+def files_of(study: Study, data: Path, count: int) -> tuple[list[Path], list[Path], list[Path]]:
+    """Images to paint, one each of so many patients, images to test on, and those of still others."""
     files = split(study, data)
     images = sorted((data / study.name / "images").glob("*"))
     used = images[: _CHOSEN_ON.get(study.name, 0)]
@@ -57,7 +61,9 @@ def files_of(study: Study, data: Path, count: int) -> tuple[list[Path], list[Pat
     painted = [one[0] for one in patients[-count:]]
     tested = [path for path in files.tested if path not in used]
     tested = tested or [one[0] for one in patients if one[0] not in painted]
-    return painted, tested[:_MOST_TESTED]
+    tested = tested[:_MOST_TESTED]
+    further = [one[0] for one in patients if one[0] not in (*painted, *tested)]
+    return painted, tested, further
 
 
 def weights_of(start: str, study: Study, tested: list[Path], args: argparse.Namespace) -> Path | None:
@@ -69,13 +75,24 @@ def weights_of(start: str, study: Study, tested: list[Path], args: argparse.Name
     return pretrained(Start("unet", start), study, files, args, f"{study.name}-others")
 
 
+def reviewed_numbers(args: argparse.Namespace) -> list[int]:
+    """How many further patients are learnt from."""
+    return [int(one) for one in args.reviewed.split(",")] if args.reviewed else []
+
+
 def named(method: str, start: str, args: argparse.Namespace) -> str:
     """The method in the results."""
     return method if start == SCRATCH else f"{method}, {start} {args.pretraining_steps} steps"
 
 
 def measure(
-    study: Study, painted: Path, tested: list[Path], seed: int, weights: Path | None, args: argparse.Namespace
+    study: Study,
+    painted: Path,
+    tested: list[Path],
+    further: list[Path],
+    seed: int,
+    weights: Path | None,
+    args: argparse.Namespace,
 ) -> Iterator[tuple[str, dict[int, float], float]]:
     """Method, mean Dice by label value and seconds of learning (of the process), method after method."""
     from contrastive_seg.finetuning.for_others import ForOthers
@@ -99,7 +116,15 @@ def measure(
         session.set_cases(cases)
         seconds = timed(session.train)
         yield PAINTED, mean_dice(session, others, study), seconds
+        for number in reviewed_numbers(args):
+            learning = ForOthers(
+                Path(folder) / "reviewed", session, lambda: cases, cases_of(further[:number], 0)
+            )
+            seconds = timed(learning.session)
+            yield f"{REVIEWED}{number}", mean_dice(learning.session(), others, study), seconds
         ways = {OTHERS: EVERYTHING, NO_CONVOLUTIONS: "no random convolutions"}
+        if reviewed_numbers(args):
+            ways = {OTHERS: EVERYTHING}
         for method in [OTHERS] if weights else ways:
             way = ways[method]
             with without(way):
@@ -120,9 +145,11 @@ def run(args: argparse.Namespace) -> None:
     known = {row.key for row in results.rows()}
     for name in args.datasets.split(","):
         study = STUDIES[name]
-        painted, tested = files_of(study, args.data, args.patients)
+        painted, tested, further = files_of(study, args.data, args.patients)
         for start in args.starts.split(","):
             methods = [named(one, start, args) for one in (METHODS if start == SCRATCH else _OF_PRETRAINED)]
+            if reviewed_numbers(args):
+                methods = [PAINTED, OTHERS, *(f"{REVIEWED}{one}" for one in reviewed_numbers(args))]
             for path in painted:
                 for seed in (int(one) for one in args.seeds.split(",")):
                     case, place = path.name.removesuffix(".nii.gz"), f"{len(tested)} tested"
@@ -140,8 +167,10 @@ def run(args: argparse.Namespace) -> None:
                     if all(replace(row, method=method).key in known for method in methods):
                         continue
                     weights = weights_of(start, study, tested, args)
-                    for method, scores, seconds in measure(study, path, tested, seed, weights, args):
+                    for method, scores, seconds in measure(study, path, tested, further, seed, weights, args):
                         row = replace(row, method=named(method, start, args))
+                        if row.key in known:
+                            continue
                         results.append(row.measured(scores, own_seconds=round(seconds, 1)))
                         dice = np.mean(list(scores.values()))
                         print(
@@ -172,10 +201,10 @@ def report(args: argparse.Namespace) -> None:
             print("| " + " | ".join((*cells, f"{np.mean([row.own_seconds for row in found]):.0f}")) + " |")
 
 
-def _order(method: str) -> tuple[str, int]:
+def _order(method: str) -> tuple[str, str]:
     """From random weights first, in the order in which it is measured."""
     way, pretraining = method.partition(", ")[::2]
-    return pretraining, METHODS.index(way)
+    return pretraining, way if way.startswith(REVIEWED) else str(METHODS.index(way))
 
 
 def _gain(found: list[Row], rows: list[Row], than: str) -> list[str]:
@@ -193,6 +222,7 @@ def main() -> None:
     parser.add_argument("--patients", type=int, default=4, help="painted patients, each by itself")
     parser.add_argument("--seeds", default="0")
     parser.add_argument("--steps", type=int, default=300, help="of each learning")
+    parser.add_argument("--reviewed", help="numbers of further patients to learn from, such as 1,2,4")
     parser.add_argument("--starts", default=SCRATCH, help="scratch, or pretrained with such as pcl,macl")
     add_pretraining_arguments(parser)
     args = parser.parse_args()

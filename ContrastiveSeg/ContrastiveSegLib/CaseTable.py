@@ -11,6 +11,7 @@ from slicer.i18n import tr as _
 from ContrastiveSegLib.PatientCase import PatientCase
 from ContrastiveSegLib.PatientState import PatientState
 from ContrastiveSegLib.PlainText import PlainText
+from ContrastiveSegLib.ReviewedPatients import ReviewedPatients
 from ContrastiveSegLib.Words import Words
 
 _PLAIN, _THUMBNAIL, _MOST = 24, 56, 104  # pixels; the tooltip has all of a long text
@@ -29,6 +30,7 @@ class CaseTable:
         self._table = table
         self._items: list[Any] = []  # PythonQt of some releases leaves the items to us
         self.cases: list[PatientCase] = []
+        self._isCheckable = False
         table.setColumnCount(3)
         table.setHorizontalHeaderLabels([_("Case"), _("Result"), _("Unsure")])
         table.horizontalHeader().setStretchLastSection(False)
@@ -50,7 +52,7 @@ class CaseTable:
             work: The folder with the thumbnails.
             checkable: Whether the user chooses among them.
         """
-        self.cases = cases
+        self.cases, self._isCheckable = cases, checkable
         self._items = []
         blocked = self._table.blockSignals(True)
         self._table.setRowCount(0)
@@ -79,6 +81,9 @@ class CaseTable:
         if thumbnail and work is not None and Path(thumbnail).name == thumbnail:
             first.setIcon(qt.QIcon(qt.QPixmap(str(work / thumbnail))))
         words = self.words(case, names)
+        isRight = ReviewedPatients.isMarked(case.maskNode())
+        if isRight:
+            words = "\n".join(filter(None, (_("✓ Right: is learnt from."), words)))
         self._item(row, 1).setText(words)
         self._item(row, 1).setToolTip(PlainText.shown(words))
         self._item(row, 2).setText(self.unsure(case))
@@ -86,7 +91,7 @@ class CaseTable:
         bold = qt.QFont()
         bold.setBold(bool(case.first))
         self._item(row, 2).setFont(bold)
-        if case.state is PatientState.Failed or case.result:
+        if case.state is PatientState.Failed or case.result or isRight:
             self._table.resizeRowToContents(row)
             least = _THUMBNAIL if case.result else _PLAIN
             self._table.setRowHeight(row, min(max(least, self._table.rowHeight(row)), _MOST))
@@ -97,7 +102,21 @@ class CaseTable:
     def readChecks(self) -> None:
         """Takes what the user has checked into the cases."""
         for row, case in enumerate(self.cases):
-            case.wanted = self._item(row, 0).checkState() == qt.Qt.Checked
+            if self._isCheckable:
+                case.wanted = self._item(row, 0).checkState() == qt.Qt.Checked
+
+    def showChecks(self) -> None:
+        """Shows which cases are wanted, where the user chooses among them."""
+        blocked = self._table.blockSignals(True)
+        for row, case in enumerate(self.cases):
+            if self._isCheckable:
+                self._item(row, 0).setCheckState(qt.Qt.Checked if case.wanted else qt.Qt.Unchecked)
+        self._table.blockSignals(blocked)
+
+    def current(self) -> PatientCase | None:
+        """The case that the user has chosen; None where none is."""
+        row = self._table.currentRow()
+        return self.cases[row] if 0 <= row < len(self.cases) else None
 
     def _item(self, row: int, column: int) -> Any:
         return self._table.item(row, column)

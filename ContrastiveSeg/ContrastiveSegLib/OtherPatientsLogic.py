@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from ContrastiveSegLib.PatientState import PatientState
 from ContrastiveSegLib.PatientTarget import PatientTarget
 from ContrastiveSegLib.PatientViewer import PatientViewer
 from ContrastiveSegLib.Readiness import Readiness
+from ContrastiveSegLib.ReviewedPatients import ReviewedPatients
 from ContrastiveSegLib.RunFolder import RunFolder
 from ContrastiveSegLib.SequenceLogic import SequenceLogic
 from ContrastiveSegLib.Signal import Signal
@@ -56,6 +58,7 @@ class OtherPatientsLogic:
         self.hidden: list[str] = []
         self._made: dict[str, int] = {}
         self._copy: SlabCopy | None = None
+        self._prepare: Callable[[], None] = self.channel.need
         self.channel.ready.connect(self._onReady)
         self.channel.answered.connect(self._onAnswered)
         self.channel.refused.connect(self._onRefused)
@@ -110,23 +113,32 @@ class OtherPatientsLogic:
         self._apart = [str(target.folder)] if target.folder is not None else []
         self.cases = list(cases or [])
         for number, one in enumerate(self.cases):
-            one.key = f"{number + 1:04d}"
-            one.result, one.first, one.reason, one.fraction = {}, [], "", 0.0
-            one.state = PatientState.Waiting if one.wanted else PatientState.Chosen
+            one.begin(number)
         self._deaths = 0
         self.isRunning = True
         self.listed.emit()
         self.ran.emit()
         self.said.emit(_("Loading what was learnt."))
-        self.channel.begin(
-            {
-                "run": str(run.path),
-                "work": str(self.work),
-                "structures": self.results.structures(),
-                **({"masks": masks} if masks else {}),
-                **self.settings,
-            }
-        )
+        message = {
+            "run": str(run.path),
+            "work": str(self.work),
+            "structures": self.results.structures(),
+            **({"masks": masks} if masks else {}),
+            **self.settings,
+        }
+        reviewed = ReviewedPatients(segmentationNode, values, self.work)
+        self._prepare = lambda: self._writeReviewed(reviewed, message)
+        self._prepare()
+
+    def _writeReviewed(self, reviewed: ReviewedPatients, message: dict[str, Any]) -> None:
+        def begin(cases: list[dict[str, Any]]) -> None:
+            self._prepare = self.channel.need
+            self.channel.begin({**message, "reviewed": cases})
+
+        if reviewed.nodes:
+            self._copy = SlabCopy(reviewed.write(), begin, lambda error: self._abort(str(error)))
+        else:
+            begin([])
 
     def stop(self) -> None:
         """Ends at once; what is done stays, and ``goOn`` does the rest."""
@@ -154,7 +166,7 @@ class OtherPatientsLogic:
                 self._go(one, PatientState.Waiting)
         self._deaths, self.isRunning = 0, True
         self.ran.emit()
-        self.channel.need()
+        self._prepare()
 
     def setLearning(self, isLearning: bool) -> None:
         """Waits between two cases while something is learnt: both at once would be slow."""
@@ -281,16 +293,7 @@ class OtherPatientsLogic:
             self.viewer.take(case, event)
 
     def _onFound(self, event: dict[str, Any]) -> None:
-        self.cases = [
-            PatientCase(
-                f"{number + 1:04d}",
-                str(one.get("name", "")),
-                path=Path(str(one.get("image", ""))),
-                place=str(one.get("place", "")),
-                state=PatientState.Waiting,
-            )
-            for number, one in enumerate(event.get("cases", []))
-        ]
+        self.cases = PatientCase.found(event)
         self.listed.emit()
         self._next()
 

@@ -55,9 +55,37 @@ class PatientCase:
     nodeId: str = ""
     loadedId: str = ""
 
+    def begin(self, number: int) -> None:
+        """Forgets what came out before; it waits where it is wanted.
+
+        Args:
+            number: Its place in the list.
+        """
+        self.key = f"{number + 1:04d}"
+        self.result, self.first, self.reason, self.fraction = {}, [], "", 0.0
+        self.state = PatientState.Waiting if self.wanted else PatientState.Chosen
+
     def volumeNode(self) -> Any:
         """The volume of the scene that shows its image; None where there is none."""
         return slicer.mrmlScene.GetNodeByID(self.volumeId or self.loadedId or "")
+
+    def maskNode(self) -> Any:
+        """The segmentation that shows what was found, or was corrected since; None where there is none."""
+        return slicer.mrmlScene.GetNodeByID(self.nodeId or "")
+
+    @classmethod
+    def found(cls, answer: dict[str, Any]) -> list[PatientCase]:
+        """The volumes of a folder, as the process lists them."""
+        return [
+            cls(
+                f"{number + 1:04d}",
+                str(one.get("name", "")),
+                path=Path(str(one.get("image", ""))),
+                place=str(one.get("place", "")),
+                state=PatientState.Waiting,
+            )
+            for number, one in enumerate(answer.get("cases", []))
+        ]
 
     def neededVolume(self) -> Any:
         """The volume node of a case that is one.

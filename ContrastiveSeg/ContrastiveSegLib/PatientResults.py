@@ -15,12 +15,11 @@ from ContrastiveSegLib.LabelledSegment import LabelledSegment
 from ContrastiveSegLib.PatientCase import PatientCase
 from ContrastiveSegLib.PatientTree import PatientTree
 from ContrastiveSegLib.PredictionLogic import PredictionLogic
+from ContrastiveSegLib.ReviewedPatients import ReviewedPatients
 from ContrastiveSegLib.SliceViews import SliceViews
 from ContrastiveSegLib.UserError import UserError
 from ContrastiveSegLib.ViewMemory import PATIENT, ViewMemory
 from ContrastiveSegLib.VolumeGrid import VolumeGrid
-
-_SOURCE_ROLE = "ContrastiveSegSource"
 
 
 class PatientResults:
@@ -74,7 +73,7 @@ class PatientResults:
     def show(self, case: PatientCase, labels: np.ndarray, volumeNode: Any) -> Any:
         """Makes the node of a case, or puts a new result into the one it has; returns it.
 
-        A node that was changed since it was made is left alone, and another one is made.
+        A node that was changed since it was made, or called right, is left alone, and another one is made.
 
         Args:
             case: With its result.
@@ -91,12 +90,13 @@ class PatientResults:
                 _("The volume '{name}' was changed while it was segmented.").format(name=case.name)
             )
         node = slicer.mrmlScene.GetNodeByID(case.nodeId or "") or self._earlier(volumeNode)
-        if node is not None and self._made.get(node.GetID()) != self._state(node):
+        isChanged = node is not None and self._made.get(node.GetID()) != self._state(node)
+        if isChanged or ReviewedPatients.isMarked(node):
             node = None
         if node is None:
             node = self._new(_("{name} (predicted)").format(name=volumeNode.GetName()))
             node.SetNodeReferenceID(PredictionLogic.VOLUME_ROLE, volumeNode.GetID())
-            node.SetNodeReferenceID(_SOURCE_ROLE, self._source.GetID())
+            node.SetNodeReferenceID(PredictionLogic.SOURCE_ROLE, self._source.GetID())
             node.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
             PatientTree.putBeside(node, volumeNode)
         node.SetAndObserveTransformNodeID(volumeNode.GetTransformNodeID())
@@ -156,7 +156,7 @@ class PatientResults:
     def _earlier(self, volumeNode: Any) -> Any:
         for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
             same = node.GetNodeReference(PredictionLogic.VOLUME_ROLE) is volumeNode
-            if same and node.GetNodeReference(_SOURCE_ROLE) is self._source:
+            if same and node.GetNodeReference(PredictionLogic.SOURCE_ROLE) is self._source:
                 return node
         return None
 

@@ -20,6 +20,7 @@ from ContrastiveSegLib.PatientState import PatientState
 from ContrastiveSegLib.PatientTarget import FORMATS, SCENE, PatientTarget
 from ContrastiveSegLib.PatientViewer import PatientViewer
 from ContrastiveSegLib.Readiness import Readiness
+from ContrastiveSegLib.ReviewedPatients import ReviewedPatients
 from ContrastiveSegLib.SceneVolumes import SceneVolumes
 from ContrastiveSegLib.SequenceLogic import ImageSequence, SequenceLogic
 from ContrastiveSegLib.UserError import UserError
@@ -152,6 +153,7 @@ class OtherPatientsSection(Section):
         sequence: ImageSequence | None = None
         if self.source == _VOLUMES and volume is not None:
             cases = SceneVolumes.cases(volume, self._notPatients())
+            ReviewedPatients.restore(cases, segmentation)
         elif self.source == _SEQUENCE and 0 <= index < len(self._sequences):
             sequence = self._sequences[index]
             cases = SequenceLogic(sequence).cases()
@@ -168,7 +170,7 @@ class OtherPatientsSection(Section):
             self.logic.cases = cases if any(one.state is not PatientState.Chosen for one in cases) else []
         else:
             self.logic.cases = []
-        self.table.show(cases, self._names(), self.logic.work, checkable=self.source != _FOLDER)
+        self.table.show(cases, self.names(), self.logic.work, checkable=self.source != _FOLDER)
 
     def _withResults(self, cases: list[PatientCase]) -> list[PatientCase]:
         """The volumes that are there now, with what came out for those that were there before."""
@@ -294,15 +296,16 @@ class OtherPatientsSection(Section):
         self.ui.patientsStatusLabel.visible = bool(self.ui.patientsStatusLabel.text)
 
     def _onListed(self) -> None:
-        self.table.show(self.logic.cases, self._names(), self.logic.work, checkable=self.source != _FOLDER)
+        self.table.show(self.logic.cases, self.names(), self.logic.work, checkable=self.source != _FOLDER)
         self._showProgress()
         self.ui.patientsTable.visible = bool(self.table.cases)
 
     def _onChanged(self, case: PatientCase) -> None:
-        self.table.update(case, self._names(), self.logic.work)
+        self.table.update(case, self.names(), self.logic.work)
         self._showProgress()
 
-    def _names(self) -> dict[int, str]:
+    def names(self) -> dict[int, str]:
+        """Of the structures, by label value."""
         return self.logic.results.names() if self.logic.results is not None else {}
 
     # -- what the buttons do

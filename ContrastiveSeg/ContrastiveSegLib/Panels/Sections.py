@@ -19,6 +19,7 @@ from ContrastiveSegLib.Panels.ModelsSection import ModelsSection
 from ContrastiveSegLib.Panels.MoreWeightsSection import MoreWeightsSection
 from ContrastiveSegLib.Panels.OtherPatientsSection import OtherPatientsSection
 from ContrastiveSegLib.Panels.PretrainingSection import PretrainingSection
+from ContrastiveSegLib.Panels.ReviewedSection import ReviewedSection
 from ContrastiveSegLib.Panels.ReviewSection import ReviewSection
 from ContrastiveSegLib.Panels.Section import Section
 from ContrastiveSegLib.Panels.SetUpSection import SetUpSection
@@ -40,6 +41,7 @@ SECTIONS: list[type[Section]] = [
     ReviewSection,
     ShortcutsSection,
     OtherPatientsSection,
+    ReviewedSection,
     ModelsSection,
     DownloadSection,
     MoreWeightsSection,

@@ -2,8 +2,9 @@
 
 Beside painted slices the network is told what these say of their neighbours, and it hardly ever sees a
 slice without that. In another patient nothing is painted. So, once and before the first of them, a copy of
-it goes on learning from the whole masks that were found: all slices, along all planes where the voxels allow
-it, with nothing told, and with contrasts and shapes that vary as patients do. What it brings is measured by
+it goes on learning from the whole masks that were found: all slices, along all planes where the voxels
+allow it, with nothing told, and with contrasts and shapes that vary as patients do. Other patients of whom
+somebody has said that their masks are right are learnt from as well. What both bring is measured by
 ``Benchmarks/other_patients.py``.
 """
 
@@ -47,7 +48,7 @@ MISSING = "no-cases"
 WORSE = "What was learnt from was not there any more: this is worse than after learning again."
 """What results say then; without a file's name, as it may be a patient's."""
 
-_ORIGIN, _NETWORK, _IMAGES = "origin.json", "network_sha256", "images_sha256"
+_ORIGIN, _NETWORK, _IMAGES, _REVIEWED = "origin.json", "network_sha256", "images_sha256", "reviewed_sha256"
 
 _LOOKING = 0.15
 """Share of the whole in which the masks are found."""
@@ -61,15 +62,22 @@ class ForOthers:
         session: What was learnt there; it stays as it is.
         find_cases: The volumes and labels it was learnt from, or none where all were labelled completely; an
             error with the code :data:`MISSING` where they are not there any more.
+        reviewed: Other patients with whole masks that somebody has found right, to be learnt from as well.
+            None takes what is stored, whichever of them that was learnt from.
 
     Attributes:
         warning: Why others are segmented worse than they could be, naming files; empty where they are not.
     """
 
     def __init__(
-        self, run: Path, session: FinetuningSession, find_cases: Callable[[], Sequence[Case]]
+        self,
+        run: Path,
+        session: FinetuningSession,
+        find_cases: Callable[[], Sequence[Case]],
+        reviewed: Sequence[Case] | None = None,
     ) -> None:
         self._run, self._session, self._find_cases = run, session, find_cases
+        self._reviewed = None if reviewed is None else list(reviewed)
         self._ready: FinetuningSession | None = None
         self._cases: Sequence[Case] | None = None
         self.warning = ""
@@ -95,9 +103,9 @@ class ForOthers:
         except ContrastiveSegError as error:
             if error.code != MISSING:
                 raise
-            self._ready, self.warning = self._session, str(error)
-            return
-        if all(case.labels.is_complete for case in self._cases):
+            self.warning = str(error)
+            self._cases = []
+        if not self._reviewed and all(case.labels.is_complete for case in self._cases):
             self._ready, self._cases = self._session, None
 
     def session(
@@ -107,8 +115,8 @@ class ForOthers:
     ) -> FinetuningSession:
         """What to segment other volumes with.
 
-        It is the session itself where all that it learnt from was labelled completely, as nothing was told
-        then either, and where that is not there any more, which is the ``warning``.
+        Where nobody was reviewed it is the session itself if all that it learnt from was labelled completely,
+        as nothing was told then either, or if that is not there any more, which is the ``warning``.
 
         Args:
             on_progress: Told how far the learning is, where there is some.
@@ -126,7 +134,7 @@ class ForOthers:
         return self._ready
 
     def _stored(self) -> FinetuningSession | None:
-        place = stored_for_others(self._run, self._network())
+        place = stored_for_others(self._run, self._network(), self._reviewed)
         return None if place is None else FinetuningSession.resume(place, self._session.settings)
 
     def _learn(
@@ -140,6 +148,9 @@ class ForOthers:
             found = self._session.predict(case.volume, case.labels, should_stop=should_stop)
             whole.append(Case(case.volume, SparseLabels(found.labels.astype(np.int16))))
             on_progress(Progress("preparing", _LOOKING * (number + 1) / len(cases)))
+        assert self._session.state is not None
+        known = self._session.state.architecture.values
+        whole += [_with_known(case, known) for case in self._reviewed or []]
 
         def tell(event: Event) -> None:
             if isinstance(event, Progress):
@@ -159,11 +170,15 @@ class ForOthers:
         return learning
 
     def _keep(self, tensors: Path, images: list[str]) -> None:
+        if self.warning:  # what the run learnt from is not part of it
+            return
         folder = make_folder(self._run / FOLDER)
         with replacing(folder / TENSORS, durable=False) as part:
             shutil.copyfile(tensors, part)
         # Last: until it is there, what lies beside is not taken for what goes on from this network.
-        origin = {_NETWORK: network_sha256(self._network()), _IMAGES: images}
+        origin: dict[str, object] = {_NETWORK: network_sha256(self._network()), _IMAGES: images}
+        if self._reviewed:
+            origin[_REVIEWED] = _hashes(self._reviewed)
         write_json(folder / _ORIGIN, origin, durable=False)
 
     def _network(self) -> nn.Module:
@@ -196,7 +211,7 @@ def branch(session: FinetuningSession, folder: Path, settings: FinetuneSettings)
     return other
 
 
-def stored_for_others(run: Path, network: nn.Module) -> Path | None:
+def stored_for_others(run: Path, network: nn.Module, reviewed: Sequence[Case] | None = None) -> Path | None:
     """The folder with what was learnt for other volumes, None where there is nothing that is up to date.
 
     It must have gone on from the run's network, on the images from which that was learnt.
@@ -204,6 +219,7 @@ def stored_for_others(run: Path, network: nn.Module) -> Path | None:
     Args:
         run: The run folder.
         network: The run's own, from which that must have gone on.
+        reviewed: The other patients from which it must have been learnt as well; None for any, or none.
     """
     folder = run / FOLDER
     with suppress(OSError, ValueError, KeyError, TypeError, ContrastiveSegError):
@@ -211,6 +227,21 @@ def stored_for_others(run: Path, network: nn.Module) -> Path | None:
         if origin[_NETWORK] == network_sha256(network):
             number = load_state(folder).round - 1  # its own learning was one more round
             known = {one.number: one.images for one in read_rounds(RunFolder(run).read_provenance())}
-            if origin[_IMAGES] == known.get(number, origin[_IMAGES]):
+            same = reviewed is None or origin.get(_REVIEWED, []) == _hashes(reviewed)
+            if same and origin[_IMAGES] == known.get(number, origin[_IMAGES]):
                 return folder
     return None
+
+
+def _with_known(case: Case, values: Sequence[int]) -> Case:
+    """A case in which structures that a run has not learnt are background, as in the masks that it finds."""
+    others = sorted(set(case.labels.values) - set(values))
+    if not others:
+        return case
+    labels = np.where(np.isin(case.labels.array, others), 0, case.labels.array)
+    return Case(case.volume, SparseLabels(labels.astype(np.int16)))
+
+
+def _hashes(cases: Sequence[Case]) -> list[list[str]]:
+    """Of image and labels, in an order that does not depend on that of the cases."""
+    return sorted([array_sha256(case.volume.array), array_sha256(case.labels.array)] for case in cases)

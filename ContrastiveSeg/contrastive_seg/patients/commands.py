@@ -13,7 +13,7 @@ from typing import Any
 
 from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.runs import JobCase
-from contrastive_seg.worker.protocol import BadMessage, parse_command
+from contrastive_seg.worker.protocol import BadMessage, Open, parse_command
 from contrastive_seg.worker.protocol import Predict as ParsedPredict
 
 NAMES = ("begin", "find", "segment", "load", "report", "stop", "quit")
@@ -63,6 +63,16 @@ class Request:
         parsed = parse_command(json.dumps({"command": "predict", **line}).encode("ascii"))
         assert isinstance(parsed, ParsedPredict) and parsed.image is not None
         return parsed.image
+
+    def reviewed(self) -> list[JobCase]:
+        """Other patients with their masks, checked as in the worker's ``open``; none if left out."""
+        cases = self.listed("reviewed")
+        if not cases:
+            return []
+        line = {"command": "open", "run": self.text("run"), "cases": cases}
+        parsed = parse_command(json.dumps(line).encode("ascii"))
+        assert isinstance(parsed, Open)
+        return list(parsed.cases)
 
     def listed(self, key: str) -> list[dict[str, Any]]:
         """A list of objects; empty where it is left out."""

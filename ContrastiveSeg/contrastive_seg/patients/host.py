@@ -15,6 +15,7 @@ from contrastive_seg.data.read import read_volume
 from contrastive_seg.data.volume import Volume
 from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.finetuning.events import Progress
+from contrastive_seg.finetuning.session import Case
 from contrastive_seg.finetuning.settings import FinetuneSettings
 from contrastive_seg.patients.commands import Request
 from contrastive_seg.patients.find import find_cases
@@ -25,7 +26,7 @@ from contrastive_seg.patients.segmenter import MaskFolder, Segmenter, results_in
 from contrastive_seg.patients.structures import Structure, check_format
 from contrastive_seg.report import Failure, Report
 from contrastive_seg.runs import JobCase, RunFolder
-from contrastive_seg.worker.arrays import open_volume
+from contrastive_seg.worker.arrays import open_labels, open_volume
 from contrastive_seg.worker.channel import EventWriter
 
 
@@ -57,14 +58,18 @@ class PatientHost:
         self._writer.send("result", reply_to=request.id, **{"for": request.name}, **found)
 
     def _begin(self, request: Request) -> dict[str, Any]:
-        """Loads what was learnt; ``run``, ``work``, and perhaps ``structures``, ``masks``, ``device``."""
+        """Loads what was learnt: ``run``, ``work``; ``structures``, ``masks``, ``reviewed``, ``device``."""
         self._segmenter = None
         self._work = Path(request.text("work"))
         settings = FinetuneSettings(
             device=request.text("device", "auto"), threads=request.fields.get("threads") or None
         )
         learnt = Learnt.load(
-            Path(request.text("run")), settings, self._work / "learnt", lambda text: self._note(request, text)
+            Path(request.text("run")),
+            settings,
+            self._work / "learnt",
+            lambda text: self._note(request, text),
+            self._reviewed(request),
         )
         learnt.others.prepare()  # what is wrong with it would be wrong for every patient
         given = [_structure(request, one) for one in request.listed("structures")]
@@ -85,6 +90,14 @@ class PatientHost:
             "device": learnt.about["device"],
             "compared": bool(learnt.looks),
         }
+
+    def _reviewed(self, request: Request) -> list[Case]:
+        """Other patients whose masks are right: ``image``, ``labels``, ``ijk_to_ras``, ``name`` of each."""
+        folder, found = RunFolder(self._work), []
+        for number, one in enumerate(request.reviewed()):
+            volume = open_volume(folder, one, number)
+            found.append(Case(volume, open_labels(folder, one, volume)))
+        return found
 
     def _find(self, request: Request) -> dict[str, Any]:
         """The volumes of ``folder``, without what lies ``apart``."""

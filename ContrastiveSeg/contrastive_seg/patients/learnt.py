@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from contrastive_seg.errors import ContrastiveSegError
 from contrastive_seg.finetuning.checkpoint import TENSORS
 from contrastive_seg.finetuning.events import Progress
 from contrastive_seg.finetuning.for_others import WORSE, ForOthers
-from contrastive_seg.finetuning.session import FinetuningSession
+from contrastive_seg.finetuning.session import Case, FinetuningSession
 from contrastive_seg.finetuning.settings import FinetuneSettings
 from contrastive_seg.patients.differences import Look
 from contrastive_seg.patients.run_cases import as_long_as, for_others
@@ -68,6 +68,7 @@ class Learnt:
         settings: FinetuneSettings,
         keep: Path | None = None,
         on_note: Callable[[str], None] = lambda sentence: None,
+        reviewed: Sequence[Case] | None = None,
     ) -> Learnt:
         """Loads a run.
 
@@ -77,6 +78,7 @@ class Learnt:
             keep: A folder into which the network is copied first, and from which it is loaded when
                 asked again: what is learnt meanwhile must not change between two patients.
             on_note: Told where the volumes that were learnt on cannot be compared with.
+            reviewed: As in :class:`~contrastive_seg.finetuning.for_others.ForOthers`.
 
         Raises:
             ContrastiveSegError: ``bad-job``, ``no-checkpoint`` or ``bad-checkpoint``.
@@ -95,6 +97,7 @@ class Learnt:
         looks = _looks(RunFolder(run), job.cases if job else (), stored)
         if not looks:
             on_note("The images that were learnt on are not there; differences from them are not looked for.")
+        looks += [Look.of(one.volume) for one in reviewed or ()]
         state = session.state
         assert state is not None
         about = {
@@ -104,12 +107,14 @@ class Learnt:
             "checkpoint_sha256": hashlib.sha256((source / TENSORS).read_bytes()).hexdigest(),
             "steps": session.step,
             "learnt_on": len(job.cases) if job else None,
+            "reviewed_patients": len(reviewed or ()),
             "network": state.architecture.network,
             "pixel_mm": round(state.architecture.pixel, 4),
             "dice_estimate": {str(k): round(v, 4) for k, v in state.dice.items()},
             "settings": stored.get("settings", {}),
         }
-        return cls(session, for_others(run, session), job.segments if job else (), looks, about)
+        others = for_others(run, session, reviewed)
+        return cls(session, others, job.segments if job else (), looks, about)
 
     def ready(
         self, on_progress: Callable[[Progress], None], should_stop: Callable[[], bool]

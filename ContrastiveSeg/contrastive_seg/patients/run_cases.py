@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from math import prod
 from pathlib import Path
@@ -23,16 +23,17 @@ _LARGEST = 1 << 31
 """Voxels of a volume that was learnt from."""
 
 
-def for_others(run: Path, session: FinetuningSession) -> ForOthers:
+def for_others(run: Path, session: FinetuningSession, reviewed: Sequence[Case] | None = None) -> ForOthers:
     """What segments other volumes than those of a run.
 
     Args:
         run: The run folder.
         session: What was learnt there.
+        reviewed: As in :class:`~contrastive_seg.finetuning.for_others.ForOthers`.
     """
     assert session.state is not None
     number = session.state.round
-    return ForOthers(run, session, lambda: _cases(run, number))
+    return ForOthers(run, session, lambda: _cases(run, number, bool(reviewed)), reviewed)
 
 
 def learn_for_others(
@@ -62,8 +63,13 @@ def as_long_as(run: Path, settings: FinetuneSettings) -> FinetuneSettings:
         return settings
 
 
-def _cases(run: Path, number: int) -> list[Case]:
-    """The cases of a round, checked by their hashes; none where all were labelled completely.
+def _cases(run: Path, number: int, always: bool) -> list[Case]:
+    """The cases of a round, checked by their hashes.
+
+    Args:
+        run: The run folder.
+        number: Of the round.
+        always: Whether also those of a run in which all were labelled completely, which needs them no more.
 
     Raises:
         ContrastiveSegError: ``no-cases`` where an image or what was painted on it is not there any more,
@@ -82,8 +88,8 @@ def _cases(run: Path, number: int) -> list[Case]:
             "Finish the learning, or learn again.",
         )
     labels = _labels(run, known, provenance)
-    if all(one.is_complete for one in labels):
-        return []  # the images are not needed
+    if not always and all(one.is_complete for one in labels):
+        return []
     matrices = stored_matrices(provenance)
     cases, changed = [], []
     for index, (case, sha) in enumerate(zip(stored, known.images, strict=True)):

@@ -232,3 +232,59 @@ def test_organs_apart_are_looked_for_everywhere(a_session: FinetuningSession) ->
     a_session.set_cases([Case(volume, SparseLabels(truth))])
     a_session.train()
     assert a_session.state is not None and not a_session.state.one_piece
+
+
+def whole(seed: int, extra: int = 0) -> Case:
+    """Another patient of whom somebody has said that the mask is right."""
+    volume, truth = two_organs(seed=seed)
+    labels = np.asarray(truth, np.int16).copy()
+    labels[0, 0, 0] = extra
+    return Case(volume, SparseLabels(labels))
+
+
+def test_reviewed_patients_are_learnt_from_and_that_is_kept_until_others_are_reviewed(
+    a_session: FinetuningSession, a_case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, seen = a_session.folder, []
+    taken = FinetuningSession.set_cases
+
+    def watched(session: FinetuningSession, cases: Sequence[Case]) -> None:
+        seen.append(list(cases))
+        taken(session, cases)
+
+    monkeypatch.setattr(FinetuningSession, "set_cases", watched)
+    first, second = whole(5), whole(6, extra=99)
+    ForOthers(run, a_session, lambda: [a_case], [first, second]).session()
+    assert [len(cases) for cases in seen] == [3]
+    np.testing.assert_array_equal(seen[0][1].labels.array, first.labels.array)
+    assert seen[0][2].labels.values == (0, 1, 7)  # the run knows of no 99
+
+    network = network_of(a_session)
+    assert stored_for_others(run, network, [second, first]) == run / FOLDER
+    assert stored_for_others(run, network) == run / FOLDER  # whoever does not ask takes what is there
+    for others in ([], [first], [first, whole(6)]):
+        assert stored_for_others(run, network, others) is None
+    ForOthers(run, a_session, never, [second, first]).session()
+    ForOthers(run, a_session, lambda: [a_case], []).session()
+    assert [len(cases) for cases in seen] == [3, 1]
+    assert stored_for_others(run, network, []) == run / FOLDER
+    assert stored_for_others(run, network, [first, second]) is None
+
+
+def test_reviewed_patients_are_learnt_from_also_where_the_first_one_was_complete_or_is_gone(
+    a_session: FinetuningSession,
+) -> None:
+    volume, truth = two_organs()
+    complete = Case(volume, SparseLabels(np.asarray(truth, np.int16)))
+    others = ForOthers(a_session.folder, a_session, lambda: [complete], [whole(5)])
+    assert others.session() is not a_session and not others.warning
+    shutil.rmtree(a_session.folder / FOLDER)
+
+    def gone() -> list[Case]:
+        raise ContrastiveSegError(MISSING, "It is not there.", "Put it back.")
+
+    others = ForOthers(a_session.folder, a_session, gone, [whole(5)])
+    others.prepare()
+    assert others.warning and not others.is_ready
+    assert others.session() is not a_session
+    assert not (a_session.folder / FOLDER).exists()  # the next time the first one may be back
