@@ -112,7 +112,8 @@ def test_a_mask_that_was_called_right_is_learnt_from_before_the_others_are_segme
 
     choose(a_panel, 0)
     check(a_panel, False)
-    assert ui.patientsRightLabel.isHidden() and ui.patientsTable.item(0, 0).checkState() == qt.Qt.Checked
+    assert "Correct one mask" in ui.patientsRightLabel.text
+    assert ui.patientsTable.item(0, 0).checkState() == qt.Qt.Checked
     assert ReviewedPatients.of(learnt[1]) == []
 
 

@@ -75,8 +75,9 @@ class ReviewedSection(Section):
         box.checked = case is not None and ReviewedPatients.isMarked(case.maskNode())
         box.blockSignals(blocked)
         words = ReviewedPatients.words(self.panel.nodes()[1])
-        ui.patientsRightLabel.text = words
-        ui.patientsRightLabel.visible = bool(words)
+        ui.patientsRightLabel.text = words or _(
+            "Correct one mask and call it right: the next Segment learns from it, too."
+        )
 
     @property
     def _patients(self) -> OtherPatientsSection:

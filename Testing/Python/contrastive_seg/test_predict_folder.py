@@ -310,3 +310,16 @@ def test_masks_never_leave_their_folder(place: object) -> None:
     request = parse_request(json.dumps({"command": "segment", "place": place}).encode())
     with pytest.raises(ContrastiveSegError):
         request.place()
+
+
+@pytest.mark.parametrize(
+    "reviewed", [7, ["mask.npy"], [{"image": "image.npy"}], [{"image": "image.npy", "labels": 7}]]
+)
+def test_patients_to_learn_from_need_an_image_and_a_mask(reviewed: object) -> None:
+    line = {"command": "begin", "run": "run", "work": "work", "reviewed": reviewed}
+    with pytest.raises(ContrastiveSegError):
+        parse_request(json.dumps(line).encode()).reviewed()
+
+
+def test_nobody_is_learnt_from_where_nobody_is_named() -> None:
+    assert parse_request(b'{"command": "begin", "run": "run", "work": "work"}').reviewed() == []
