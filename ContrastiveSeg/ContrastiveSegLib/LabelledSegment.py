@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import slicer
+import vtk
+
 
 @dataclass(frozen=True)
 class LabelledSegment:
@@ -24,3 +27,10 @@ class LabelledSegment:
     def nameOf(segment: Any, segmentId: str) -> str:
         """What to call a segment: those that scripts and other programs make may have no name."""
         return str(segment.GetName() or segmentId)
+
+    @staticmethod
+    def terminologyOf(segment: Any) -> str:
+        """Its entry of a terminology, as the application writes it; empty where it has none."""
+        tag = vtk.reference("")
+        segment.GetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), tag)
+        return str(tag)

@@ -75,6 +75,7 @@ class OtherPatientsLogic:
         cases: list[PatientCase] | None = None,
         folder: Path | None = None,
         sequence: SequenceLogic | None = None,
+        earlier: RunFolder | None = None,
     ) -> None:
         """Begins to go through cases, and returns at once.
 
@@ -85,13 +86,14 @@ class OtherPatientsLogic:
             cases: Volumes of the scene or frames; those not wanted are passed over.
             folder: Instead of them a folder, whose volumes are looked for first.
             sequence: The sequence whose frames the cases are.
+            earlier: Another run to segment with than that of both nodes, which may be None then.
 
         Raises:
             UserError: Something is missing.
         """
         if self.isRunning:
             raise UserError(_("Other patients are being segmented."), _("Press Stop first."))
-        whyNot = Readiness.whyNotApply(volumeNode, segmentationNode)
+        whyNot = Readiness.whyNotApply(volumeNode, segmentationNode, earlier)
         if whyNot:
             raise UserError(whyNot)
         if folder is not None and not target.isFiles:
@@ -99,12 +101,13 @@ class OtherPatientsLogic:
         masks = target.message()
         if folder is None and not any(one.wanted for one in cases or []):
             raise UserError(_("Check at least one volume in the list."))
-        run = RunFolder.existing(volumeNode, segmentationNode)
+        run = earlier or RunFolder.existing(volumeNode, segmentationNode)
         assert run is not None
-        values = run.segmentValues(list(segmentationNode.GetSegmentation().GetSegmentIDs()))
+        ids = [] if earlier else segmentationNode.GetSegmentation().GetSegmentIDs()
+        values = run.values() if earlier else run.segmentValues(list(ids))
         former = self.viewer
         self._forgetWork()
-        self.results = PatientResults(segmentationNode, values, self._made)
+        self.results = PatientResults(segmentationNode, values, self._made, run, earlier is not None)
         self.work = WorkFolder.make()
         self.viewer = PatientViewer(self.channel, self.work, self.results, sequence, former, self.hidden)
         self.viewer.said.connect(self.said.emit)
@@ -120,13 +123,12 @@ class OtherPatientsLogic:
         self.ran.emit()
         self.said.emit(_("Loading what was learnt."))
         message = {
-            "run": str(run.path),
-            "work": str(self.work),
+            **{"run": str(run.path), "work": str(self.work)},
             "structures": self.results.structures(),
             **({"masks": masks} if masks else {}),
             **self.settings,
         }
-        reviewed = ReviewedPatients(segmentationNode, values, self.work)
+        reviewed = ReviewedPatients(run, values, self.work)
         self._prepare = lambda: self._writeReviewed(reviewed, message)
         self._prepare()
 
@@ -160,10 +162,9 @@ class OtherPatientsLogic:
         """Does what was stopped."""
         if self.isRunning or self.work is None:
             return
-        for one in self.cases:
-            if one.state is PatientState.Stopped:
-                one.reason = ""
-                self._go(one, PatientState.Waiting)
+        for one in [case for case in self.cases if case.state is PatientState.Stopped]:
+            one.reason = ""
+            self._go(one, PatientState.Waiting)
         self._deaths, self.isRunning = 0, True
         self.ran.emit()
         self._prepare()
@@ -341,8 +342,7 @@ class OtherPatientsLogic:
 
     def _finish(self) -> None:
         failed = sum(one.state is PatientState.Failed for one in self.cases)
-        words = _("Finished.") if not failed else _("Finished; {count} failed.").format(count=failed)
-        self._end(words)
+        self._end(_("Finished; {count} failed.").format(count=failed) if failed else _("Finished."))
 
     def _end(self, sentence: str) -> None:
         self.isRunning = False

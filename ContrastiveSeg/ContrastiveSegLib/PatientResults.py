@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import slicer
 import slicer.util
-import vtk
 from slicer.i18n import tr as _
 
 from ContrastiveSegLib.LabelledSegment import LabelledSegment
@@ -16,6 +16,7 @@ from ContrastiveSegLib.PatientCase import PatientCase
 from ContrastiveSegLib.PatientTree import PatientTree
 from ContrastiveSegLib.PredictionLogic import PredictionLogic
 from ContrastiveSegLib.ReviewedPatients import ReviewedPatients
+from ContrastiveSegLib.RunFolder import RunFolder
 from ContrastiveSegLib.SliceViews import SliceViews
 from ContrastiveSegLib.UserError import UserError
 from ContrastiveSegLib.ViewMemory import PATIENT, ViewMemory
@@ -29,31 +30,56 @@ class PatientResults:
         segmentationNode: What was painted and learnt.
         values: Label values by segment ID.
         made: What the nodes made so far were like when they were made; kept over several runs.
+        run: The run that was learnt from.
+        isEarlier: Whether that is not the run of ``segmentationNode``, but one of another scene or day.
     """
 
     def __init__(
-        self, segmentationNode: Any, values: dict[str, int], made: dict[str, int] | None = None
+        self,
+        segmentationNode: Any,
+        values: dict[str, int],
+        made: dict[str, int] | None = None,
+        run: RunFolder | None = None,
+        isEarlier: bool = False,
     ) -> None:
-        self._source = segmentationNode
+        self._painted, self._run = segmentationNode, run
+        self._segments = self._looksOf(run) if isEarlier and run else self._segmentsOf(segmentationNode)
         self._idOf = {value: segmentId for segmentId, value in values.items()}
         self._others: dict[int, dict[str, Any]] = {}
         self._made: dict[str, int] = {} if made is None else made
+
+    @staticmethod
+    def _segmentsOf(segmentationNode: Any) -> dict[str, Any]:
+        segmentation = segmentationNode.GetSegmentation()
+        return {one: segmentation.GetSegment(one) for one in segmentation.GetSegmentIDs()}
+
+    @staticmethod
+    def _looksOf(run: RunFolder) -> dict[str, Any]:
+        """Segments without voxels that look as those from which a run has learnt."""
+        found = {}
+        for segmentId, look in run.look().items():
+            segment = slicer.vtkSegment()
+            segment.SetName(str(look.get("name") or segmentId))
+            with contextlib.suppress(TypeError, ValueError):
+                segment.SetColor(*(float(one) for one in look["color"][:3]))
+            if look.get("terminology"):
+                segment.SetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), str(look["terminology"]))
+            found[segmentId] = segment
+        return found
 
     def structures(self) -> list[dict[str, Any]]:
         """What the process is told of the segments: value, name, colour, terminology."""
         found = []
         for value, segmentId in self._idOf.items():
-            segment = self._source.GetSegmentation().GetSegment(segmentId)
+            segment = self._segments.get(segmentId)
             if segment is None:
                 continue
-            tag = vtk.reference("")
-            segment.GetTag(slicer.vtkSegment.GetTerminologyEntryTagName(), tag)
             found.append(
                 {
                     "value": value,
                     "name": LabelledSegment.nameOf(segment, segmentId),
                     "colour": [float(one) for one in segment.GetColor()],
-                    "terminology": str(tag),
+                    "terminology": LabelledSegment.terminologyOf(segment),
                 }
             )
         return found
@@ -64,7 +90,7 @@ class PatientResults:
 
     def learntNodes(self) -> list[Any]:
         """What was painted, and what was predicted for it."""
-        return [self._source, PredictionLogic.predicted(self._source)]
+        return [self._painted, PredictionLogic.predicted(self._painted)]
 
     def names(self) -> dict[int, str]:
         """Of all structures, by label value."""
@@ -96,7 +122,7 @@ class PatientResults:
         if node is None:
             node = self._new(_("{name} (predicted)").format(name=volumeNode.GetName()))
             node.SetNodeReferenceID(PredictionLogic.VOLUME_ROLE, volumeNode.GetID())
-            node.SetNodeReferenceID(PredictionLogic.SOURCE_ROLE, self._source.GetID())
+            ReviewedPatients.setRun(node, self._run)
             node.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
             PatientTree.putBeside(node, volumeNode)
         node.SetAndObserveTransformNodeID(volumeNode.GetTransformNodeID())
@@ -116,7 +142,7 @@ class PatientResults:
             for value in sorted(self._others):
                 segmentId = self._idOf.get(value, f"Segment_{value}")
                 segment = slicer.vtkSegment()
-                source = self._source.GetSegmentation().GetSegment(segmentId)
+                source = self._segments.get(segmentId)
                 if source is not None:
                     segment.DeepCopyMetadata(source)
                     segment.SetName(LabelledSegment.nameOf(source, segmentId))
@@ -156,7 +182,7 @@ class PatientResults:
     def _earlier(self, volumeNode: Any) -> Any:
         for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode"):
             same = node.GetNodeReference(PredictionLogic.VOLUME_ROLE) is volumeNode
-            if same and node.GetNodeReference(PredictionLogic.SOURCE_ROLE) is self._source:
+            if same and ReviewedPatients.isOf(node, self._run):
                 return node
         return None
 

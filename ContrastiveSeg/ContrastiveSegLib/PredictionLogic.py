@@ -39,9 +39,6 @@ class PredictionLogic:
     VOLUME_ROLE = _VOLUME_ROLE
     """Reference of a prediction to the volume that it was made for."""
 
-    SOURCE_ROLE = "ContrastiveSegSource"
-    """Reference of another patient's mask to what was painted."""
-
     _surfaces: SurfaceMaker | None = None
 
     @staticmethod

@@ -90,8 +90,16 @@ class Readiness:
         return words + " " + _("Press Start first, so that other patients are segmented with that, too.")
 
     @staticmethod
-    def whyNotApply(volumeNode: Any, segmentationNode: Any) -> str:
-        """Why what was learnt cannot be applied to other patients."""
+    def whyNotApply(volumeNode: Any, segmentationNode: Any, earlier: RunFolder | None = None) -> str:
+        """Why what was learnt cannot be applied to other patients.
+
+        Args:
+            volumeNode: The chosen volume, or None.
+            segmentationNode: The chosen segmentation, or None.
+            earlier: What was learnt before, of other nodes, and is to be applied instead.
+        """
+        if earlier is not None:
+            return "" if earlier.hasLearnt else _("What was learnt then is not there any more.")
         if volumeNode is None or segmentationNode is None:
             return _("Choose the volume and the segmentation that were learnt first.")
         folder = RunFolder.existing(volumeNode, segmentationNode)

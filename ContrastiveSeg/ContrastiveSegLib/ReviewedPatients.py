@@ -15,6 +15,7 @@ from slicer.i18n import tr as _
 from ContrastiveSegLib.PatientCase import PatientCase
 from ContrastiveSegLib.PatientState import PatientState
 from ContrastiveSegLib.PredictionLogic import PredictionLogic
+from ContrastiveSegLib.RunFolder import RunFolder
 from ContrastiveSegLib.SegmentResampler import SegmentResampler
 from ContrastiveSegLib.SlabCopy import SlabCopy
 from ContrastiveSegLib.UserError import UserError
@@ -22,6 +23,7 @@ from ContrastiveSegLib.VolumeExport import VolumeExport
 from ContrastiveSegLib.VolumeGrid import VolumeGrid
 
 _MARK = "ContrastiveSeg.Reviewed"
+_RUN = "ContrastiveSeg.FoundWith"
 
 
 class ReviewedPatients:
@@ -30,26 +32,35 @@ class ReviewedPatients:
     That somebody has called a mask right is an attribute of its node, and so it is saved with the scene.
 
     Args:
-        segmentationNode: What was painted, and whose structures the masks show.
-        values: Label values by segment ID.
+        run: What the masks were found with.
+        values: Its label values by segment ID.
         folder: Gets the files; it must exist.
     """
 
-    def __init__(self, segmentationNode: Any, values: dict[str, int], folder: Path) -> None:
-        self.nodes = self.of(segmentationNode)
+    def __init__(self, run: RunFolder, values: dict[str, int], folder: Path) -> None:
+        self.nodes = self.of(run)
         self._values, self._folder = values, folder
 
     @classmethod
-    def of(cls, segmentationNode: Any) -> list[Any]:
-        """The masks that were called right, of the structures of a segmentation; their images are there."""
+    def of(cls, run: RunFolder | None) -> list[Any]:
+        """The masks found with a run that were called right, and whose images are there."""
         nodes = slicer.util.getNodesByClass("vtkMRMLSegmentationNode")
         return [
             one
             for one in nodes
-            if cls.isMarked(one)
-            and one.GetNodeReference(PredictionLogic.SOURCE_ROLE) is segmentationNode
-            and cls._volumeOf(one) is not None
+            if cls.isMarked(one) and cls.isOf(one, run) and cls._volumeOf(one) is not None
         ]
+
+    @staticmethod
+    def setRun(node: Any, run: RunFolder | None) -> None:
+        """Notes with which run a mask was found."""
+        if run is not None:
+            node.SetAttribute(_RUN, run.path.name)
+
+    @staticmethod
+    def isOf(node: Any, run: RunFolder | None) -> bool:
+        """Whether a mask was found with a run."""
+        return (node.GetAttribute(_RUN) or "") == ("" if run is None else run.path.name)
 
     @staticmethod
     def isMarked(node: Any) -> bool:
@@ -80,17 +91,17 @@ class ReviewedPatients:
         return ""
 
     @classmethod
-    def restore(cls, cases: Sequence[PatientCase], segmentationNode: Any) -> None:
+    def restore(cls, cases: Sequence[PatientCase], run: RunFolder | None) -> None:
         """Tells cases of the masks that were called right before, such as in a scene that was saved."""
-        masks = {cls._volumeOf(one).GetID(): one for one in cls.of(segmentationNode)}
+        masks = {cls._volumeOf(one).GetID(): one for one in cls.of(run)}
         for case in cases:
             if case.volumeId in masks and not case.nodeId:
                 case.nodeId, case.wanted = masks[case.volumeId].GetID(), False
 
     @classmethod
-    def words(cls, segmentationNode: Any) -> str:
+    def words(cls, run: RunFolder | None) -> str:
         """From how many patients is learnt; empty where only from the painted one."""
-        names = [cls._volumeOf(one).GetName() for one in cls.of(segmentationNode)]
+        names = [cls._volumeOf(one).GetName() for one in cls.of(run)]
         if not names:
             return ""
         return _("Segment learns from the painted patient and from {names}.").format(names=", ".join(names))

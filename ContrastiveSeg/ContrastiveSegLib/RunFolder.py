@@ -109,13 +109,15 @@ class RunFolder:
         return {str(one): int(value) for one, value in known.items()} if isinstance(known, dict) else {}
 
     def keepLook(self, segmentationNode: Any) -> None:
-        """Notes names and colours of the segments, so that they can be made again in another scene."""
+        """Notes how the segments are called and look, so that they can be made again in another scene."""
         segmentation = segmentationNode.GetSegmentation()
         look = {}
         for segmentId in segmentation.GetSegmentIDs():
             segment = segmentation.GetSegment(segmentId)
             name = LabelledSegment.nameOf(segment, segmentId)
-            look[segmentId] = {"name": name, "color": [round(c, 4) for c in segment.GetColor()]}
+            color = [round(one, 4) for one in segment.GetColor()]
+            terminology = LabelledSegment.terminologyOf(segment)
+            look[segmentId] = {"name": name, "color": color, "terminology": terminology}
         self._write(segments=look)
 
     def look(self) -> dict[str, dict[str, Any]]:

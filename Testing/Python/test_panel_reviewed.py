@@ -62,7 +62,7 @@ def others(a_panel, learnt):
 def segmented(a_panel, learnt, others):
     """The same with masks, as if they had been segmented: here what is true."""
     section = section_of(a_panel)
-    results = PatientResults(learnt[1], VALUES)
+    results = PatientResults(learnt[1], VALUES, run=RunFolder.of(*learnt))
     results.know(results.structures())
     for case, (volume, truth) in zip(section.table.cases, others, strict=True):
         case.result = {"start": [0, 0, 0], "size": list(truth.shape[::-1])}
@@ -114,7 +114,7 @@ def test_a_mask_that_was_called_right_is_learnt_from_before_the_others_are_segme
     check(a_panel, False)
     assert "Correct one mask" in ui.patientsRightLabel.text
     assert ui.patientsTable.item(0, 0).checkState() == qt.Qt.Checked
-    assert ReviewedPatients.of(learnt[1]) == []
+    assert ReviewedPatients.of(RunFolder.of(*learnt)) == []
 
 
 def test_correct_opens_the_mask_in_the_segment_editor(a_panel, learnt, segmented, monkeypatch):
@@ -133,7 +133,7 @@ def test_correct_opens_the_mask_in_the_segment_editor(a_panel, learnt, segmented
 
 def test_a_mask_that_is_right_is_not_replaced_even_if_its_patient_is_segmented_again(learnt, segmented):
     berta, truth = segmented[0]
-    results = PatientResults(learnt[1], VALUES)
+    results = PatientResults(learnt[1], VALUES, run=RunFolder.of(*learnt))
     results.know(results.structures())
     case = PatientCase("0001", "Berta", volumeId=berta.GetID())
     case.result = {"start": [0, 0, 0], "size": list(truth.shape[::-1])}
@@ -182,14 +182,14 @@ def test_a_mask_is_written_as_the_process_reads_it(learnt, segmented, tmp_path):
         one for one in slicer.util.getNodesByClass("vtkMRMLSegmentationNode") if "Ber" in one.GetName()
     )
     ReviewedPatients.mark(mask, True)
-    written = Chunks.finish(ReviewedPatients(learnt[1], VALUES, tmp_path).write())
+    written = Chunks.finish(ReviewedPatients(RunFolder.of(*learnt), VALUES, tmp_path).write())
     assert [one["name"] for one in written] == ["Berta"]
     labels = np.load(tmp_path / written[0]["labels"])
     assert labels.dtype == np.int16 and (labels == truth).all() and labels.any()
     assert (np.load(tmp_path / written[0]["image"]) == slicer.util.arrayFromVolume(berta)).all()
     assert sorted(one.suffix for one in tmp_path.iterdir()) == [".npy", ".npy"]
     slicer.mrmlScene.RemoveNode(berta)
-    assert ReviewedPatients.of(learnt[1]) == []
+    assert ReviewedPatients.of(RunFolder.of(*learnt)) == []
 
 
 def test_cases_that_cannot_be_learnt_from_say_why():

@@ -14,15 +14,18 @@ from ContrastiveSegLib.CaseTable import CaseTable
 from ContrastiveSegLib.DicomSegExport import DicomSegExport
 from ContrastiveSegLib.FileQuestions import FileQuestions
 from ContrastiveSegLib.OtherPatientsLogic import OtherPatientsLogic
+from ContrastiveSegLib.Panels.LearntBox import LearntBox
 from ContrastiveSegLib.Panels.Section import Section
+from ContrastiveSegLib.Panels.SequenceBox import SequenceBox
 from ContrastiveSegLib.PatientCase import PatientCase
 from ContrastiveSegLib.PatientState import PatientState
 from ContrastiveSegLib.PatientTarget import FORMATS, SCENE, PatientTarget
 from ContrastiveSegLib.PatientViewer import PatientViewer
 from ContrastiveSegLib.Readiness import Readiness
 from ContrastiveSegLib.ReviewedPatients import ReviewedPatients
+from ContrastiveSegLib.RunFolder import RunFolder
 from ContrastiveSegLib.SceneVolumes import SceneVolumes
-from ContrastiveSegLib.SequenceLogic import ImageSequence, SequenceLogic
+from ContrastiveSegLib.SequenceLogic import SequenceLogic
 from ContrastiveSegLib.UserError import UserError
 
 if TYPE_CHECKING:
@@ -44,13 +47,14 @@ class OtherPatientsSection(Section):
         self.logic = OtherPatientsLogic()
         self.folder: Path | None = None
         self.masksFolder: Path | None = None
-        self._sequences: list[ImageSequence] = []
         self._listedFor: tuple[Any, ...] = ()
         self._learnt: Any = None
         self._failure = ""
         ui = self.ui
         # here and not in the .ui file, where the contents do not exist yet when it is read
         ui.patientsCollapsibleButton.collapsed = True
+        self.learnt = LearntBox(ui.patientsLearntBox, ui.patientsLearntFrame)
+        self._sequences = SequenceBox(ui.patientsSequenceBox)
         self.table = CaseTable(ui.patientsTable)
         for label in (
             _("Other volumes of the scene"),
@@ -66,8 +70,9 @@ class OtherPatientsSection(Section):
         ui.patientsStatusLabel.visible = False
         self._connections = [
             (ui.patientsSourceBox, "currentIndexChanged(int)", self._onSource),
-            (ui.patientsTargetBox, "currentIndexChanged(int)", self._onTarget),
-            (ui.patientsSequenceBox, "currentIndexChanged(int)", self._onSequence),
+            (ui.patientsTargetBox, "currentIndexChanged(int)", self._onChosen),
+            (ui.patientsSequenceBox, "currentIndexChanged(int)", self._onChosen),
+            (ui.patientsLearntBox, "currentIndexChanged(int)", self._onChosen),
             (ui.patientsFolderButton, "clicked(bool)", self._onFolder),
             (ui.patientsMasksButton, "clicked(bool)", self._onMasksFolder),
             (ui.patientsStartButton, "clicked(bool)", self._onStart),
@@ -94,6 +99,7 @@ class OtherPatientsSection(Section):
     # -- what the panel calls
 
     def enter(self) -> None:
+        self.learnt.fill(*self.panel.nodes())
         self._list()
 
     def update(self) -> None:
@@ -117,6 +123,11 @@ class OtherPatientsSection(Section):
             widget.disconnect(signal, function)
 
     # -- what is chosen
+
+    @property
+    def run(self) -> RunFolder | None:
+        """What other patients are segmented with; None where nothing was learnt yet."""
+        return self.learnt.earlier or LearntBox.runOf(*self.panel.nodes())
 
     @property
     def source(self) -> int:
@@ -146,18 +157,24 @@ class OtherPatientsSection(Section):
         """Lists the volumes or frames there are; leaves the list of what was done alone."""
         if self.logic.isRunning or self.ui.patientsCollapsibleButton.collapsed:
             return
-        self._fillSequences()
+        self._sequences.fill()
         volume, segmentation = self.panel.nodes()
-        index = self.ui.patientsSequenceBox.currentIndex
         cases: list[PatientCase] = []
-        sequence: ImageSequence | None = None
-        if self.source == _VOLUMES and volume is not None:
-            cases = SceneVolumes.cases(volume, self._notPatients())
-            ReviewedPatients.restore(cases, segmentation)
-        elif self.source == _SEQUENCE and 0 <= index < len(self._sequences):
-            sequence = self._sequences[index]
+        sequence, earlier = None, self.learnt.earlier
+        if self.source == _VOLUMES and (volume is not None or earlier is not None):
+            cases = SceneVolumes.cases(volume if earlier is None else None, self._notPatients())
+            ReviewedPatients.restore(cases, self.run)
+        elif self.source == _SEQUENCE and self._sequences.chosen is not None:
+            sequence = self._sequences.chosen
             cases = SequenceLogic(sequence).cases()
-        chosen = (self.source, volume and volume.GetID(), segmentation and segmentation.GetID(), sequence)
+        run = earlier and earlier.path
+        chosen = (
+            self.source,
+            volume and volume.GetID(),
+            segmentation and segmentation.GetID(),
+            sequence,
+            run,
+        )
         if self.source == _FOLDER:
             chosen = (*chosen, self.folder)
         same = self._listedFor[:1] == (chosen,)
@@ -181,26 +198,7 @@ class OtherPatientsSection(Section):
 
     def _notPatients(self) -> set[str]:
         """Volumes that only show a frame of a sequence, or were read here to show a case."""
-        found = {one.loadedId for one in self.logic.cases if one.loadedId}
-        for one in self._sequences:
-            proxy = SequenceLogic(one).proxy
-            if proxy is not None:
-                found.add(proxy.GetID())
-        return found
-
-    def _fillSequences(self) -> None:
-        sequences = SequenceLogic.all()
-        if sequences == self._sequences:
-            return
-        self._sequences = sequences
-        box = self.ui.patientsSequenceBox
-        blocked = box.blockSignals(True)
-        chosen = box.currentIndex
-        box.clear()
-        for one in sequences:
-            box.addItem(one.label())
-        box.setCurrentIndex(min(max(chosen, 0), len(sequences) - 1))
-        box.blockSignals(blocked)
+        return {one.loadedId for one in self.logic.cases if one.loadedId} | self._sequences.proxies()
 
     # -- how it looks
 
@@ -208,7 +206,11 @@ class OtherPatientsSection(Section):
         """Why nothing can be segmented now; empty where something can."""
         if learning:
             return _("Wait until the learning has finished.")
-        reason = Readiness.whyNotApply(*self.panel.nodes()) or self._whyNotSource()
+        earlier = self.learnt.earlier
+        reason = Readiness.whyNotApply(*self.panel.nodes(), earlier)
+        if reason and earlier is None and self.learnt.runs:
+            return reason + " " + _("Or choose above what was learnt before.")
+        reason = reason or self._whyNotSource()
         if reason:
             return reason
         if self.target().isFiles and self.masksFolder is None:
@@ -236,7 +238,7 @@ class OtherPatientsSection(Section):
         ui.patientsReplaceCheckBox.visible = self.target().isFiles
         for widget in (
             *(ui.patientsSourceBox, ui.patientsTargetBox, ui.patientsSequenceBox, ui.patientsFolderButton),
-            *(ui.patientsMasksButton, ui.patientsReplaceCheckBox),
+            *(ui.patientsMasksButton, ui.patientsReplaceCheckBox, ui.patientsLearntBox),
         ):
             widget.enabled = not running
         wait = _("Wait until all patients are segmented, or press Stop.") if running else ""
@@ -279,6 +281,8 @@ class OtherPatientsSection(Section):
             self._say(reason or self._failure or self._notLearntYet())
 
     def _notLearntYet(self) -> str:
+        if self.learnt.earlier is not None:
+            return ""
         now, nodes = self.panel.learning.current, self.panel.nodes()
         return Readiness.notLearntYet(
             now if now is not None and now.isOf(*nodes) else None, self.panel.annotation.summary
@@ -324,6 +328,7 @@ class OtherPatientsSection(Section):
 
     def _onCollapsed(self, collapsed: bool) -> None:
         if not collapsed:
+            self.learnt.fill(*self.panel.nodes())
             self.update()
 
     def _onSource(self, index: int) -> None:
@@ -331,10 +336,7 @@ class OtherPatientsSection(Section):
             self.ui.patientsTargetBox.setCurrentIndex(1)
         self.update()
 
-    def _onTarget(self, index: int) -> None:
-        self.update()
-
-    def _onSequence(self, index: int) -> None:
+    def _onChosen(self, index: int) -> None:
         self.update()
 
     def _onFolder(self, checked: bool = False) -> None:
@@ -353,18 +355,17 @@ class OtherPatientsSection(Section):
                 self.logic.stop()
                 return
             self.panel.requirePackages()
-            volume, segmentation = self.panel.nodes()
-            self._learnt = volume
+            nodes, earlier = self.panel.nodes(), self.learnt.earlier
+            self._learnt = nodes[0]
             if self.source == _FOLDER:
-                self.logic.start(volume, segmentation, self.target(), folder=self.folder)
+                self.logic.start(*nodes, self.target(), folder=self.folder, earlier=earlier)
                 return
             self.table.readChecks()
             sequence = None
-            if self.source == _SEQUENCE:
-                sequence = SequenceLogic(self._sequences[self.ui.patientsSequenceBox.currentIndex])
-            self.logic.start(
-                volume, segmentation, self.target(), cases=list(self.table.cases), sequence=sequence
-            )
+            if self._sequences.chosen is not None and self.source == _SEQUENCE:
+                sequence = SequenceLogic(self._sequences.chosen)
+            cases = list(self.table.cases)
+            self.logic.start(*nodes, self.target(), cases=cases, sequence=sequence, earlier=earlier)
 
     def _onGoOn(self, checked: bool = False) -> None:
         with self._told():

@@ -29,6 +29,7 @@ class ReviewedSection(Section):
         ui = self.ui
         self._connections = [
             (ui.patientsTable, "itemSelectionChanged()", self.update),
+            (ui.patientsLearntBox, "currentIndexChanged(int)", self._onOther),
             (ui.patientsCorrectButton, "clicked(bool)", self._onCorrect),
             (ui.patientsRightCheckBox, "clicked(bool)", self._onRight),
         ]
@@ -74,7 +75,7 @@ class ReviewedSection(Section):
         blocked = box.blockSignals(True)
         box.checked = case is not None and ReviewedPatients.isMarked(case.maskNode())
         box.blockSignals(blocked)
-        words = ReviewedPatients.words(self.panel.nodes()[1])
+        words = ReviewedPatients.words(patients.run)
         ui.patientsRightLabel.text = words or _(
             "Correct one mask and call it right: the next Segment learns from it, too."
         )
@@ -87,6 +88,9 @@ class ReviewedSection(Section):
         if self._patients.logic.isRunning:
             return _("Wait until all patients are segmented, or press Stop.")
         return ReviewedPatients.whyNot(case)
+
+    def _onOther(self, index: int) -> None:
+        self.update()
 
     def _onLoaded(self, case: PatientCase) -> None:
         self.update()

@@ -18,6 +18,7 @@ from ContrastiveSegLib.VolumeExport import VolumeExport
 
 _NAME = re.compile(r"[0-9a-f]{32}")
 _SLICES_COMPARED = 9
+_MOST = 30
 
 
 class RunFinder:
@@ -56,6 +57,16 @@ class RunFinder:
             if summary is not None:
                 found.append(summary)
         return sorted(found, key=lambda one: one.changed, reverse=True)
+
+    def all(self) -> list[RunSummary]:
+        """The latest runs that have learnt something, of whatever volume, the latest first."""
+        root = self._root or RunFolder.root()
+        if not root.is_dir():
+            return []
+        paths = [one for one in root.iterdir() if _NAME.fullmatch(one.name) and RunFolder(one).hasLearnt]
+        paths.sort(key=lambda one: (one / "checkpoint.safetensors").stat().st_mtime, reverse=True)
+        found = (self.read(one) for one in paths[:_MOST])
+        return [one for one in found if one is not None]
 
     @staticmethod
     def read(path: Path) -> RunSummary | None:
