@@ -1,4 +1,4 @@
-"""Dialogs that ask for files and folders."""
+"""Dialogs that ask for files, folders and names."""
 
 from __future__ import annotations
 
@@ -46,3 +46,16 @@ class FileQuestions:
             path: What it proposes.
         """
         return str(qt.QFileDialog.getSaveFileName(slicer.util.mainWindow(), title, str(path), kinds) or "")
+
+    @staticmethod
+    def name(title: str, label: str, former: str) -> str:
+        """A line of text.
+
+        Args:
+            title: Of the dialog.
+            label: What it asks for.
+            former: What it proposes.
+        """
+        found = qt.QInputDialog.getText(slicer.util.mainWindow(), title, label, qt.QLineEdit.Normal, former)
+        text, isGiven = found if isinstance(found, tuple) else (found, True)  # as Qt's bindings differ
+        return str(text or "").strip() if isGiven else ""

@@ -120,6 +120,19 @@ class RunFolder:
             look[segmentId] = {"name": name, "color": color, "terminology": terminology}
         self._write(segments=look)
 
+    @property
+    def title(self) -> str:
+        """What the user calls that which was learnt; empty where it has no name."""
+        return str(self._read().get("title") or "")
+
+    def setTitle(self, title: str) -> None:
+        """Gives what was learnt a name.
+
+        Raises:
+            UserError: It cannot be written.
+        """
+        self._write(title=title)
+
     def look(self) -> dict[str, dict[str, Any]]:
         """What :meth:`keepLook` noted, by segment ID."""
         stored = self._read().get("segments", {})

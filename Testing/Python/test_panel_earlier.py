@@ -9,6 +9,7 @@ from contrastive_seg_phantom import dice
 from patients_parts import BLUE, another, labels_of, learnt_nodes, section_of, states, wait_for_end
 from scene_parts import tip_of, wait_until
 
+from ContrastiveSegLib.FileQuestions import FileQuestions
 from ContrastiveSegLib.Panels.LearntBox import LearntBox
 from ContrastiveSegLib.PatientResults import PatientResults
 from ContrastiveSegLib.PatientState import PatientState
@@ -71,15 +72,13 @@ def test_what_was_learnt_yesterday_segments_the_patient_of_today(a_panel, an_ear
     assert "Correct one mask" in ui.patientsRightLabel.text
 
 
-def test_the_row_is_hidden_where_nothing_else_was_learnt(a_panel, learnt):
-    run = RunFolder.of(*learnt)
-    for one in RunFinder().all():
-        if one.path != run.path:
-            shutil.rmtree(one.path)
+def test_the_row_is_hidden_where_nothing_was_learnt(a_panel, an_earlier_run):
+    shutil.rmtree(an_earlier_run.path)
+    nodes = another(1, "Alone")[0], None
     box = section_of(a_panel).learnt
-    box.fill(*learnt)
+    box.fill(*nodes)
     assert a_panel.ui.patientsLearntFrame.isHidden() and box.earlier is None
-    assert LearntBox.runOf(*learnt).path == run.path and LearntBox.runOf(None, learnt[1]) is None
+    assert LearntBox.runOf(*nodes) is None
 
 
 def test_a_run_that_was_deleted_since_says_so(a_panel, an_earlier_run):
@@ -100,3 +99,33 @@ def test_a_run_whose_looks_are_damaged_still_gives_names(a_panel, an_earlier_run
     (an_earlier_run.path / "panel.json").write_text(json.dumps(stored), "utf-8")
     results = PatientResults(None, an_earlier_run.values(), None, an_earlier_run, True)
     assert [(one["value"], one["name"]) for one in results.structures()] == [(1, "Liver")]
+
+
+def test_what_was_learnt_can_be_given_a_name_by_which_it_is_found_again(a_panel, an_earlier_run, monkeypatch):
+    ui, asked = a_panel.ui, []
+    another(3, "Today")
+    open_section(a_panel)
+    a_panel.panel.update()
+    assert not ui.patientsNameButton.enabled and "Nothing" in tip_of(ui.patientsNameButton)
+    ui.patientsLearntBox.setCurrentIndex(1)
+    a_panel.panel.update()
+
+    def answer(title):
+        monkeypatch.setattr(FileQuestions, "name", lambda *words: asked.append(words[2]) or title)
+
+    for title in ("Abdomen, 3 T", ""):  # nothing is changed where the dialog is cancelled
+        answer(title)
+        ui.patientsNameButton.click()
+        assert an_earlier_run.title == "Abdomen, 3 T"
+        assert ui.patientsLearntBox.itemText(1).startswith("Abdomen, 3 T, 20")
+        assert ui.patientsLearntBox.currentIndex == 1
+    assert asked == ["", "Abdomen, 3 T"]
+    assert RunFinder().all()[0].names == "Abdomen, 3 T"
+
+
+def test_the_learning_of_the_chosen_nodes_shows_its_name(a_panel, learnt):
+    RunFolder.of(*learnt).setTitle("Organs of phantoms")
+    box = section_of(a_panel).learnt
+    box.fill(*learnt)
+    assert a_panel.ui.patientsLearntBox.itemText(0).endswith(": Organs of phantoms")
+    assert box.earlier is None and not a_panel.ui.patientsLearntFrame.isHidden()

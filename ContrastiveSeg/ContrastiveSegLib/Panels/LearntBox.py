@@ -42,7 +42,9 @@ class LearntBox:
         box = self._box
         blocked = box.blockSignals(True)
         box.clear()
-        box.addItem(_("The volume and segmentation above"))
+        title = own.title if own is not None else ""
+        words = _("The volume and segmentation above")
+        box.addItem(f"{words}: {title}" if title else words)
         for one in self.runs:
             box.addItem(_("{names}, {date}").format(names=one.names, date=one.date))
             tip = _("Learnt on {date}: {names}").format(
@@ -54,7 +56,7 @@ class LearntBox:
             paths.index(chosen.path) + 1 if chosen is not None and chosen.path in paths else 0
         )
         box.blockSignals(blocked)
-        self._row.visible = bool(self.runs)
+        self._row.visible = bool(self.runs) or (own is not None and own.hasLearnt)
 
     @property
     def earlier(self) -> RunFolder | None:

@@ -32,6 +32,7 @@ class ReviewedSection(Section):
             (ui.patientsLearntBox, "currentIndexChanged(int)", self._onOther),
             (ui.patientsCorrectButton, "clicked(bool)", self._onCorrect),
             (ui.patientsRightCheckBox, "clicked(bool)", self._onRight),
+            (ui.patientsCollapsibleButton, "contentsCollapsed(bool)", self._onCollapsed),
         ]
         for widget, signal, function in self._connections:
             widget.connect(signal, function)
@@ -53,8 +54,6 @@ class ReviewedSection(Section):
 
     def update(self) -> None:
         ui, patients = self.ui, self._patients
-        if ui.patientsCollapsibleButton.collapsed:
-            return
         cases = patients.table.cases
         ui.patientsRightFrame.visible = any(
             one.state is PatientState.Done or one.maskNode() is not None for one in cases
@@ -88,6 +87,9 @@ class ReviewedSection(Section):
         if self._patients.logic.isRunning:
             return _("Wait until all patients are segmented, or press Stop.")
         return ReviewedPatients.whyNot(case)
+
+    def _onCollapsed(self, collapsed: bool) -> None:
+        self.update()
 
     def _onOther(self, index: int) -> None:
         self.update()

@@ -17,6 +17,7 @@ from ContrastiveSegLib.Panels.ExportSection import ExportSection
 from ContrastiveSegLib.Panels.MethodSection import MethodSection
 from ContrastiveSegLib.Panels.ModelsSection import ModelsSection
 from ContrastiveSegLib.Panels.MoreWeightsSection import MoreWeightsSection
+from ContrastiveSegLib.Panels.NameSection import NameSection
 from ContrastiveSegLib.Panels.OtherPatientsSection import OtherPatientsSection
 from ContrastiveSegLib.Panels.PretrainingSection import PretrainingSection
 from ContrastiveSegLib.Panels.ReviewedSection import ReviewedSection
@@ -41,6 +42,7 @@ SECTIONS: list[type[Section]] = [
     ReviewSection,
     ShortcutsSection,
     OtherPatientsSection,
+    NameSection,
     ReviewedSection,
     ModelsSection,
     DownloadSection,

@@ -66,7 +66,8 @@ class RunFinder:
         paths = [one for one in root.iterdir() if _NAME.fullmatch(one.name) and RunFolder(one).hasLearnt]
         paths.sort(key=lambda one: (one / "checkpoint.safetensors").stat().st_mtime, reverse=True)
         found = (self.read(one) for one in paths[:_MOST])
-        return [one for one in found if one is not None]
+        there = [one for one in found if one is not None]
+        return sorted(there, key=lambda one: one.changed, reverse=True)
 
     @staticmethod
     def read(path: Path) -> RunSummary | None:
@@ -85,7 +86,7 @@ class RunFinder:
             state = RunState.Interrupted
         else:
             state = RunState.Finished if (path / "prediction-0.npy").is_file() else RunState.Begun
-        return RunSummary(path, changed, structures, state)
+        return RunSummary(path, changed, structures, state, RunFolder(path).title)
 
 
 def latest(path: Path, stem: str) -> Path | None:

@@ -21,12 +21,14 @@ class RunSummary:
         changed: When it was last worked on, in seconds since 1970.
         structures: Names of what is learnt, by label value.
         state: How far it has come.
+        title: What the user calls it; may be empty.
     """
 
     path: Path
     changed: float
     structures: dict[int, str]
     state: RunState
+    title: str = ""
 
     @property
     def volumeNumber(self) -> str:
@@ -43,8 +45,8 @@ class RunSummary:
 
     @property
     def names(self) -> str:
-        """The structures; of many, only the first."""
-        return Words.listed([self.structures[value] for value in sorted(self.structures)])
+        """What the user calls it, or the structures; of many, only the first."""
+        return self.title or Words.listed([self.structures[value] for value in sorted(self.structures)])
 
     @property
     def words(self) -> str:
