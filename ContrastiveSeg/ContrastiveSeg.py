@@ -45,16 +45,18 @@ class ContrastiveSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     """Loads the panel and tells it about the scene; the work is in ContrastiveSegLib."""
 
     def __init__(self, parent=None):
-        self.logic = self.panel = self._parameters = self._guiTag = None
+        self.logic = self.panel = self._parameters = self._guiTag = self._height = None
         super().__init__(parent)  # calls setup() itself where there is no parent
 
     def setup(self):
+        from ContrastiveSegLib.HeightKeeper import HeightKeeper
         from ContrastiveSegLib.Panels import Sections
         from ContrastiveSegLib.Panels.Panel import Panel
 
         super().setup()
         widget = Sections.load(self.resourcePath)
         self.layout.addWidget(widget)
+        self._height = HeightKeeper(widget)
         self.ui = slicer.util.childWidgetVariables(widget)
         self.logic = ContrastiveSegLogic()
         self.panel = Panel(self.ui, self.logic.learning)
@@ -74,9 +76,11 @@ class ContrastiveSegWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self.panel is not None:
             self._setParameters(None)
             self.panel.close()
+        if self._height is not None:
+            self._height.close()
         if self.logic is not None:
             self.logic.learning.close(wait=True)
-        self.panel = self.logic = None
+        self.panel = self.logic = self._height = None
 
     def enter(self):
         if self.panel is not None:

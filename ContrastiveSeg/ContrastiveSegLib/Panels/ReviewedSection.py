@@ -54,10 +54,11 @@ class ReviewedSection(Section):
 
     def update(self) -> None:
         ui, patients = self.ui, self._patients
-        cases = patients.table.cases
-        ui.patientsRightFrame.visible = any(
-            one.state is PatientState.Done or one.maskNode() is not None for one in cases
+        isAny = any(
+            one.frame is None and (one.state is PatientState.Done or one.maskNode() is not None)
+            for one in patients.table.cases
         )
+        ui.patientsRightFrame.visible = ui.patientsRightLabel.visible = isAny
         case = patients.table.current()
         reason = self._whyNot(case)
         self.allow(

@@ -29,7 +29,7 @@ _CORE = ("QTimer", "QProcess")
 _GUI = ("QShortcut",)
 _AS_THEY_ARE = {
     QtCore: "Qt QObject QByteArray QFile QIODevice QSettings QSize QUrl QProcessEnvironment QEventLoop QDir "
-    "QStandardPaths",
+    "QStandardPaths QEvent",
     QtGui: "QIcon QPixmap QColor QFont QPalette QFontMetrics QKeySequence QCursor QBrush",
     QtWidgets: "QApplication QSizePolicy QSpacerItem QMessageBox QStyle QTableWidgetItem QHeaderView "
     "QToolTip",
