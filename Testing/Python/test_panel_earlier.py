@@ -45,6 +45,8 @@ def test_what_was_learnt_yesterday_segments_the_patient_of_today(a_panel, an_ear
     today, truth = another(3, "Today")
     open_section(a_panel)
     assert "Or choose above what was learnt before" in tip_of(ui.patientsStartButton)
+    a_panel.panel.update()
+    assert "Or apply under Other patients" in ui.suggestionLabel.text
     box = ui.patientsLearntBox
     assert not ui.patientsLearntFrame.isHidden() and box.currentIndex == 0 and box.count == 2
     assert box.itemText(1).startswith("Liver, Kidney, 20")

@@ -38,7 +38,7 @@ class NameSection(Section):
 
     @property
     def _patients(self) -> OtherPatientsSection:
-        return next(one for one in self.panel.sections if isinstance(one, OtherPatientsSection))
+        return self.panel.section(OtherPatientsSection)
 
     def _onName(self, checked: bool = False) -> None:
         with self.panel.explained():

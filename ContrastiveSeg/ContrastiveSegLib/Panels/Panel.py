@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import qt
 import slicer
@@ -20,6 +20,7 @@ from ContrastiveSegLib.Panels.AnnotationSection import AnnotationSection
 from ContrastiveSegLib.Panels.LearningSection import LearningSection
 from ContrastiveSegLib.Panels.NodeSelectors import NodeSelectors
 from ContrastiveSegLib.Panels.ResultSection import ResultSection
+from ContrastiveSegLib.Panels.Section import Section
 from ContrastiveSegLib.Panels.Sections import SECTIONS
 from ContrastiveSegLib.Panels.WeightsSelector import WeightsSelector
 from ContrastiveSegLib.Parameters import Parameters
@@ -34,6 +35,7 @@ from ContrastiveSegLib.UserError import UserError
 from ContrastiveSegLib.VolumeGrid import VolumeGrid
 
 _LOOK_AGAIN_MS = 300
+Kind = TypeVar("Kind", bound=Section)
 
 
 class Panel(VTKObservationMixin):
@@ -120,6 +122,10 @@ class Panel(VTKObservationMixin):
         self._entered = self.selectors.isActive = False
         for section in self.sections:
             section.exit()
+
+    def section(self, kind: type[Kind]) -> Kind:
+        """The part of the panel that is of some class."""
+        return next(one for one in self.sections if isinstance(one, kind))
 
     def chooseDefaults(self) -> None:
         """Chooses the volume that is shown and the first segmentation where nothing is chosen."""

@@ -82,7 +82,7 @@ class ReviewedSection(Section):
 
     @property
     def _patients(self) -> OtherPatientsSection:
-        return next(one for one in self.panel.sections if isinstance(one, OtherPatientsSection))
+        return self.panel.section(OtherPatientsSection)
 
     def _whyNot(self, case: PatientCase | None) -> str:
         if self._patients.logic.isRunning:

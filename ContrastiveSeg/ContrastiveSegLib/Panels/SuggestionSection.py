@@ -7,6 +7,7 @@ from typing import Any
 from slicer.i18n import tr as _
 
 from ContrastiveSegLib.AnnotationHint import AnnotationHint
+from ContrastiveSegLib.Panels.OtherPatientsSection import OtherPatientsSection
 from ContrastiveSegLib.Panels.Section import Section
 from ContrastiveSegLib.Readiness import Readiness
 from ContrastiveSegLib.SliceSuggestion import SliceSuggestion
@@ -31,7 +32,8 @@ class SuggestionSection(Section):
         whyNot = Readiness.whyNotPaint(volume, segmentation)
         self._target = None
         if summary is None:
-            self._show(whyNot or self.panel.annotation.problem, "")
+            words = whyNot or self.panel.annotation.problem
+            self._show(self._orBefore(words) if volume is not None and segmentation is None else words, "")
             return
         given = SliceSuggestion.stored(volume, segmentation)
         known = {one.slice for one in summary.slices}
@@ -46,10 +48,16 @@ class SuggestionSection(Section):
             words = _("Next: {sentence}").format(sentence=left[0].sentence(VolumeGrid(volume)))
         else:
             hint = AnnotationHint.of(summary, learning)
-            words = hint.sentence
+            words = hint.sentence if summary.painted else self._orBefore(hint.sentence)
             if hint.slice is not None:
                 self._target = SliceSuggestion(hint.slice, "", 0.0, 0.0, "")
         self._show(words, "" if self._target is None else words)
+
+    def _orBefore(self, words: str) -> str:
+        """Words for whom has painted nothing: perhaps there is no need to."""
+        if not self.panel.section(OtherPatientsSection).learnt.runs:
+            return words
+        return words + " " + _("Or apply under Other patients what was learnt before.")
 
     def forgetScene(self) -> None:
         """What was suggested belongs to nodes that are gone."""
