@@ -181,11 +181,12 @@ def run(args: argparse.Namespace) -> None:
 def report(args: argparse.Namespace) -> None:
     """Prints mean and spread over painted patients, and paired differences.
 
-    To what was painted alone, and, of a pretrained start, to the same from random weights.
+    To what was painted alone, and to the former way: of a pretrained start to the same from random weights,
+    of reviewed patients to the painted one's mask alone.
     """
     rows = ResultsFile(args.results).rows()
     heads = ("Data set", "K", "Learnt", "Painted patients", "Mean Dice", "SD", "Against painted, paired")
-    print("| " + " | ".join((*heads, "Better in", "Against scratch, paired", "Better in", "Seconds")) + " |")
+    print("| " + " | ".join((*heads, "Better in", "Against former, paired", "Better in", "Seconds")) + " |")
     print("| --- | ---: | --- " + "| ---: " * 8 + "|")
     for name in STUDIES:
         mine = [row for row in rows if row.dataset == name]
@@ -197,7 +198,8 @@ def report(args: argparse.Namespace) -> None:
             cells = [name, str(found[0].k), method, str(len(found)), f"{dice.mean():.3f}"]
             cells.append(f"{dice.std(ddof=1):.3f}" if len(dice) > 1 else "-")
             cells += ["", ""] if method == painted else _gain(found, mine, painted)
-            cells += _gain(found, mine, of_scratch) if pretraining else ["", ""]
+            than = of_scratch if pretraining else OTHERS if method.startswith(REVIEWED) else ""
+            cells += _gain(found, mine, than) if than else ["", ""]
             print("| " + " | ".join((*cells, f"{np.mean([row.own_seconds for row in found]):.0f}")) + " |")
 
 
@@ -210,7 +212,9 @@ def _order(method: str) -> tuple[str, str]:
 def _gain(found: list[Row], rows: list[Row], than: str) -> list[str]:
     """Mean paired difference to another method with its spread, and in how many it is better."""
     base = {(row.case, row.seed): row.dice for row in rows if row.method == than}
-    gains = np.array([row.dice - base[row.case, row.seed] for row in found])
+    gains = np.array([row.dice - base[key] for row in found if (key := (row.case, row.seed)) in base])
+    if not len(gains):
+        return ["", ""]
     spread = f" (SD {gains.std(ddof=1):.3f})" if len(gains) > 1 else ""
     return [f"{gains.mean():+.3f}{spread}", str((gains > 0).sum())]
 
