@@ -43,7 +43,7 @@ class LearntBox:
         blocked = box.blockSignals(True)
         box.clear()
         title = own.title if own is not None else ""
-        words = _("The volume and segmentation above")
+        words = _("What is chosen above")
         box.addItem(f"{words}: {title}" if title else words)
         for one in self.runs:
             box.addItem(_("{names}, {date}").format(names=one.names, date=one.date))
