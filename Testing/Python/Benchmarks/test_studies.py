@@ -58,7 +58,9 @@ def test_other_patients_are_not_pretrained_on_either(
     seen: list[Path] = []
     monkeypatch.setattr(other_patients, "pretrained", lambda start, study, files, *more: seen.extend(files))
     args = argparse.Namespace(data=a_data_folder)
-    _painted, tested = other_patients.files_of(replace(a_study, tested=0), a_data_folder, 2)
+    painted, tested, further = other_patients.files_of(replace(a_study, tested=0), a_data_folder, 2)
+    patients = [{patient_of(path) for path in files} for files in (painted, tested, further)]
+    assert not (patients[0] & patients[2] or patients[1] & patients[2] or patients[0] & patients[1])
     assert other_patients.weights_of(SCRATCH, a_study, tested, args) is None and not seen
     other_patients.weights_of("pcl", replace(a_study, tested=0), tested, args)
     unseen = {patient_of(path) for path in tested}
